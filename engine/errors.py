@@ -1,0 +1,195 @@
+"""The errors of the engine, as one tree.
+
+::
+
+    FarcallError
+    ├── ModuleError                 the bytes are refused; carries the byte offset
+    │   ├── MalformedModuleError        decoding failed (specification, chapter 5)
+    │   ├── InvalidModuleError          validation failed (specification, chapter 3)
+    │   └── UnsupportedFeatureError     the module needs a feature that is switched off
+    ├── LinkError                   an import cannot be resolved; carries its name, the wanted and the found type
+    ├── Trap                        the guest trapped; carries the kind and the backtrace
+    ├── TerminatedError             the guest was stopped from outside; carries the reason and the backtrace
+    ├── ExhaustionError             a limit of the engine or of a store was reached (memories, pages, instances)
+    ├── ArgumentError               a value for a parameter has the wrong type or range; carries its index
+    ├── RangeError                  an offset or length lies outside of a memory or table
+    ├── ExportNotFoundError         no export of that name, or of that kind
+    ├── ClosedError                 the engine, store or instance has been closed
+    └── EngineBug                   what cannot happen in valid code: always a defect of farcall
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from farcall.engine.abi.traps import TrapKind
+
+
+class FarcallError(Exception):
+    """Root of every error that the engine raises on purpose."""
+
+
+class ModuleError(FarcallError):
+    """The bytes of a module are refused.
+
+    Attributes:
+        reason: what is wrong, in the specification's words where it has them.
+        offset: where, in bytes from the start of the module.
+        function_index: the function in whose body it is, if in one.
+    """
+
+    kind = "refused"
+
+    def __init__(self, reason: str, offset: int, function_index: int | None = None) -> None:
+        where = f"at byte {offset:#x}"
+        if function_index is not None:
+            where += f" in function {function_index}"
+        super().__init__(f"{self.kind} module: {reason} ({where})")
+        self.reason = reason
+        self.offset = offset
+        self.function_index = function_index
+
+
+class MalformedModuleError(ModuleError):
+    """The bytes do not follow the binary format (specification, chapter 5)."""
+
+    kind = "malformed"
+
+
+class InvalidModuleError(ModuleError):
+    """The module does not validate (specification, chapter 3)."""
+
+    kind = "invalid"
+
+
+class UnsupportedFeatureError(ModuleError):
+    """The module needs a feature that is switched off or not there; `feature` names it."""
+
+    kind = "unsupported"
+
+    def __init__(self, feature: str, offset: int, function_index: int | None = None) -> None:
+        super().__init__(f"needs the feature {feature!r}, which is switched off", offset, function_index)
+        self.feature = feature
+
+
+class LinkError(FarcallError):
+    """An import could not be resolved (specification, section 4.5.3, external typing).
+
+    Attributes:
+        module: the import's module name.
+        name: the import's own name.
+        wanted: the type that the importing module declares, in text.
+        found: the type of what was offered, in text, or None where nothing was.
+    """
+
+    def __init__(self, module: str, name: str, wanted: str, found: str | None) -> None:
+        reason = "unknown import" if found is None else "incompatible import type"
+        offered = "nothing was provided" if found is None else f"found {found}"
+        super().__init__(f'{reason}: "{module}" "{name}": wanted {wanted}, {offered}')
+        self.module = module
+        self.name = name
+        self.wanted = wanted
+        self.found = found
+        self.reason = reason
+
+
+class Frame:
+    """One frame of a Wasm backtrace.
+
+    Attributes:
+        function_index: index of the function in its module.
+        function_name: from the name section, else from an export, else None.
+        module_name: the instance's name, else the module's own, else None.
+    """
+
+    __slots__ = ("function_index", "function_name", "module_name")
+
+    def __init__(self, function_index: int, function_name: str | None, module_name: str | None) -> None:
+        self.function_index = function_index
+        self.function_name = function_name
+        self.module_name = module_name
+
+    def __str__(self) -> str:
+        function = self.function_name if self.function_name is not None else f"<function {self.function_index}>"
+        return f"{self.module_name or '<module>'}!{function}"
+
+    def __repr__(self) -> str:
+        return f"Frame({self.function_index}, {self.function_name!r}, {self.module_name!r})"
+
+
+class _GuestStopped(FarcallError):
+    """What a guest leaves when it does not return: a message and the frames, innermost first."""
+
+    def __init__(self, message: str, backtrace: Sequence[Frame] = ()) -> None:
+        super().__init__(message)
+        self.message = message
+        self._backtrace = backtrace
+
+    @property
+    def backtrace(self) -> tuple[Frame, ...]:
+        """The Wasm frames, innermost first; at most the innermost 64."""
+        return tuple(self._backtrace)
+
+    def __str__(self) -> str:
+        frames = self.backtrace
+        lines = [self.message, *(f"  {position}: {frame}" for position, frame in enumerate(frames))]
+        return "\n".join(lines)
+
+
+class Trap(_GuestStopped):
+    """The guest trapped.
+
+    Attributes:
+        kind: which trap (`farcall.engine.TrapKind`).
+    """
+
+    def __init__(self, kind: TrapKind, backtrace: Sequence[Frame] = ()) -> None:
+        super().__init__(kind.message, backtrace)
+        self.kind = kind
+
+
+class TerminatedError(_GuestStopped):
+    """The guest was stopped from outside, by `Invocation.terminate` or by closing its store."""
+
+    def __init__(self, reason: str, backtrace: Sequence[Frame] = ()) -> None:
+        super().__init__(f"terminated: {reason}", backtrace)
+        self.reason = reason
+
+
+class ExhaustionError(FarcallError):
+    """A limit of the engine or of a store was reached."""
+
+
+class ArgumentError(FarcallError):
+    """A value does not fit the type that is wanted of it.
+
+    Attributes:
+        index: the parameter's position, or None where the number of arguments is wrong.
+        wanted: the wanted type, in text.
+        given: the given value, in text.
+    """
+
+    def __init__(self, message: str, index: int | None, wanted: str, given: str) -> None:
+        super().__init__(message)
+        self.index = index
+        self.wanted = wanted
+        self.given = given
+
+
+class RangeError(FarcallError):
+    """An offset and length lie outside of a memory or table."""
+
+
+class ExportNotFoundError(FarcallError, LookupError):
+    """An instance has no export of that name, or it is of another kind."""
+
+
+class ClosedError(FarcallError):
+    """The engine, store or instance that is used has been closed."""
+
+
+class EngineBug(FarcallError):  # noqa: N818 - the specification's interpreter calls its like a Crash, not an error
+    """What cannot happen in valid code: a defect of farcall, to be reported."""

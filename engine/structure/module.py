@@ -1,0 +1,200 @@
+"""A decoded module, after section 2.5 of the specification.
+
+Index spaces hold imports first. Offsets are in bytes from the start of the module, for error messages
+and so that function bodies can be read where they lie, in `Module.source`, without a copy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from farcall.engine.structure.types import (
+    ExternKind,
+    ExternType,
+    FunctionType,
+    GlobalType,
+    MemoryType,
+    ReferenceType,
+    TableType,
+    ValueType,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ConstantInstruction:
+    """One instruction of a constant expression: its name (`i32.const`) and decoded immediates.
+
+    Immediates: i32.const and i64.const hold a signed int; f32.const and f64.const the value's bits as
+    an unsigned int; global.get and ref.func an index; ref.null a ReferenceType.
+    """
+
+    name: str
+    immediates: tuple[int | ReferenceType, ...]
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class ConstantExpression:
+    """A constant expression (section 3.3.13) without its final `end`."""
+
+    instructions: tuple[ConstantInstruction, ...]
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """An import: two names and what is wanted. For a function, `type_index` is its type's index."""
+
+    module: str
+    name: str
+    kind: ExternKind
+    type: ExternType
+    type_index: int | None
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """An export: a name for entry `index` of the index space of `kind`."""
+
+    name: str
+    kind: ExternKind
+    index: int
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionBody:
+    """A function that the module defines.
+
+    Attributes:
+        index: in the function index space (imports included).
+        type_index: of its type.
+        locals: (count, type) runs of declared locals, without the parameters, as encoded: a run may be huge.
+        start: offset of the first instruction.
+        end: offset after the final `end`.
+    """
+
+    index: int
+    type_index: int
+    locals: tuple[tuple[int, ValueType], ...]
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Global:
+    """A global that the module defines."""
+
+    type: GlobalType
+    initializer: ConstantExpression
+
+
+@dataclass(frozen=True, slots=True)
+class ElementSegment:
+    """An element segment; `table` and `table_offset` only where active."""
+
+    mode: Literal["active", "passive", "declarative"]
+    type: ReferenceType
+    initializers: tuple[ConstantExpression, ...]
+    table: int
+    table_offset: ConstantExpression | None
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class DataSegment:
+    """A data segment: bytes `start` to `end` of the source; `memory_offset` only where active."""
+
+    mode: Literal["active", "passive"]
+    start: int
+    end: int
+    memory: int
+    memory_offset: ConstantExpression | None
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class CustomSection:
+    """A custom section: its content is bytes `start` to `end` of the source."""
+
+    name: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The name section (appendix, section 7.4.1), as far as it is well-formed; a bad one is no error."""
+
+    module: str | None = None
+    functions: dict[int, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Module:
+    """A decoded module. Compared by identity; what identifies its content is `digest`.
+
+    Attributes:
+        source: the bytes it was decoded from.
+        digest: SHA-256 of the source, in lower-case hexadecimal.
+        functions: the functions that it defines, without imports; `function_types` has all.
+        function_types: type index of every function, imports first.
+        tables: type of every table, imports first; likewise `memories` and `global_types`.
+        globals: the globals that it defines, without imports.
+        data_count: content of the data count section, if there is one.
+    """
+
+    source: bytes
+    digest: str
+    types: tuple[FunctionType, ...]
+    imports: tuple[Import, ...]
+    function_types: tuple[int, ...]
+    functions: tuple[FunctionBody, ...]
+    tables: tuple[TableType, ...]
+    memories: tuple[MemoryType, ...]
+    global_types: tuple[GlobalType, ...]
+    globals: tuple[Global, ...]
+    exports: tuple[Export, ...]
+    start: int | None
+    elements: tuple[ElementSegment, ...]
+    data: tuple[DataSegment, ...]
+    data_count: int | None
+    custom_sections: tuple[CustomSection, ...]
+    names: Names
+
+    @property
+    def imported_function_count(self) -> int:
+        """How many entries of the function index space are imports."""
+        return len(self.function_types) - len(self.functions)
+
+    def imported(self, kind: ExternKind) -> tuple[Import, ...]:
+        """The imports of one kind, in index order."""
+        return tuple(entry for entry in self.imports if entry.kind is kind)
+
+    def function_type(self, index: int) -> FunctionType:
+        """The type of function `index` (imports first)."""
+        return self.types[self.function_types[index]]
+
+    def export_type(self, export: Export) -> ExternType:
+        """The type of what `export` names."""
+        match export.kind:
+            case ExternKind.FUNCTION:
+                return self.function_type(export.index)
+            case ExternKind.TABLE:
+                return self.tables[export.index]
+            case ExternKind.MEMORY:
+                return self.memories[export.index]
+            case ExternKind.GLOBAL:
+                return self.global_types[export.index]
+
+    def function_name(self, index: int) -> str | None:
+        """The name of function `index` in the name section, else its first export's name, else None."""
+        name = self.names.functions.get(index)
+        if name is not None:
+            return name
+        for export in self.exports:
+            if export.kind is ExternKind.FUNCTION and export.index == index:
+                return export.name
+        return None
