@@ -1,0 +1,247 @@
+"""Where compiled code finds what: layouts of the structures that it shares with the runtime.
+
+Every field is 8 bytes unless said otherwise and naturally aligned, so that the layouts are the same on all
+64-bit targets. Offsets are in bytes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+from farcall.engine.structure.module import Module
+from farcall.engine.structure.types import ExternKind
+
+# -- The instance's context, `vmctx`: a header, then the arrays that `ContextLayout` places. ----------------------
+
+CONTEXT_EXECUTION = 0
+"""Pointer to the execution context of the instance's linked group; constant while any of its frames is live."""
+CONTEXT_RUNTIME = 8
+"""Pointer to the table of runtime functions (`RuntimeFunction`)."""
+CONTEXT_IDENTITY = 16
+"""A number that names the instance in calls to the runtime."""
+CONTEXT_TYPE_IDS = 24
+"""Pointer to the canonical type ids (i32) of the module's types, by type index."""
+CONTEXT_FLOAT_CONSTANTS = 32
+"""0.0, -0.0, 1.0, -1.0 as f64, then the same as f32: 48 bytes.
+
+LLVM folds `x * 1.0` and its like to x, which would let a signaling NaN through where section 4.3.3 wants a quiet
+one. A constant that comes from here is one that LLVM does not know.
+"""
+CONTEXT_HEADER_SIZE = 80
+
+FLOAT_CONSTANTS_64: dict[int, int] = {
+    0x0000000000000000: CONTEXT_FLOAT_CONSTANTS,
+    0x8000000000000000: CONTEXT_FLOAT_CONSTANTS + 8,
+    0x3FF0000000000000: CONTEXT_FLOAT_CONSTANTS + 16,
+    0xBFF0000000000000: CONTEXT_FLOAT_CONSTANTS + 24,
+}
+"""Offset by the bits of the f64 constant."""
+
+FLOAT_CONSTANTS_32: dict[int, int] = {
+    0x00000000: CONTEXT_FLOAT_CONSTANTS + 32,
+    0x80000000: CONTEXT_FLOAT_CONSTANTS + 36,
+    0x3F800000: CONTEXT_FLOAT_CONSTANTS + 40,
+    0xBF800000: CONTEXT_FLOAT_CONSTANTS + 44,
+}
+"""Offset by the bits of the f32 constant."""
+
+# -- What the arrays hold. -----------------------------------------------------------------------------------------
+
+MEMORY_ENTRY_SIZE = 16
+"""A memory in the context: its base (constant for its lifetime), then a pointer to its memory record."""
+MEMORY_ENTRY_BASE = 0
+MEMORY_ENTRY_RECORD = 8
+
+MEMORY_RECORD_SIZE = 32
+"""A memory, shared by all that import it: base, size in bytes, maximum in bytes, page size in bytes."""
+MEMORY_RECORD_BASE = 0
+MEMORY_RECORD_BYTES = 8
+MEMORY_RECORD_MAXIMUM = 16
+MEMORY_RECORD_PAGE = 24
+
+TABLE_ENTRY_SIZE = 8
+"""A table in the context: a pointer to its table record."""
+
+TABLE_RECORD_SIZE = 24
+"""A table, shared by all that import it: pointer to the elements (8 bytes each), size, maximum (elements)."""
+TABLE_RECORD_ELEMENTS = 0
+TABLE_RECORD_LENGTH = 8
+TABLE_RECORD_MAXIMUM = 16
+
+GLOBAL_CELL_SIZE = 16
+"""A global that the instance defines: its value, in place (16 bytes so that a vector fits, aligned)."""
+GLOBAL_POINTER_SIZE = 8
+"""A global that it imports: a pointer to the cell of the instance that defines it."""
+
+FUNCTION_IMPORT_SIZE = 16
+"""An imported function: its code, then the vmctx to call it with."""
+FUNCTION_IMPORT_CODE = 0
+FUNCTION_IMPORT_CONTEXT = 8
+
+FUNCTION_RECORD_SIZE = 32
+"""What a funcref points to: code, the vmctx to call it with, canonical type id (i32), function index (i32)."""
+FUNCTION_RECORD_CODE = 0
+FUNCTION_RECORD_CONTEXT = 8
+FUNCTION_RECORD_TYPE_ID = 16
+FUNCTION_RECORD_INDEX = 20
+
+SEGMENT_SIZE = 16
+"""A data or element segment: pointer to its bytes or references, then how many; 0 when it is dropped."""
+SEGMENT_POINTER = 0
+SEGMENT_LENGTH = 8
+
+EXECUTION_STACK_LIMIT = 0
+"""In the execution context: the lowest address that a frame may have."""
+
+# -- The record of a thread that runs guests; the signal handler works on it. ---------------------------------------
+
+THREAD_ENTRY = 0
+"""Pointer to the jump buffer of the innermost entry into guest code; null while the thread runs none."""
+THREAD_EXIT_CODE = 8
+"""Why the guest was left: a TrapKind or an EXIT_ code (i64)."""
+THREAD_FAULT_ADDRESS = 16
+THREAD_STACK_LOW = 24
+"""Faults between this and the next are the thread's stack running out."""
+THREAD_STACK_HIGH = 32
+THREAD_FRAME_LIMIT = 40
+"""The stack's highest address: the walk over frame pointers ends there."""
+THREAD_FRAME_COUNT = 48
+THREAD_FRAMES = 56
+THREAD_FRAME_CAPACITY = 64
+THREAD_RECORD_SIZE = THREAD_FRAMES + 8 * THREAD_FRAME_CAPACITY
+
+
+class RuntimeFunction(IntEnum):
+    """Index in the table of runtime functions; LLVM signature in `RUNTIME_SIGNATURES`."""
+
+    TRAP = 0
+    MEMORY_GROW = 1
+    MEMORY_COPY = 2
+    MEMORY_FILL = 3
+    MEMORY_INIT = 4
+    TABLE_GROW = 5
+    TABLE_COPY = 6
+    TABLE_FILL = 7
+    TABLE_INIT = 8
+    LISTENER_BEFORE = 9
+    LISTENER_AFTER = 10
+
+
+RUNTIME_SIGNATURES: dict[RuntimeFunction, tuple[str, tuple[str, ...]]] = {
+    # trap(code): does not return
+    RuntimeFunction.TRAP: ("void", ("i32",)),
+    # memory_grow(memory record, pages) -> former pages or -1
+    RuntimeFunction.MEMORY_GROW: ("i64", ("ptr", "i64")),
+    # memory_copy(execution context, to record, from record, to, from, count): traps when out of bounds
+    RuntimeFunction.MEMORY_COPY: ("void", ("ptr", "ptr", "ptr", "i64", "i64", "i64")),
+    # memory_fill(execution context, record, to, byte, count)
+    RuntimeFunction.MEMORY_FILL: ("void", ("ptr", "ptr", "i64", "i32", "i64")),
+    # memory_init(execution context, record, segment, to, from, count)
+    RuntimeFunction.MEMORY_INIT: ("void", ("ptr", "ptr", "ptr", "i64", "i64", "i64")),
+    # table_grow(table record, elements, initial reference) -> former size or -1
+    RuntimeFunction.TABLE_GROW: ("i64", ("ptr", "i64", "ptr")),
+    # table_copy(execution context, to record, from record, to, from, count)
+    RuntimeFunction.TABLE_COPY: ("void", ("ptr", "ptr", "ptr", "i64", "i64", "i64")),
+    # table_fill(execution context, record, to, reference, count)
+    RuntimeFunction.TABLE_FILL: ("void", ("ptr", "ptr", "i64", "ptr", "i64")),
+    # table_init(execution context, record, segment, to, from, count)
+    RuntimeFunction.TABLE_INIT: ("void", ("ptr", "ptr", "ptr", "i64", "i64", "i64")),
+    # listener_before(vmctx, function index, pointer to argument slots)
+    RuntimeFunction.LISTENER_BEFORE: ("void", ("ptr", "i32", "ptr")),
+    # listener_after(vmctx, function index, pointer to result slots)
+    RuntimeFunction.LISTENER_AFTER: ("void", ("ptr", "i32", "ptr")),
+}
+"""Result and parameters of each; counts, offsets and indices are unsigned, widened to i64."""
+
+SLOT_SIZE = 8
+"""Arguments and results cross between Python and guest code in slots of this size (a vector takes two)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContextLayout:
+    """Where the arrays of one module's instances lie in their context.
+
+    Attributes:
+        memories: offset of entry 0 of the memory index space (`MEMORY_ENTRY_SIZE` each).
+        tables: offset of entry 0 of the table index space (`TABLE_ENTRY_SIZE` each).
+        global_cells: offset of the first global that the module defines (`GLOBAL_CELL_SIZE` each).
+        global_imports: offset of the first imported global's pointer (`GLOBAL_POINTER_SIZE` each).
+        function_imports: offset of the first imported function (`FUNCTION_IMPORT_SIZE` each).
+        function_records: offset of function 0's record (`FUNCTION_RECORD_SIZE` each, imports first).
+        data_segments: offset of data segment 0 (`SEGMENT_SIZE` each); likewise `element_segments`.
+        size: of the whole context.
+        imported_globals: how many globals are imported.
+    """
+
+    memories: int
+    tables: int
+    global_cells: int
+    global_imports: int
+    function_imports: int
+    function_records: int
+    data_segments: int
+    element_segments: int
+    size: int
+    imported_globals: int
+
+    def memory(self, index: int) -> int:
+        """Offset of memory `index`'s entry."""
+        return self.memories + index * MEMORY_ENTRY_SIZE
+
+    def table(self, index: int) -> int:
+        """Offset of table `index`'s entry."""
+        return self.tables + index * TABLE_ENTRY_SIZE
+
+    def global_(self, index: int) -> tuple[int, bool]:
+        """Offset for global `index`, and whether a pointer to the cell stands there instead of the cell."""
+        if index < self.imported_globals:
+            return self.global_imports + index * GLOBAL_POINTER_SIZE, True
+        return self.global_cells + (index - self.imported_globals) * GLOBAL_CELL_SIZE, False
+
+    def function_import(self, index: int) -> int:
+        """Offset of imported function `index`."""
+        return self.function_imports + index * FUNCTION_IMPORT_SIZE
+
+    def function_record(self, index: int) -> int:
+        """Offset of function `index`'s record."""
+        return self.function_records + index * FUNCTION_RECORD_SIZE
+
+    def data_segment(self, index: int) -> int:
+        """Offset of data segment `index`."""
+        return self.data_segments + index * SEGMENT_SIZE
+
+    def element_segment(self, index: int) -> int:
+        """Offset of element segment `index`."""
+        return self.element_segments + index * SEGMENT_SIZE
+
+
+def context_layout(module: Module) -> ContextLayout:
+    """Lay out the context of `module`'s instances."""
+    imported_globals = len(module.imported(ExternKind.GLOBAL))
+    sizes = (
+        len(module.memories) * MEMORY_ENTRY_SIZE,
+        len(module.globals) * GLOBAL_CELL_SIZE,
+        len(module.tables) * TABLE_ENTRY_SIZE,
+        imported_globals * GLOBAL_POINTER_SIZE,
+        module.imported_function_count * FUNCTION_IMPORT_SIZE,
+        len(module.data) * SEGMENT_SIZE,
+        len(module.elements) * SEGMENT_SIZE,
+        len(module.function_types) * FUNCTION_RECORD_SIZE,
+    )
+    offsets = [CONTEXT_HEADER_SIZE]
+    for size in sizes:
+        offsets.append(offsets[-1] + size)
+    memories, cells, tables, global_imports, function_imports, data, elements, records, end = offsets
+    return ContextLayout(
+        memories=memories,
+        tables=tables,
+        global_cells=cells,
+        global_imports=global_imports,
+        function_imports=function_imports,
+        function_records=records,
+        data_segments=data,
+        element_segments=elements,
+        size=end,
+        imported_globals=imported_globals,
+    )
