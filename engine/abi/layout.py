@@ -154,6 +154,9 @@ RUNTIME_SIGNATURES: dict[RuntimeFunction, tuple[str, tuple[str, ...]]] = {
 }
 """Result and parameters of each; counts, offsets and indices are unsigned, widened to i64."""
 
+MEMORY_GUARD_SIZE = 1 << 28
+"""Inaccessible bytes behind the 4 GiB that a 32-bit index reaches: constant offsets below need no check."""
+
 SLOT_SIZE = 8
 """Arguments and results cross between Python and guest code in slots of this size (a vector takes two)."""
 
