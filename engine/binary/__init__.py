@@ -1,0 +1,1 @@
+"""Decoding of the binary format (specification, chapter 5): bytes to `structure.module.Module`."""

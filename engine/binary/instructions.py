@@ -1,0 +1,191 @@
+"""Instructions and their immediates (section 5.4), by the rows of the instruction table.
+
+`decode_body` is how every stage after decoding reads code: it yields what stands in the bytes, one
+instruction at a time. Positions in errors are those of the bytes given, as in `binary.leb128`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from farcall.engine.binary.leb128 import read_s32, read_s64, read_u32, read_u64
+from farcall.engine.binary.types import read_block_type, read_heap_type, read_value_types
+from farcall.engine.errors import MalformedModuleError, UnsupportedFeatureError
+from farcall.engine.instructions.instruction import Immediate, Instruction
+from farcall.engine.instructions.table import BY_OPCODE, BY_PREFIX
+
+ImmediateReader = Callable[[bytes, int], tuple[Any, int]]
+"""From bytes and a position to the immediate and the position after it."""
+
+Immediates = tuple[Any, ...]
+"""An instruction's immediates: `READERS` says what type each has."""
+
+_HAS_MEMORY_INDEX = 0x40
+
+
+def _read_labels(source: bytes, position: int) -> tuple[tuple[int, ...], int]:
+    count, position = read_u32(source, position)
+    end = position + count + 1
+    if end > len(source):  # each label takes at least a byte
+        raise MalformedModuleError("unexpected end of section or function", len(source))
+    one_byte_each = source[position:end]
+    if max(one_byte_each) < 0x80:
+        return tuple(one_byte_each), end
+    labels = []
+    for _ in range(count + 1):
+        label, position = read_u32(source, position)
+        labels.append(label)
+    return tuple(labels), position
+
+
+def _read_memory_access(source: bytes, position: int) -> tuple[tuple[int, int, int], int]:
+    start = position
+    flags, position = read_u32(source, position)
+    if flags >= 0x80:
+        raise MalformedModuleError(f"malformed memop flags: {flags:#x}", start)
+    memory = 0
+    if flags & _HAS_MEMORY_INDEX:
+        flags ^= _HAS_MEMORY_INDEX
+        memory, position = read_u32(source, position)
+    offset, position = read_u64(source, position)
+    return (flags, memory, offset), position
+
+
+def _read_bits(size: int) -> ImmediateReader:
+    def read(source: bytes, position: int) -> tuple[int, int]:
+        end = position + size
+        if end > len(source):
+            raise MalformedModuleError("unexpected end of section or function", len(source))
+        return int.from_bytes(source[position:end], "little"), end
+
+    return read
+
+
+READERS: dict[Immediate, ImmediateReader] = {
+    Immediate.BLOCK_TYPE: read_block_type,
+    Immediate.LABEL: read_u32,
+    Immediate.LABELS: _read_labels,
+    Immediate.FUNCTION: read_u32,
+    Immediate.TYPE: read_u32,
+    Immediate.TABLE: read_u32,
+    Immediate.LOCAL: read_u32,
+    Immediate.GLOBAL: read_u32,
+    Immediate.ELEMENT_SEGMENT: read_u32,
+    Immediate.DATA_SEGMENT: read_u32,
+    Immediate.MEMORY: read_u32,
+    Immediate.MEMORY_ACCESS: _read_memory_access,
+    Immediate.VALUE_TYPES: read_value_types,
+    Immediate.HEAP_TYPE: read_heap_type,
+    Immediate.SIGNED_32: read_s32,
+    Immediate.SIGNED_64: read_s64,
+    Immediate.FLOAT_32: _read_bits(4),
+    Immediate.FLOAT_64: _read_bits(8),
+}
+"""How each kind of immediate is read, and as what:
+
+BLOCK_TYPE is a `ValueType`, the int index of a function type, or None; LABELS a tuple of ints, the default
+last; MEMORY_ACCESS (exponent of the alignment, memory index, offset); VALUE_TYPES a tuple of `ValueType`;
+HEAP_TYPE the nullable `ReferenceType` to it; FLOAT_32 and FLOAT_64 the value's bits as an unsigned int;
+SIGNED_32 and SIGNED_64 a signed int; the others an index.
+"""
+
+_FEATURE_OF_PREFIX: dict[int, str] = {0xFB: "gc", 0xFD: "simd", 0xFE: "threads"}
+
+_FEATURE_OF_OPCODE: dict[int, str] = {
+    0x06: "legacy-exception-handling",  # try
+    0x07: "legacy-exception-handling",  # catch
+    0x08: "exception-handling",  # throw
+    0x09: "legacy-exception-handling",  # rethrow
+    0x0A: "exception-handling",  # throw_ref
+    0x12: "tail-call",  # return_call
+    0x13: "tail-call",  # return_call_indirect
+    0x14: "function-references",  # call_ref
+    0x15: "function-references",  # return_call_ref
+    0x18: "legacy-exception-handling",  # delegate
+    0x19: "legacy-exception-handling",  # catch_all
+    0x1F: "exception-handling",  # try_table
+    0xD3: "gc",  # ref.eq
+    0xD4: "function-references",  # ref.as_non_null
+    0xD5: "function-references",  # br_on_null
+    0xD6: "function-references",  # br_on_non_null
+}
+
+_FEATURE_AFTER_PREFIX: dict[tuple[int, int], str] = {
+    (0xFC, opcode): "wide-arithmetic"
+    for opcode in range(19, 23)  # i64.add128 to i64.mul_wide_u
+}
+
+
+def _with_readers(row: Instruction | None) -> tuple[Instruction, tuple[ImmediateReader, ...]] | None:
+    return None if row is None else (row, tuple(READERS[immediate] for immediate in row.immediates))
+
+
+_BY_OPCODE = [_with_readers(row) for row in BY_OPCODE]
+_BY_PREFIX = {
+    prefix: {opcode: _with_readers(row) for opcode, row in rows.items()} for prefix, rows in BY_PREFIX.items()
+}
+
+
+def read_instruction(source: bytes, position: int) -> tuple[Instruction, Immediates, int]:
+    """Read one instruction: its row, its immediates, and the position after it.
+
+    Raises:
+        MalformedModuleError: no instruction has the opcode, or an immediate is malformed.
+        UnsupportedFeatureError: the opcode is one of a feature that is not there.
+        IndexError: the bytes end inside of it.
+    """
+    entry = _BY_OPCODE[source[position]]
+    if entry is None:
+        row, position = read_prefixed_opcode(source, position)
+        entry = _BY_PREFIX[row.prefix or 0][row.opcode]
+        assert entry is not None
+    else:
+        position += 1
+    row, readers = entry
+    if not readers:
+        return row, (), position
+    if len(readers) == 1:
+        value, position = readers[0](source, position)
+        return row, (value,), position
+    values = []
+    for read in readers:
+        value, position = read(source, position)
+        values.append(value)
+    return row, tuple(values), position
+
+
+def read_prefixed_opcode(source: bytes, position: int) -> tuple[Instruction, int]:
+    """Read an opcode that has no row among the one-byte ones; raises like `read_instruction`."""
+    prefix = source[position]
+    group = BY_PREFIX.get(prefix)
+    if group is None:
+        feature = _FEATURE_OF_PREFIX.get(prefix) or _FEATURE_OF_OPCODE.get(prefix)
+        if feature is not None:
+            raise UnsupportedFeatureError(feature, position)
+        raise MalformedModuleError(f"illegal opcode {prefix:02x}", position)
+    opcode, after = read_u32(source, position + 1)
+    row = group.get(opcode)
+    if row is not None:
+        return row, after
+    feature = _FEATURE_AFTER_PREFIX.get((prefix, opcode)) or _FEATURE_OF_PREFIX.get(prefix)
+    if feature is not None:
+        raise UnsupportedFeatureError(feature, position)
+    raise MalformedModuleError(f"illegal opcode {prefix:02x} {opcode:02x}", position)
+
+
+def decode_body(source: bytes, start: int, end: int) -> Iterator[tuple[Instruction, Immediates, int]]:
+    """Iterate over the instructions between two positions, the final `end` included.
+
+    Yields:
+        The row, the immediates (see `READERS`) and the position of the opcode. The instruction ends where the
+        next one begins.
+
+    Raises:
+        As `read_instruction` does; never on a body that was validated.
+    """
+    position = start
+    while position < end:
+        offset = position
+        row, immediates, position = read_instruction(source, position)
+        yield row, immediates, offset
