@@ -1,0 +1,1 @@
+"""Mirrors the import root of the .proto files."""
