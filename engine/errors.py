@@ -6,6 +6,7 @@
     ├── ModuleError                 the bytes are refused; carries the byte offset
     │   ├── MalformedModuleError        decoding failed (specification, chapter 5)
     │   ├── InvalidModuleError          validation failed (specification, chapter 3)
+    │   │   └── ModuleLimitError            the module is larger than farcall takes (binary/limits.py)
     │   └── UnsupportedFeatureError     the module needs a feature that is switched off
     ├── LinkError                   an import cannot be resolved; carries its name, the wanted and the found type
     ├── Trap                        the guest trapped; carries the kind and the backtrace
@@ -65,14 +66,27 @@ class InvalidModuleError(ModuleError):
     kind = "invalid"
 
 
+class ModuleLimitError(InvalidModuleError):
+    """The module goes beyond a limit of this implementation (specification, appendix, section 7.2)."""
+
+    kind = "too large"
+
+
 class UnsupportedFeatureError(ModuleError):
-    """The module needs a feature that is switched off or not there; `feature` names it."""
+    """The module needs a feature that is switched off or not there; `feature` names it.
+
+    `detail`, where given, says before that what the specification without the feature has against it.
+    """
 
     kind = "unsupported"
 
-    def __init__(self, feature: str, offset: int, function_index: int | None = None) -> None:
-        super().__init__(f"needs the feature {feature!r}, which is switched off", offset, function_index)
+    def __init__(
+        self, feature: str, offset: int, function_index: int | None = None, detail: str | None = None
+    ) -> None:
+        reason = f"needs the feature {feature!r}, which is switched off"
+        super().__init__(f"{detail}: {reason}" if detail else reason, offset, function_index)
         self.feature = feature
+        self.detail = detail
 
 
 class LinkError(FarcallError):

@@ -1,7 +1,7 @@
 """Instructions and their immediates (section 5.4), by the rows of the instruction table.
 
 `decode_body` is how every stage after decoding reads code: it yields what stands in the bytes, one
-instruction at a time. Positions in errors are those of the bytes given, as in `binary.leb128`.
+instruction at a time. As in `binary.leb128`, an `IndexError` means that the bytes end too early.
 """
 
 from __future__ import annotations
@@ -21,6 +21,9 @@ ImmediateReader = Callable[[bytes, int], tuple[Any, int]]
 Immediates = tuple[Any, ...]
 """An instruction's immediates: `READERS` says what type each has."""
 
+UNEXPECTED_END = "unexpected end of section or function"
+"""What is wrong with bytes that end too early."""
+
 _HAS_MEMORY_INDEX = 0x40
 
 
@@ -28,7 +31,7 @@ def _read_labels(source: bytes, position: int) -> tuple[tuple[int, ...], int]:
     count, position = read_u32(source, position)
     end = position + count + 1
     if end > len(source):  # each label takes at least a byte
-        raise MalformedModuleError("unexpected end of section or function", len(source))
+        raise MalformedModuleError(UNEXPECTED_END, len(source))
     one_byte_each = source[position:end]
     if max(one_byte_each) < 0x80:
         return tuple(one_byte_each), end
@@ -56,7 +59,7 @@ def _read_bits(size: int) -> ImmediateReader:
     def read(source: bytes, position: int) -> tuple[int, int]:
         end = position + size
         if end > len(source):
-            raise MalformedModuleError("unexpected end of section or function", len(source))
+            raise MalformedModuleError(UNEXPECTED_END, len(source))
         return int.from_bytes(source[position:end], "little"), end
 
     return read
@@ -189,3 +192,32 @@ def decode_body(source: bytes, start: int, end: int) -> Iterator[tuple[Instructi
         offset = position
         row, immediates, position = read_instruction(source, position)
         yield row, immediates, offset
+
+
+_NESTING = frozenset({"block", "loop", "if"})
+
+
+def read_expression(source: bytes, start: int) -> Iterator[tuple[Instruction, Immediates, int]]:
+    """Iterate over an expression (section 5.4.9): like `decode_body`, but up to the `end` that matches.
+
+    Raises:
+        MalformedModuleError: as `read_instruction` does, and for an `else` outside of an `if`.
+        UnsupportedFeatureError: as `read_instruction` does.
+        IndexError: the bytes end before the `end`.
+    """
+    position = start
+    open_blocks = bytearray()  # one byte for each: whether an `else` may come
+    while True:
+        offset = position
+        row, immediates, position = read_instruction(source, position)
+        yield row, immediates, offset
+        if row.rule in _NESTING:
+            open_blocks.append(row.rule == "if")
+        elif row.rule == "else":
+            if not open_blocks or not open_blocks[-1]:
+                raise MalformedModuleError("END opcode expected, found else outside of an if", offset)
+            open_blocks[-1] = False
+        elif row.rule == "end":
+            if not open_blocks:
+                return
+            open_blocks.pop()

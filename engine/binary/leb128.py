@@ -1,8 +1,7 @@
 """Integers in LEB128 (section 5.2.2).
 
-Every function here takes bytes and a position and returns the value and the position after it. Positions in
-errors are those of the bytes given; an `IndexError` means that the bytes end inside the integer. Whoever cut
-the bytes out of a module turns both into offsets of the module (`binary.reader.errors_of_slice`).
+Every function here takes bytes and a position and returns the value and the position after it. An
+`IndexError` means that the bytes end inside of the integer; whoever knows the module turns it into an error.
 """
 
 from __future__ import annotations

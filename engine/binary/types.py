@@ -1,4 +1,4 @@
-"""Value, reference and block types (sections 5.3 and 5.4.1).
+"""Types (sections 5.3 and 5.4.1).
 
 Like `binary.leb128`: from bytes and a position to a value and the position after it.
 """

@@ -6,6 +6,7 @@ and so that function bodies can be read where they lie, in `Module.source`, with
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -132,6 +133,16 @@ class Names:
     functions: dict[int, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Offsets:
+    """Where the definitions stand that have no object of their own; in index order, without imports."""
+
+    functions: Sequence[int] = ()
+    tables: Sequence[int] = ()
+    memories: Sequence[int] = ()
+    start: int = 0
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Module:
     """A decoded module. Compared by identity; what identifies its content is `digest`.
@@ -144,6 +155,7 @@ class Module:
         tables: type of every table, imports first; likewise `memories` and `global_types`.
         globals: the globals that it defines, without imports.
         data_count: content of the data count section, if there is one.
+        offsets: for error messages.
     """
 
     source: bytes
@@ -163,6 +175,7 @@ class Module:
     data_count: int | None
     custom_sections: tuple[CustomSection, ...]
     names: Names
+    offsets: Offsets = Offsets()
 
     @property
     def imported_function_count(self) -> int:

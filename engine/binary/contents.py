@@ -1,0 +1,47 @@
+"""What the sections that were read so far contained."""
+
+from __future__ import annotations
+
+from array import array
+from dataclasses import dataclass, field
+
+from farcall.engine.structure.module import (
+    CustomSection,
+    DataSegment,
+    ElementSegment,
+    Export,
+    FunctionBody,
+    Global,
+    Import,
+)
+from farcall.engine.structure.types import FunctionType, GlobalType, MemoryType, TableType
+
+
+@dataclass(slots=True)
+class Contents:
+    """A module in the making: the fields of `structure.module.Module` as lists.
+
+    Attributes:
+        imported_functions: how many entries of `function_types` are imports.
+        ..._offsets: where the definitions stand, without imports.
+    """
+
+    types: list[FunctionType] = field(default_factory=list)
+    imports: list[Import] = field(default_factory=list)
+    function_types: list[int] = field(default_factory=list)
+    imported_functions: int = 0
+    function_offsets: array[int] = field(default_factory=lambda: array("Q"))
+    functions: list[FunctionBody] = field(default_factory=list)
+    tables: list[TableType] = field(default_factory=list)
+    table_offsets: list[int] = field(default_factory=list)
+    memories: list[MemoryType] = field(default_factory=list)
+    memory_offsets: list[int] = field(default_factory=list)
+    global_types: list[GlobalType] = field(default_factory=list)
+    globals: list[Global] = field(default_factory=list)
+    exports: list[Export] = field(default_factory=list)
+    start: int | None = None
+    start_offset: int = 0
+    elements: list[ElementSegment] = field(default_factory=list)
+    data: list[DataSegment] = field(default_factory=list)
+    data_count: int | None = None
+    custom_sections: list[CustomSection] = field(default_factory=list)

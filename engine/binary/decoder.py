@@ -1,0 +1,173 @@
+"""Modules (section 5.5): the header, and the sections in their order."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from farcall.engine.binary.code_section import INCONSISTENT_LENGTHS, decode_code_section
+from farcall.engine.binary.contents import Contents
+from farcall.engine.binary.custom_section import decode_custom_section, decode_names
+from farcall.engine.binary.definition_sections import (
+    decode_function_section,
+    decode_global_section,
+    decode_memory_section,
+    decode_table_section,
+)
+from farcall.engine.binary.export_section import decode_export_section, decode_start_section
+from farcall.engine.binary.import_section import decode_import_section
+from farcall.engine.binary.instructions import UNEXPECTED_END
+from farcall.engine.binary.limits import MAXIMUM_MODULE_SIZE
+from farcall.engine.binary.reader import Reader
+from farcall.engine.binary.segment_sections import (
+    decode_data_count_section,
+    decode_data_section,
+    decode_element_section,
+)
+from farcall.engine.binary.type_section import decode_type_section
+from farcall.engine.errors import MalformedModuleError, ModuleLimitError, UnsupportedFeatureError
+from farcall.engine.structure.module import Module, Offsets
+
+_MAGIC = b"\0asm"
+_VERSION = b"\x01\0\0\0"
+_COMPONENT_LAYER = 1
+
+_CUSTOM = 0
+_TAG = 13
+
+
+@dataclass(frozen=True, slots=True)
+class _Section:
+    """A kind of section: its id, its name, and what reads its content."""
+
+    id: int
+    name: str
+    decode: Callable[[Reader, Contents], None]
+
+
+_IN_ORDER = (
+    _Section(1, "type", decode_type_section),
+    _Section(2, "import", decode_import_section),
+    _Section(3, "function", decode_function_section),
+    _Section(4, "table", decode_table_section),
+    _Section(5, "memory", decode_memory_section),
+    _Section(6, "global", decode_global_section),
+    _Section(7, "export", decode_export_section),
+    _Section(8, "start", decode_start_section),
+    _Section(9, "element", decode_element_section),
+    _Section(12, "data count", decode_data_count_section),
+    _Section(10, "code", decode_code_section),
+    _Section(11, "data", decode_data_section),
+)
+"""All but custom sections, which may stand anywhere."""
+
+_PLACES = {section.id: (place, section) for place, section in enumerate(_IN_ORDER)}
+
+
+def decode_module(source: bytes) -> Module:
+    """Decode a module; its function bodies are only located, and read by validation.
+
+    Args:
+        source: a module in the binary format of WebAssembly 2.0.
+
+    Raises:
+        MalformedModuleError: the bytes do not follow the format (specification, chapter 5).
+        ModuleLimitError: the module goes beyond a limit of `binary.limits`.
+        UnsupportedFeatureError: the module uses a proposal that is not there.
+    """
+    source = bytes(source)
+    if len(source) > MAXIMUM_MODULE_SIZE:
+        raise ModuleLimitError(f"{len(source)} bytes, at most {MAXIMUM_MODULE_SIZE} are possible", 0)
+    contents = Contents()
+    _check_header(source)
+    try:
+        _decode_sections(Reader(source, len(_MAGIC) + len(_VERSION)), contents)
+    except IndexError:  # nothing in this package takes any other index than one into the source
+        raise MalformedModuleError(UNEXPECTED_END, len(source)) from None
+    _check_lengths(contents, len(source))
+    return Module(
+        source=source,
+        digest=hashlib.sha256(source).hexdigest(),
+        types=tuple(contents.types),
+        imports=tuple(contents.imports),
+        function_types=tuple(contents.function_types),
+        functions=tuple(contents.functions),
+        tables=tuple(contents.tables),
+        memories=tuple(contents.memories),
+        global_types=tuple(contents.global_types),
+        globals=tuple(contents.globals),
+        exports=tuple(contents.exports),
+        start=contents.start,
+        elements=tuple(contents.elements),
+        data=tuple(contents.data),
+        data_count=contents.data_count,
+        custom_sections=tuple(contents.custom_sections),
+        names=decode_names(source, contents),
+        offsets=Offsets(
+            contents.function_offsets, contents.table_offsets, contents.memory_offsets, contents.start_offset
+        ),
+    )
+
+
+def _check_header(source: bytes) -> None:
+    if source[:4] != _MAGIC[: len(source)]:
+        raise MalformedModuleError("magic header not detected: a module starts with 00 61 73 6d", 0)
+    if len(source) < len(_MAGIC) + len(_VERSION):
+        raise MalformedModuleError(
+            "unexpected end: a module starts with 8 bytes of magic and version", len(source)
+        )
+    version = source[4:8]
+    if version != _VERSION:
+        found = "a component, not a module" if version[2] == _COMPONENT_LAYER else version.hex(" ")
+        raise MalformedModuleError(f"unknown binary version: {found}", 4)
+
+
+def _decode_sections(reader: Reader, contents: Contents) -> None:
+    size_of_source = len(reader.source)
+    last = -1
+    while reader.position < size_of_source:
+        start = reader.position
+        section_id = reader.byte()
+        size = reader.u32()
+        end = reader.position + size
+        if section_id != _CUSTOM and section_id not in _PLACES:
+            if section_id == _TAG:
+                raise UnsupportedFeatureError("exception-handling", start)
+            raise MalformedModuleError(f"malformed section id: {section_id}", start)
+        if end > size_of_source:
+            left = size_of_source - reader.position
+            reason = f"length out of bounds: a section of {size} bytes, of which {left} are there"
+            raise MalformedModuleError(reason, start)
+        if section_id == _CUSTOM:
+            decode_custom_section(reader, contents, end)
+            continue
+        place, section = _PLACES[section_id]
+        if place <= last:
+            reason = f"unexpected content after last section: a second {section.name} section"
+            if place < last:
+                reason = (
+                    f"unexpected content after last section: the {section.name} section after the "
+                    f"{_IN_ORDER[last].name} section"
+                )
+            raise MalformedModuleError(reason, start)
+        last = place
+        section.decode(reader, contents)
+        if reader.position != end:
+            reason = (
+                f"section size mismatch: the {section.name} section has {size} bytes, its content "
+                f"{reader.position - end + size}"
+            )
+            raise MalformedModuleError(reason, start)
+
+
+def _check_lengths(contents: Contents, end: int) -> None:
+    declared = len(contents.function_types) - contents.imported_functions
+    if declared != len(contents.functions):
+        raise MalformedModuleError(f"{INCONSISTENT_LENGTHS}: {declared} declared, no code section", end)
+    if contents.data_count is not None and contents.data_count != len(contents.data):
+        raise MalformedModuleError(
+            "data count and data section have inconsistent lengths: "
+            f"{contents.data_count} announced, {len(contents.data)} there",
+            end,
+        )

@@ -1,0 +1,46 @@
+"""The function, table, memory and global sections (sections 5.5.6 to 5.5.9)."""
+
+from __future__ import annotations
+
+from farcall.engine.binary.constant_expression import read_constant_expression
+from farcall.engine.binary.contents import Contents
+from farcall.engine.binary.extern_types import read_global_type, read_memory_type, read_table_type
+from farcall.engine.binary.limits import MAXIMUM_FUNCTIONS, MAXIMUM_GLOBALS, MAXIMUM_TABLES
+from farcall.engine.binary.reader import Reader
+from farcall.engine.errors import UnsupportedFeatureError
+from farcall.engine.structure.module import Global
+
+_TABLE_WITH_INITIALIZER = 0x40
+
+
+def decode_function_section(reader: Reader, contents: Contents) -> None:
+    """Read the type index of each function."""
+    taken = len(contents.function_types)
+    for _ in range(reader.count("functions", MAXIMUM_FUNCTIONS, taken)):
+        contents.function_offsets.append(reader.position)
+        contents.function_types.append(reader.u32())
+
+
+def decode_table_section(reader: Reader, contents: Contents) -> None:
+    """Read the tables' types."""
+    for _ in range(reader.count("tables", MAXIMUM_TABLES, len(contents.tables))):
+        start = reader.position
+        if reader.source[start] == _TABLE_WITH_INITIALIZER:
+            raise UnsupportedFeatureError("function-references", start)
+        contents.table_offsets.append(start)
+        contents.tables.append(read_table_type(reader))
+
+
+def decode_memory_section(reader: Reader, contents: Contents) -> None:
+    """Read the memories' types. That 2.0 allows one at most is for validation to say."""
+    for _ in range(reader.u32()):
+        contents.memory_offsets.append(reader.position)
+        contents.memories.append(read_memory_type(reader))
+
+
+def decode_global_section(reader: Reader, contents: Contents) -> None:
+    """Read the globals: types and initial values."""
+    for _ in range(reader.count("globals", MAXIMUM_GLOBALS, len(contents.global_types))):
+        global_type = read_global_type(reader)
+        contents.global_types.append(global_type)
+        contents.globals.append(Global(global_type, read_constant_expression(reader)))

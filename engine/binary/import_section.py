@@ -1,0 +1,61 @@
+"""The import section (section 5.5.5)."""
+
+from __future__ import annotations
+
+from farcall.engine.binary.contents import Contents
+from farcall.engine.binary.extern_types import read_global_type, read_memory_type, read_table_type
+from farcall.engine.binary.limits import MAXIMUM_IMPORTS
+from farcall.engine.binary.reader import Reader
+from farcall.engine.errors import MalformedModuleError, UnsupportedFeatureError
+from farcall.engine.structure.module import Import
+from farcall.engine.structure.types import ExternKind, ExternType, FunctionType
+
+_TAG = 4
+"""The kind of imports and exports that the exception-handling proposal adds."""
+
+_UNKNOWN = FunctionType((), ())
+
+
+def decode_import_section(reader: Reader, contents: Contents) -> None:
+    """Read the imports; each is the next entry of its kind's index space."""
+    for _ in range(reader.count("imports", MAXIMUM_IMPORTS)):
+        start = reader.position
+        module = reader.name()
+        name = reader.name()
+        kind = read_extern_kind(reader, "import")
+        extern, type_index = _read_description(reader, contents, kind)
+        contents.imports.append(Import(module, name, kind, extern, type_index, start))
+
+
+def read_extern_kind(reader: Reader, what: str) -> ExternKind:
+    """Read the kind of an import or export (`what` says of which)."""
+    start = reader.position
+    code = reader.byte()
+    if code == _TAG:
+        raise UnsupportedFeatureError("exception-handling", start)
+    try:
+        return ExternKind(code)
+    except ValueError:
+        raise MalformedModuleError(f"malformed {what} kind: {code:#04x}", start) from None
+
+
+def _read_description(reader: Reader, contents: Contents, kind: ExternKind) -> tuple[ExternType, int | None]:
+    match kind:
+        case ExternKind.FUNCTION:
+            index = reader.u32()
+            contents.function_types.append(index)
+            contents.imported_functions += 1
+            # Validation refuses an index that is too high: not before the whole module proved well-formed.
+            return contents.types[index] if index < len(contents.types) else _UNKNOWN, index
+        case ExternKind.TABLE:
+            table = read_table_type(reader)
+            contents.tables.append(table)
+            return table, None
+        case ExternKind.MEMORY:
+            memory = read_memory_type(reader)
+            contents.memories.append(memory)
+            return memory, None
+        case ExternKind.GLOBAL:
+            global_type = read_global_type(reader)
+            contents.global_types.append(global_type)
+            return global_type, None

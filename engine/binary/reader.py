@@ -1,0 +1,78 @@
+"""A position in a module's bytes, and what can be read there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from farcall.engine.binary.instructions import UNEXPECTED_END
+from farcall.engine.binary.leb128 import read_u32
+from farcall.engine.errors import MalformedModuleError, ModuleLimitError
+
+T = TypeVar("T")
+
+
+class Reader:
+    """Reads a module from front to back.
+
+    It does not stop at the end of a section: as the specification has it, a section's content is read by its
+    grammar and must then have the size that was declared (section 5.5.2).
+
+    Attributes:
+        source: the whole module.
+        position: of the next byte; an offset from the start of the module.
+    """
+
+    __slots__ = ("position", "source")
+
+    def __init__(self, source: bytes, position: int = 0) -> None:
+        self.source = source
+        self.position = position
+
+    def byte(self) -> int:
+        """Read a byte."""
+        byte = self.source[self.position]
+        self.position += 1
+        return byte
+
+    def u32(self) -> int:
+        """Read an unsigned 32-bit integer."""
+        value, self.position = read_u32(self.source, self.position)
+        return value
+
+    def read(self, read: Callable[[bytes, int], tuple[T, int]]) -> T:
+        """Read with a function of `binary.leb128`, `binary.types` or their like."""
+        value, self.position = read(self.source, self.position)
+        return value
+
+    def count(self, what: str, limit: int, taken: int = 0) -> int:
+        """Read the length of a vector, refusing one over the limit, of which `taken` are used up."""
+        start = self.position
+        count = self.u32()
+        if count > limit - taken:
+            # A count that the rest of the bytes cannot hold is no large module but a malformed one.
+            if count > len(self.source) - self.position:
+                raise MalformedModuleError(f"{UNEXPECTED_END}: {count} {what} declared", start)
+            raise ModuleLimitError(f"{count + taken} {what}, at most {limit} are possible", start)
+        return count
+
+    def skip(self, length: int, what: str) -> int:
+        """Step over `length` bytes and return where they start."""
+        start = self.position
+        if length > len(self.source) - start:
+            raise MalformedModuleError(f"{UNEXPECTED_END}: {what} of {length} bytes", start)
+        self.position = start + length
+        return start
+
+    def name(self) -> str:
+        """Read a name (section 5.2.4)."""
+        length_position = self.position
+        length = self.u32()
+        start = self.position
+        if length > len(self.source) - start:
+            raise MalformedModuleError(f"length out of bounds: a name of {length} bytes", length_position)
+        self.position = start + length
+        try:
+            return self.source[start : self.position].decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise MalformedModuleError("malformed UTF-8 encoding", start + error.start) from None

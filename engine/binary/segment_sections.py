@@ -1,0 +1,123 @@
+"""The element, data count and data sections (sections 5.5.12, 5.5.14 and 5.5.16)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from farcall.engine.binary.constant_expression import read_constant_expression
+from farcall.engine.binary.contents import Contents
+from farcall.engine.binary.limits import (
+    MAXIMUM_DATA_SEGMENTS,
+    MAXIMUM_ELEMENT_SEGMENT_LENGTH,
+    MAXIMUM_ELEMENT_SEGMENTS,
+)
+from farcall.engine.binary.reader import Reader
+from farcall.engine.binary.types import read_reference_type
+from farcall.engine.errors import MalformedModuleError
+from farcall.engine.structure.module import (
+    ConstantExpression,
+    ConstantInstruction,
+    DataSegment,
+    ElementSegment,
+)
+from farcall.engine.structure.types import FUNCREF, ReferenceType
+
+# Bits of an element segment's flags.
+_NOT_ACTIVE = 0x01
+_EXPLICIT_TABLE = 0x02  # of an active segment; of others: declarative
+_EXPRESSIONS = 0x04
+_ELEMENT_FLAGS = _NOT_ACTIVE | _EXPLICIT_TABLE | _EXPRESSIONS
+
+_FUNCTION_ELEMENTS = 0x00
+
+# A data segment's flags.
+_ACTIVE, _PASSIVE, _ACTIVE_WITH_INDEX = 0, 1, 2
+
+
+def decode_element_section(reader: Reader, contents: Contents) -> None:
+    """Read the element segments."""
+    initializers = _Initializers(reader)
+    for _ in range(reader.count("element segments", MAXIMUM_ELEMENT_SEGMENTS)):
+        contents.elements.append(_read_element_segment(reader, initializers))
+
+
+def decode_data_count_section(reader: Reader, contents: Contents) -> None:
+    """Read how many data segments there will be, which code must know before it comes to them."""
+    contents.data_count = reader.u32()
+
+
+def decode_data_section(reader: Reader, contents: Contents) -> None:
+    """Read the data segments; their bytes stay where they are."""
+    for _ in range(reader.count("data segments", MAXIMUM_DATA_SEGMENTS)):
+        contents.data.append(_read_data_segment(reader))
+
+
+class _Initializers:
+    """Reads initial elements. Equal ones become one object: a table repeats few functions, often."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._by_function: dict[int, ConstantExpression] = {}
+        self._by_content: dict[tuple[str, tuple[object, ...]], ConstantExpression] = {}
+
+    def function(self) -> ConstantExpression:
+        """Read a function index, which stands for `ref.func` of it."""
+        offset = self._reader.position
+        index = self._reader.u32()
+        found = self._by_function.get(index)
+        if found is None:
+            instruction = ConstantInstruction("ref.func", (index,), offset)
+            found = self._by_function[index] = ConstantExpression((instruction,), offset)
+        return found
+
+    def expression(self) -> ConstantExpression:
+        """Read an expression."""
+        expression = read_constant_expression(self._reader)
+        if len(expression.instructions) != 1:
+            return expression
+        instruction = expression.instructions[0]
+        return self._by_content.setdefault((instruction.name, instruction.immediates), expression)
+
+
+def _read_element_segment(reader: Reader, initializers: _Initializers) -> ElementSegment:
+    start = reader.position
+    flags = reader.u32()
+    if flags > _ELEMENT_FLAGS:
+        raise MalformedModuleError(f"malformed elements segment kind: {flags:#x}", start)
+    mode: Literal["active", "passive", "declarative"] = "active"
+    table, table_offset = 0, None
+    if not flags & _NOT_ACTIVE:
+        if flags & _EXPLICIT_TABLE:
+            table = reader.u32()
+        table_offset = read_constant_expression(reader)
+    else:
+        mode = "declarative" if flags & _EXPLICIT_TABLE else "passive"
+    element: ReferenceType = FUNCREF
+    if flags & (_NOT_ACTIVE | _EXPLICIT_TABLE):  # the two forms without them leave the type out
+        element = _read_element_type(reader, bool(flags & _EXPRESSIONS))
+    read = initializers.expression if flags & _EXPRESSIONS else initializers.function
+    count = reader.count("elements", MAXIMUM_ELEMENT_SEGMENT_LENGTH)
+    return ElementSegment(mode, element, tuple([read() for _ in range(count)]), table, table_offset, start)
+
+
+def _read_element_type(reader: Reader, expressions: bool) -> ReferenceType:
+    if expressions:
+        return reader.read(read_reference_type)
+    start = reader.position
+    kind = reader.byte()
+    if kind != _FUNCTION_ELEMENTS:
+        raise MalformedModuleError(f"malformed element kind: {kind:#04x}", start)
+    return FUNCREF
+
+
+def _read_data_segment(reader: Reader) -> DataSegment:
+    start = reader.position
+    flags = reader.u32()
+    if flags > _ACTIVE_WITH_INDEX:
+        raise MalformedModuleError(f"malformed data segment kind: {flags:#x}", start)
+    memory = reader.u32() if flags == _ACTIVE_WITH_INDEX else 0
+    memory_offset = None if flags == _PASSIVE else read_constant_expression(reader)
+    mode: Literal["active", "passive"] = "passive" if flags == _PASSIVE else "active"
+    size = reader.u32()
+    content = reader.skip(size, "a data segment")
+    return DataSegment(mode, content, content + size, memory, memory_offset, start)

@@ -1,0 +1,36 @@
+"""The type section (section 5.5.4)."""
+
+from __future__ import annotations
+
+from farcall.engine.binary.contents import Contents
+from farcall.engine.binary.limits import MAXIMUM_PARAMETERS, MAXIMUM_RESULTS, MAXIMUM_TYPES
+from farcall.engine.binary.reader import Reader
+from farcall.engine.binary.types import read_value_type
+from farcall.engine.errors import MalformedModuleError, UnsupportedFeatureError
+from farcall.engine.structure.types import FunctionType, ValueType
+
+_FUNCTION = 0x60
+_GARBAGE_COLLECTION = frozenset({0x4E, 0x4F, 0x50, 0x5E, 0x5F})  # rec, sub final, sub, array, struct
+
+
+def decode_type_section(reader: Reader, contents: Contents) -> None:
+    """Read the function types; equal ones become one object."""
+    interned: dict[FunctionType, FunctionType] = {}
+    for _ in range(reader.count("types", MAXIMUM_TYPES)):
+        function_type = _read_function_type(reader)
+        contents.types.append(interned.setdefault(function_type, function_type))
+
+
+def _read_function_type(reader: Reader) -> FunctionType:
+    start = reader.position
+    form = reader.byte()
+    if form in _GARBAGE_COLLECTION:
+        raise UnsupportedFeatureError("gc", start)
+    if form != _FUNCTION:
+        raise MalformedModuleError(f"malformed definition type: {form:#04x}", start)
+    parameters = _read_types(reader, "parameters", MAXIMUM_PARAMETERS)
+    return FunctionType(parameters, _read_types(reader, "results", MAXIMUM_RESULTS))
+
+
+def _read_types(reader: Reader, what: str, limit: int) -> tuple[ValueType, ...]:
+    return tuple([reader.read(read_value_type) for _ in range(reader.count(what, limit))])
