@@ -1,0 +1,1 @@
+"""Clients of farcall: call WebAssembly functions that run on a server."""
