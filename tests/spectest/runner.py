@@ -1,0 +1,330 @@
+"""Runs the commands of one script against the engine: one engine and one store a script."""
+
+from __future__ import annotations
+
+import struct
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from farcall.engine import Engine, Store
+from farcall.engine.errors import (
+    FarcallError,
+    InvalidModuleError,
+    LinkError,
+    MalformedModuleError,
+    Trap,
+    UnsupportedFeatureError,
+)
+
+from .assembler import AssemblyError, assemble
+from .commands import (
+    Action,
+    ActionCommand,
+    AssertRefused,
+    AssertReturn,
+    AssertStopped,
+    Command,
+    InstanceCommand,
+    Invoke,
+    ModuleCommand,
+    ModuleSource,
+    RegisterCommand,
+    ThreadCommand,
+    WaitCommand,
+    command_name,
+    parse_script,
+)
+from .host_module import spectest_externs
+from .outcomes import CUSTOM_CONTENT, TEXT_FORMAT, Outcome
+from .s_expressions import ScriptSyntaxError
+from .values import NUMERIC_TYPES, Argument, Result, show
+
+Report = Callable[[Outcome], None]
+
+
+class NotSupportedError(Exception):
+    """A command needs a feature that the engine lacks; the message is the reason for skipping it."""
+
+
+class ExpectationError(Exception):
+    """A command went otherwise than its script says."""
+
+    def __init__(self, expected: str, got: str) -> None:
+        super().__init__(f"expected {expected}, got {got}")
+        self.expected = expected
+        self.got = got
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """Stands for a module or instance that there is not, in place of it: whatever needs it raises `error`."""
+
+    error: ExpectationError | NotSupportedError
+
+
+@dataclass(slots=True)
+class Scope:
+    """What names stand for at one point of a script; the latest module and instance have the name None."""
+
+    definitions: dict[str | None, Any] = field(default_factory=dict)
+    instances: dict[str | None, Any] = field(default_factory=dict)
+    registered: dict[str, Any] = field(default_factory=dict)
+    threads: dict[str, threading.Thread] = field(default_factory=dict)
+
+
+def run_file(path: Path, report: Report, progress: Callable[[int], None] = lambda _: None) -> None:
+    """Run the script at `path`.
+
+    Args:
+        path: the `.wast` file.
+        report: is told the outcome of every assertion, and of other commands that failed or were skipped.
+        progress: is told the line of every command before it runs.
+    """
+    try:
+        commands = parse_script(path.read_bytes())
+    except ScriptSyntaxError as error:
+        report(Outcome(1, "script", "failed", expected="a script", got=str(error)))
+        return
+    with Engine() as engine, Store(engine) as store:
+        scope = Scope(registered={"spectest": spectest_externs(store)})
+        ScriptRunner(engine, store, report, progress).run(commands, scope)
+
+
+class ScriptRunner:
+    """Runs commands in one store."""
+
+    def __init__(self, engine: Engine, store: Store, report: Report, progress: Callable[[int], None]) -> None:
+        self._engine = engine
+        self._store = store
+        self._report = report
+        self._progress = progress
+        self._run: dict[type, Callable[[Any, Scope], None]] = {
+            ModuleCommand: self._module,
+            InstanceCommand: self._instance,
+            RegisterCommand: self._register,
+            ActionCommand: lambda command, scope: void(self._act(command.action, scope)),
+            AssertReturn: self._assert_return,
+            AssertStopped: self._assert_stopped,
+            AssertRefused: self._assert_refused,
+            ThreadCommand: self._thread,
+            WaitCommand: lambda command, scope: scope.threads[command.thread].join(),
+        }
+
+    def run(self, commands: Sequence[Command], scope: Scope) -> None:
+        """Run `commands` in order and report each outcome."""
+        for command in commands:
+            self._progress(command.line)
+            is_assertion = isinstance(command, AssertReturn | AssertStopped | AssertRefused)
+            outcome = partial(Outcome, command.line, command_name(command))
+            try:
+                self._run[type(command)](command, scope)
+            except NotSupportedError as error:
+                self._report(outcome("skipped", counted=is_assertion, reason=str(error)))
+            except ExpectationError as error:
+                self._report(outcome("failed", expected=error.expected, got=error.got))
+            except OtherMessageError as error:
+                self._report(outcome("passed", expected=error.expected, got=error.got, other_message=True))
+            except Exception as error:  # Whatever it is, it is this command's failure, and the next runs.
+                self._report(outcome("failed", expected="no error", got=_describe(error)))
+            else:
+                if is_assertion:
+                    self._report(outcome("passed"))
+
+    # Modules and instances.
+
+    def _load(self, source: ModuleSource) -> Any:
+        try:
+            binary = assemble(source)
+        except AssemblyError as error:
+            raise ExpectationError("a module that can be assembled", str(error)) from error
+        try:
+            return self._engine.load_module(binary)
+        except UnsupportedFeatureError as error:
+            raise NotSupportedError(f"feature {error.feature}") from error
+
+    def _instantiate(self, module: Any, scope: Scope) -> Any:
+        imports = {}
+        for entry in module.imports:
+            if entry.module in scope.registered:
+                imports[entry.module] = _present(scope.registered[entry.module])
+        return self._store.instantiate(module, imports)
+
+    def _module(self, command: ModuleCommand, scope: Scope) -> None:
+        if command.definition_only:
+            _define(scope.definitions, command, lambda: self._load(command.source))
+            return
+        _define(scope.instances, command, lambda: self._instantiate(self._load(command.source), scope))
+
+    def _instance(self, command: InstanceCommand, scope: Scope) -> None:
+        _define(
+            scope.instances,
+            command,
+            lambda: self._instantiate(_present(scope.definitions[command.definition]), scope),
+        )
+
+    def _register(self, command: RegisterCommand, scope: Scope) -> None:
+        scope.registered[command.name] = scope.instances[command.instance]
+        _present(scope.registered[command.name])
+
+    # Actions.
+
+    def _act(self, action: Action, scope: Scope) -> list[Result]:
+        if action.instance not in scope.instances:
+            raise ExpectationError(f"an instance {action.instance or ''}".rstrip(), "none of that name")
+        instance = _present(scope.instances[action.instance])
+        if isinstance(action, Invoke):
+            return _call(instance.function(action.name), action.arguments)
+        found = instance.global_(action.name)
+        return [_result(found.type.value.name, found.value)]
+
+    def _assert_return(self, command: AssertReturn, scope: Scope) -> None:
+        try:
+            results = self._act(command.action, scope)
+        except FarcallError as error:
+            raise ExpectationError(show(command.patterns), _describe(error)) from error
+        matched = len(results) == len(command.patterns) and all(
+            pattern.matches(result) for pattern, result in zip(command.patterns, results, strict=True)
+        )
+        if not matched:
+            raise ExpectationError(show(command.patterns), show(results))
+
+    def _assert_stopped(self, command: AssertStopped, scope: Scope) -> None:
+        wanted = f"{command.kind.removeprefix('assert_')} {command.message!r}"
+        if command.kind == "assert_exception":
+            results = self._act(command.action, scope)
+            raise ExpectationError(wanted, f"results {show(results)}")
+        try:
+            results = self._act(command.action, scope)
+        except Trap as trap:
+            _check_trap(wanted, command.message, trap)
+        else:
+            raise ExpectationError(wanted, f"results {show(results)}")
+
+    def _assert_refused(self, command: AssertRefused, scope: Scope) -> None:
+        if command.kind.endswith("_custom"):
+            raise NotSupportedError(CUSTOM_CONTENT)
+        if command.kind == "assert_malformed" and command.source.form != "binary":
+            raise NotSupportedError(TEXT_FORMAT)
+        wanted = f"{command.kind.removeprefix('assert_')} {command.message!r}"
+        try:
+            module = self._load(command.source)
+            if command.kind in ("assert_malformed", "assert_invalid"):
+                raise ExpectationError(wanted, "a valid module")
+            self._instantiate(module, scope)
+        except MalformedModuleError as error:
+            _check_refusal(command.kind == "assert_malformed", wanted, command.message, error, error.reason)
+        except InvalidModuleError as error:
+            _check_refusal(command.kind == "assert_invalid", wanted, command.message, error, error.reason)
+        except LinkError as error:
+            _check_refusal(command.kind == "assert_unlinkable", wanted, command.message, error, error.reason)
+        except Trap as trap:
+            if command.kind not in ("assert_trap", "assert_uninstantiable"):
+                raise ExpectationError(wanted, _describe(trap)) from trap
+            _check_trap(wanted, command.message, trap)
+        else:
+            raise ExpectationError(wanted, "an instance")
+
+    # Threads.
+
+    def _thread(self, command: ThreadCommand, scope: Scope) -> None:
+        shared: dict[str | None, Any] = {name: scope.instances[name] for name in command.shared}
+        child = Scope(instances=shared, registered={"spectest": scope.registered["spectest"]})
+        # In the proposal's scripts, a shared instance keeps the name it is registered under.
+        for name, instance in scope.registered.items():
+            if any(instance is candidate for candidate in shared.values()):
+                child.registered[name] = instance
+        thread = threading.Thread(target=self.run, args=(command.commands, child), name=command.identifier)
+        scope.threads[command.identifier] = thread
+        thread.start()
+
+
+class OtherMessageError(Exception):
+    """A command went as its script says, but with another reason in its message."""
+
+    def __init__(self, expected: str, got: str) -> None:
+        super().__init__(got)
+        self.expected = expected
+        self.got = got
+
+
+def void(_: object) -> None:
+    """Drop a value."""
+
+
+def _define(
+    names: dict[str | None, Any], command: ModuleCommand | InstanceCommand, make: Callable[[], Any]
+) -> None:
+    """Bind the command's name and None to what `make` gives, or to its absence."""
+    try:
+        made = make()
+    except NotSupportedError as error:
+        made = Missing(error)
+        raise
+    except Exception as error:
+        failed = error.expected if isinstance(error, ExpectationError) else "no error"
+        made = Missing(ExpectationError(failed, f"failure of the module at line {command.line}"))
+        raise
+    finally:
+        names[None] = made
+        if command.identifier is not None:
+            names[command.identifier] = made
+
+
+def _present(found: Any) -> Any:
+    if isinstance(found, Missing):
+        raise found.error
+    return found
+
+
+def _check_trap(wanted: str, message: str, trap: Trap) -> None:
+    # "uninitialized element 2" is expected of implementations that say which; ours may be the shorter one.
+    if not (trap.message.startswith(message) or message.startswith(trap.message)):
+        raise ExpectationError(wanted, _describe(trap))
+
+
+def _check_refusal(right_kind: bool, wanted: str, message: str, error: FarcallError, reason: str) -> None:
+    if not right_kind:
+        raise ExpectationError(wanted, _describe(error)) from error
+    if not reason.startswith(message):
+        raise OtherMessageError(message, str(error))
+
+
+def _describe(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+# Values between scripts and the engine.
+
+
+def _call(function: Any, arguments: Sequence[Argument]) -> list[Result]:
+    names = [value_type.name for value_type in function.type.results]
+    types = [value_type.name for value_type in (*function.type.parameters, *function.type.results)]
+    if NUMERIC_TYPES.issuperset(types):
+        bits = function.call_bits([argument.value for argument in arguments])
+        return [Result(name, value) for name, value in zip(names, bits, strict=True)]
+    returned = function(*map(_python_value, arguments))
+    values = returned if isinstance(returned, tuple) and len(names) != 1 else (returned,) if names else ()
+    return [_result(name, value) for name, value in zip(names, values, strict=True)]
+
+
+_FORMATS = {"i32": ("<i", "<I"), "i64": ("<q", "<Q"), "f32": ("<f", "<I"), "f64": ("<d", "<Q")}
+
+
+def _python_value(argument: Argument) -> object:
+    if argument.type not in _FORMATS:
+        return argument.value
+    value_format, bits_format = _FORMATS[argument.type]
+    (value,) = struct.unpack(value_format, struct.pack(bits_format, argument.value))
+    return value
+
+
+def _result(type_name: str, value: object) -> Result:
+    if type_name not in _FORMATS:
+        return Result(type_name, value)
+    value_format, bits_format = _FORMATS[type_name]
+    (bits,) = struct.unpack(bits_format, struct.pack(value_format, value))
+    return Result(type_name, bits)

@@ -1,0 +1,43 @@
+"""Where the official test suite is."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+HOW_TO_GET_IT = (
+    "The WebAssembly test suite is not there. Get it with\n"
+    "    git clone https://github.com/WebAssembly/testsuite ../shared/testsuite\n"
+    "or set FARCALL_TESTSUITE to the directory that has it."
+)
+
+
+def suite_directory() -> Path | None:
+    """The directory with the suite's scripts, or None where there is none."""
+    configured = os.environ.get("FARCALL_TESTSUITE")
+    directory = Path(configured) if configured else REPOSITORY.parent / "shared" / "testsuite"
+    return directory if directory.is_dir() else None
+
+
+def all_scripts(directory: Path) -> list[tuple[str, Path]]:
+    """Every script of the suite: its name, relative to the directory, and its path."""
+    paths = sorted(directory.rglob("*.wast"), key=lambda path: (len(path.relative_to(directory).parts), path))
+    return [(path.relative_to(directory).as_posix(), path) for path in paths]
+
+
+def find_script(name: str, directory: Path | None) -> tuple[str, Path]:
+    """A script by its path or by its name in the suite.
+
+    Raises:
+        FileNotFoundError: there is none.
+    """
+    path = Path(name)
+    if path.is_file():
+        return name, path
+    if directory is not None:
+        for candidate in (directory / name, directory / f"{name}.wast"):
+            if candidate.is_file():
+                return candidate.relative_to(directory).as_posix(), candidate
+    raise FileNotFoundError(f"no script {name}, neither as a path nor in the suite")
