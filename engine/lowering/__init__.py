@@ -1,0 +1,9 @@
+"""Validated function bodies to LLVM IR in textual form: one function here for every rule of the instruction table.
+
+`module.lower_functions` is the way in.
+"""
+
+from farcall.engine.lowering.context import LoweringOptions
+from farcall.engine.lowering.module import lower_functions
+
+__all__ = ["LoweringOptions", "lower_functions"]

@@ -1,0 +1,156 @@
+"""One function body: walks its instructions, then puts entry, prologue, code and traps together.
+
+::
+
+    entry:      stack slots of locals; the stack check, where there is one
+    body:       first values of locals, bases of memories
+                the code
+    trap.kind:  one for each kind of trap that the code branches to
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from farcall.engine.abi import layout as abi
+from farcall.engine.abi.layout import RuntimeFunction
+from farcall.engine.abi.traps import TrapKind
+from farcall.engine.binary.instructions import decode_body
+from farcall.engine.instructions.instruction import Instruction
+from farcall.engine.lowering.call import emit_return
+from farcall.engine.lowering.context import ModuleContext
+from farcall.engine.lowering.function import FunctionLowering
+from farcall.engine.lowering.listener import declare_slots, report
+from farcall.engine.lowering.metadata import GUEST_FUNCTION, INVARIANT_POINTER, TRAP_CALL, UNLIKELY
+from farcall.engine.lowering.rules import RULES
+from farcall.engine.structure.module import FunctionBody
+
+_LARGE_FRAME = 4096
+"""Bytes of locals from which on a function checks the stack although it calls nothing."""
+
+_Instructions = Iterator[tuple[Instruction, tuple[Any, ...], int]]
+
+
+def lower_body(context: ModuleContext, body: FunctionBody) -> str:
+    """The definition of one function, as text."""
+    function = FunctionLowering(context, body)
+    if context.options.listeners:
+        _report_call(function)
+    _lower_instructions(function, decode_body(context.module.source, body.start, body.end))
+    if function.reachable:
+        if context.options.listeners:
+            report(function, RuntimeFunction.LISTENER_AFTER, function.stack)
+        emit_return(function)
+    return _assemble(function)
+
+
+def _report_call(function: FunctionLowering) -> None:
+    declare_slots(function)
+    parameters = function.signature.parameters
+    report(
+        function,
+        RuntimeFunction.LISTENER_BEFORE,
+        [(llvm, f"%p{position}") for position, llvm in enumerate(parameters)],
+    )
+
+
+def _lower_instructions(function: FunctionLowering, instructions: _Instructions) -> None:
+    """Lower instruction after instruction: templates here, all others by their rules."""
+    stack, lines = function.stack, function.lines
+    for row, immediates, _ in instructions:
+        emit = row.emit
+        if emit is None:
+            assert row.rule is not None
+            RULES[row.rule](function, row, immediates)
+            if not function.reachable:
+                _skip_unreachable(function, instructions)
+            continue
+        function.counter += 1
+        name = f"v{function.counter}"
+        match len(row.parameters):
+            case 1:
+                lines.append(emit(name, stack.pop()[1], "", ""))
+            case 2:
+                second = stack.pop()[1]
+                lines.append(emit(name, stack.pop()[1], second, ""))
+            case count:
+                operands = function.pop_many(count)
+                lines.append(emit(name, *operands, *("" for _ in range(3 - count))))
+        if row.last_block is not None:
+            function.block = f"{name}.{row.last_block}"
+        if row.traps:
+            function.traps.update(row.traps)
+        for result in row.results:
+            stack.append((result.llvm, f"%{name}"))
+
+
+def _skip_unreachable(function: FunctionLowering, instructions: _Instructions) -> None:
+    """Pass over code that control never comes to, up to where it goes on; blocks inside are only counted."""
+    depth = 0
+    for row, immediates, _ in instructions:
+        match row.rule:
+            case "block" | "loop" | "if":
+                depth += 1
+            case "else" | "end" if depth == 0:
+                RULES[row.rule](function, row, immediates)
+                if function.reachable:
+                    return
+            case "end":
+                depth -= 1
+
+
+def _assemble(function: FunctionLowering) -> str:
+    """The function's text, from its parts."""
+    signature = function.signature
+    parameters = "".join(
+        f", {llvm} noundef %p{position}" for position, llvm in enumerate(signature.parameters)
+    )
+    size = function.context.layout.size
+    checks_stack = function.calls or function.local_bytes > _LARGE_FRAME
+    lines = [
+        f"define hidden tailcc {signature.result} @f{function.body.index}"
+        f"(ptr noundef nonnull align 8 dereferenceable({size}) %vmctx{parameters}) {GUEST_FUNCTION} {{",
+        "entry:",
+        *function.entry,
+    ]
+    if checks_stack or function.uses_execution:
+        lines.append(f"%execution = load ptr, ptr %vmctx, align 8{INVARIANT_POINTER}")
+    if checks_stack:
+        function.traps.add("call_stack_exhausted")
+        lines.append(_STACK_CHECK)
+    else:
+        lines.append("br label %body")
+    lines.append("body:")
+    lines.extend(function.prologue)
+    lines.extend(line for line in function.lines if line)
+    lines.extend(_trap_block(kind) for kind in sorted(function.traps))
+    lines.append("}\n")
+    return "\n".join(lines)
+
+
+assert abi.CONTEXT_EXECUTION == 0
+assert abi.EXECUTION_STACK_LIMIT == 0
+
+# The load is volatile because it is also the check for a request to stop: its page may be inaccessible.
+_STACK_CHECK = f"""\
+%stack.limit = load volatile i64, ptr %execution, align 8
+%stack.frame = call ptr @llvm.frameaddress.p0(i32 0)
+%stack.address = ptrtoint ptr %stack.frame to i64
+%stack.low = icmp ult i64 %stack.address, %stack.limit
+br i1 %stack.low, label %trap.call_stack_exhausted, label %body{UNLIKELY}"""
+
+
+def _trap_block(kind: str) -> str:
+    """The LLVM block that leaves the guest with a trap: it calls the trap exit, which does not return."""
+    label = f"trap.{kind}"
+    exit_offset = 8 * RuntimeFunction.TRAP
+    return (
+        f"{label}:\n"
+        f"%{label}.at = getelementptr i8, ptr %vmctx, i64 {abi.CONTEXT_RUNTIME}\n"
+        f"%{label}.runtime = load ptr, ptr %{label}.at, align 8{INVARIANT_POINTER}\n"
+        f"%{label}.entry = getelementptr i8, ptr %{label}.runtime, i64 {exit_offset}\n"
+        f"%{label}.exit = load ptr, ptr %{label}.entry, align 8{INVARIANT_POINTER}\n"
+        f"call void %{label}.exit(i32 {TrapKind[kind.upper()].value}) {TRAP_CALL}\n"
+        "unreachable"
+    )

@@ -1,0 +1,85 @@
+"""Calls (section 4.4.8): direct, to imports, and through tables; and the way back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from farcall.engine.abi import layout as abi
+from farcall.engine.instructions.instruction import Instruction
+from farcall.engine.lowering.context import Signature
+from farcall.engine.lowering.function import FunctionLowering
+from farcall.engine.lowering.metadata import CONTEXT, INVARIANT, INVARIANT_POINTER
+from farcall.engine.lowering.table import element_address
+
+
+def _emit_call(
+    function: FunctionLowering, signature: Signature, code: str, vmctx: str, texts: list[str]
+) -> None:
+    """Call, and push the results."""
+    function.calls = True
+    arguments = "".join(f", {llvm} {text}" for llvm, text in zip(signature.parameters, texts, strict=True))
+    call = f"call tailcc {signature.result} {code}(ptr {vmctx}{arguments})"
+    results = signature.type.results
+    if not results:
+        function.lines.append(call)
+        return
+    result = function.define(call)
+    if len(results) == 1:
+        function.stack.append((signature.result, result))
+        return
+    for position, value in enumerate(results):
+        part = function.define(f"extractvalue {signature.result} {result}, {position}")
+        function.stack.append((value.llvm, part))
+
+
+def call(function: FunctionLowering, row: Instruction, immediates: tuple[Any, ...]) -> None:
+    """`call`: a function of the module by its symbol, an import through the context."""
+    index = immediates[0]
+    context = function.context
+    module = context.module
+    signature = context.signature(module.function_types[index])
+    texts = function.pop_many(len(signature.parameters))
+    if index >= module.imported_function_count:
+        context.called.add(index)
+        _emit_call(function, signature, f"@f{index}", "%vmctx", texts)
+        return
+    entry = context.layout.function_import(index)
+    code = function.load("ptr", "%vmctx", entry + abi.FUNCTION_IMPORT_CODE, INVARIANT_POINTER)
+    vmctx = function.load("ptr", "%vmctx", entry + abi.FUNCTION_IMPORT_CONTEXT, INVARIANT_POINTER)
+    _emit_call(function, signature, code, vmctx, texts)
+
+
+def call_indirect(function: FunctionLowering, row: Instruction, immediates: tuple[Any, ...]) -> None:
+    """`call_indirect`.
+
+    A null element is not tested for: loading its type faults at a low address, which the signal handler takes for
+    the trap "uninitialized element". The load is volatile so that it stays, and stays first.
+    """
+    type_index, table = immediates
+    signature = function.context.signature(type_index)
+    address = element_address(function, table, function.pop(), "undefined_element")
+    texts = function.pop_many(len(signature.parameters))
+    record = function.define(f"load ptr, ptr {address}, align 8, !tbaa !8")
+    found_at = function.address(record, abi.FUNCTION_RECORD_TYPE_ID)
+    found = function.define(f"load volatile i32, ptr {found_at}, align 4{CONTEXT}")
+    type_ids = function.load("ptr", "%vmctx", abi.CONTEXT_TYPE_IDS, INVARIANT_POINTER)
+    wanted = function.load("i32", type_ids, 4 * type_index, INVARIANT)
+    function.trap_if(function.define(f"icmp ne i32 {found}, {wanted}"), "indirect_call_type_mismatch")
+    code = function.load("ptr", record, abi.FUNCTION_RECORD_CODE, CONTEXT)
+    vmctx = function.load("ptr", record, abi.FUNCTION_RECORD_CONTEXT, CONTEXT)
+    _emit_call(function, signature, code, vmctx, texts)
+
+
+def emit_return(function: FunctionLowering) -> None:
+    """Return the results, which are the operands left at the function's end."""
+    results = function.signature.result
+    operands = function.stack
+    if not operands:
+        function.lines.append("ret void")
+    elif len(operands) == 1:
+        function.lines.append(f"ret {results} {operands[0][1]}")
+    else:
+        structure = "poison"
+        for position, (llvm, text) in enumerate(operands):
+            structure = function.define(f"insertvalue {results} {structure}, {llvm} {text}, {position}")
+        function.lines.append(f"ret {results} {structure}")

@@ -1,0 +1,69 @@
+"""What all functions of one lowering share: the module, its layout, the options, signatures in LLVM's words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from farcall.engine.abi.layout import ContextLayout
+from farcall.engine.structure.module import Module
+from farcall.engine.structure.types import FunctionType, ValueType
+
+
+@dataclass(frozen=True, slots=True)
+class LoweringOptions:
+    """What the code is to do beside running the guest.
+
+    Attributes:
+        ensure_termination: loops check for a request to stop (functions that call do so in any case).
+        listeners: every function reports its calls and returns to the runtime.
+    """
+
+    ensure_termination: bool
+    listeners: bool
+
+
+def result_type(results: tuple[ValueType, ...]) -> str:
+    """LLVM's type for the results of a function: none, one, or several as a structure."""
+    if not results:
+        return "void"
+    if len(results) == 1:
+        return results[0].llvm
+    return "{" + ", ".join(value.llvm for value in results) + "}"
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """A function type in LLVM's words; `result` is `void`, a type, or a structure of several."""
+
+    type: FunctionType
+    result: str
+    parameters: tuple[str, ...]
+
+
+def signature(function_type: FunctionType) -> Signature:
+    """The signature of guest functions of a type, without the `%vmctx` that goes before the parameters."""
+    parameters = tuple(value.llvm for value in function_type.parameters)
+    return Signature(function_type, result_type(function_type.results), parameters)
+
+
+@dataclass(slots=True)
+class ModuleContext:
+    """What the lowering of a function needs to know of its module.
+
+    Attributes:
+        signatures: by type index; made when first asked for.
+        called: functions of the module that lowered code calls directly.
+    """
+
+    module: Module
+    layout: ContextLayout
+    options: LoweringOptions
+    signatures: dict[int, Signature] = field(default_factory=dict)
+    called: set[int] = field(default_factory=set)
+
+    def signature(self, type_index: int) -> Signature:
+        """The signature of function type `type_index`."""
+        found = self.signatures.get(type_index)
+        if found is None:
+            found = self.signatures[type_index] = signature(self.module.types[type_index])
+        return found

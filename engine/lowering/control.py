@@ -1,0 +1,186 @@
+"""Structured control (section 4.4.8): blocks, branches, and the phi nodes where branches meet."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from farcall.engine.abi.layout import EXECUTION_STACK_LIMIT
+from farcall.engine.instructions.instruction import Instruction
+from farcall.engine.lowering.function import Frame, FunctionLowering
+from farcall.engine.structure.types import FunctionType, ValueType
+
+_EMPTY = FunctionType((), ())
+
+
+def _block_type(function: FunctionLowering, block_type: ValueType | int | None) -> FunctionType:
+    """The function type that a block type stands for (section 4.2.13)."""
+    if block_type is None:
+        return _EMPTY
+    if isinstance(block_type, ValueType):
+        return FunctionType((), (block_type,))
+    return function.context.module.types[block_type]
+
+
+def _open(function: FunctionLowering, kind: str, block_type: ValueType | int | None) -> Frame:
+    types = _block_type(function, block_type)
+    height = len(function.stack) - len(types.parameters)
+    frame = Frame(kind, function.name(), types.parameters, types.results, height)
+    function.frames.append(frame)
+    return frame
+
+
+def _edge(function: FunctionLowering, frame: Frame, block: str | None = None) -> str:
+    """Record a branch from `block` (the current one) to the frame's label with the top operands; the label."""
+    count = len(frame.label_types)
+    texts = [text for _, text in function.stack[-count:]] if count else []
+    frame.incoming.append((function.block if block is None else block, texts))
+    return frame.name
+
+
+def _jump(function: FunctionLowering, frame: Frame) -> None:
+    function.lines.append(f"br label %{_edge(function, frame)}")
+    function.reachable = False
+
+
+def _phi_nodes(frame: Frame) -> list[str]:
+    """The phi nodes at the frame's label: `%<name>.<position>` for each operand that branches carry."""
+    return [
+        f"%{frame.name}.{position} = phi {value.llvm} "
+        + ", ".join(f"[ {texts[position]}, %{block} ]" for block, texts in frame.incoming)
+        for position, value in enumerate(frame.label_types)
+    ]
+
+
+def block(function: FunctionLowering, row: Instruction, immediates: tuple[Any, ...]) -> None:
+    """`block`."""
+    _open(function, "block", immediates[0])
+
+
+def loop(function: FunctionLowering, row: Instruction, immediates: tuple[Any, ...]) -> None:
+    """`loop`: its header starts with phi nodes, of which `_close_loop` knows the branches."""
+    frame = _open(function, "loop", immediates[0])
+    _jump(function, frame)
+    function.start_block(frame.name)
+    frame.header = len(function.lines)
+    function.lines.append("")
+    if frame.parameters:
+        del function.stack[frame.height :]
+        function.stack.extend(
+            (value.llvm, f"%{frame.name}.{position}") for position, value in enumerate(frame.parameters)
+        )
+    if function.context.options.ensure_termination:
+        function.execution_context()
+
+
+def _close_loop(function: FunctionLowering, frame: Frame) -> None:
+    """End a loop: what follows is reached from its last instruction alone."""
+    lines = _phi_nodes(frame)
+    branches_back = len(frame.incoming) > 1
+    if branches_back and function.context.options.ensure_termination:
+        # The page of the execution context is made inaccessible to stop the guest.
+        assert EXECUTION_STACK_LIMIT == 0
+        lines.append(f"%{frame.name}.check = load volatile i64, ptr %execution, align 8")
+    function.lines[frame.header] = "\n".join(lines)
+    if not function.reachable:
+        del function.stack[frame.height :]
+
+
+def if_(function: FunctionLowering, row: Instruction, immediates: tuple[Any, ...]) -> None:
+    """`if`."""
+    condition = function.pop_condition()
+    frame = _open(function, "if", immediates[0])
+    frame.arguments = function.stack[frame.height :]
+    name = frame.name
+    function.lines.append(f"br i1 {condition}, label %{name}.then, label %{name}.else")
+    function.start_block(f"{name}.then")
+
+
+def else_(function: FunctionLowering, row: Instruction | None, immediates: tuple[Any, ...]) -> None:
+    """`else`; also the empty one of an `if` that has none, which hands its parameters on."""
+    frame = function.frames[-1]
+    if function.reachable:
+        _jump(function, frame)
+    frame.kind = "else"
+    function.stack[frame.height :] = frame.arguments
+    function.start_block(f"{frame.name}.else")
+
+
+def end(function: FunctionLowering, row: Instruction, immediates: tuple[Any, ...]) -> None:
+    """`end`: of a block, or of the function."""
+    frame = function.frames[-1]
+    if frame.kind == "if":
+        else_(function, None, ())
+    function.frames.pop()
+    if frame.kind == "loop":
+        _close_loop(function, frame)
+        return
+    if frame.incoming:
+        if function.reachable:
+            _jump(function, frame)
+        del function.stack[frame.height :]
+        function.start_block(frame.name)
+        if frame.results:
+            function.lines.extend(_phi_nodes(frame))
+            function.stack.extend(
+                (value.llvm, f"%{frame.name}.{position}") for position, value in enumerate(frame.results)
+            )
+    elif not function.reachable:
+        del function.stack[frame.height :]
+
+
+def br(function: FunctionLowering, row: Instruction, immediates: tuple[Any, ...]) -> None:
+    """`br`."""
+    _jump(function, function.frames[-1 - immediates[0]])
+
+
+def br_if(function: FunctionLowering, row: Instruction, immediates: tuple[Any, ...]) -> None:
+    """`br_if`."""
+    condition = function.pop_condition()
+    target = _edge(function, function.frames[-1 - immediates[0]])
+    after = function.name()
+    function.lines.append(f"br i1 {condition}, label %{target}, label %{after}")
+    function.start_block(after)
+
+
+def br_table(function: FunctionLowering, row: Instruction, immediates: tuple[Any, ...]) -> None:
+    """`br_table`.
+
+    A phi node wants an entry for each edge of a `switch`; where operands are carried, an LLVM block between makes
+    one edge of all that lead to the same label.
+    """
+    index = function.pop()
+    *depths, default = immediates[0]
+    switch = function.name()
+    targets: dict[int, str] = {}
+    between: list[str] = []
+    for depth in {default, *depths}:
+        frame = function.frames[-1 - depth]
+        if frame.label_types:
+            label = targets[depth] = f"{switch}.to{depth}"
+            between.append(f"{label}:\nbr label %{_edge(function, frame, label)}")
+        else:
+            targets[depth] = _edge(function, frame)
+    cases = " ".join(
+        f"i32 {position}, label %{targets[depth]}"
+        for position, depth in enumerate(depths)
+        if depth != default
+    )
+    function.lines.append(f"switch i32 {index}, label %{targets[default]} [ {cases} ]")
+    function.lines.extend(between)
+    function.reachable = False
+
+
+def return_(function: FunctionLowering, row: Instruction, immediates: tuple[Any, ...]) -> None:
+    """`return`: a branch to the outermost label."""
+    _jump(function, function.frames[0])
+
+
+def unreachable(function: FunctionLowering, row: Instruction, immediates: tuple[Any, ...]) -> None:
+    """`unreachable`."""
+    function.traps.add("unreachable")
+    function.lines.append("br label %trap.unreachable")
+    function.reachable = False
+
+
+def nop(function: FunctionLowering, row: Instruction, immediates: tuple[Any, ...]) -> None:
+    """`nop`."""

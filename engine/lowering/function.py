@@ -1,0 +1,257 @@
+"""The state of lowering one function: operand stack, open blocks, and the text made so far.
+
+Operands are pairs of LLVM type and text: the name of an SSA value (`%v7`) or a constant. Locals are stack slots of
+the entry block, which LLVM's SROA turns into SSA values; slots are made for locals that the code mentions.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import accumulate
+from typing import Any
+
+from farcall.engine.abi import layout as abi
+from farcall.engine.abi.layout import RUNTIME_SIGNATURES, RuntimeFunction
+from farcall.engine.instructions.instruction import Instruction
+from farcall.engine.lowering.context import ModuleContext, Signature
+from farcall.engine.lowering.metadata import INVARIANT, INVARIANT_POINTER
+from farcall.engine.structure.module import FunctionBody
+from farcall.engine.structure.types import F32, F64, ValueType
+
+Operand = tuple[str, str]
+"""LLVM type and text."""
+
+ALIGNMENT: dict[str, int] = {"i32": 4, "i64": 8, "float": 4, "double": 8, "ptr": 8, "<2 x i64>": 16}
+"""Of values in the engine's structures, said explicitly: the text is parsed before it has a target's layout."""
+
+_ZERO: dict[str, str] = {"i32": "0", "i64": "0", "ptr": "null", "<2 x i64>": "zeroinitializer"}
+
+
+@dataclass(slots=True)
+class Frame:
+    """An open block (a control frame of the specification's validation algorithm).
+
+    Attributes:
+        kind: `function`, `block`, `loop`, `if` (before its `else`), or `else`.
+        name: name of the LLVM block that its label is: what follows the block, or a loop's header.
+        height: of the operand stack, without the parameters.
+        incoming: the branches to its label: LLVM block that they leave, and operands' texts.
+        arguments: an `if`'s parameters, kept for its `else`.
+        header: a loop's: index of the line that gets what its header begins with, once all branches are known.
+    """
+
+    kind: str
+    name: str
+    parameters: tuple[ValueType, ...]
+    results: tuple[ValueType, ...]
+    height: int
+    incoming: list[tuple[str, list[str]]] = field(default_factory=list)
+    arguments: list[Operand] = field(default_factory=list)
+    header: int = 0
+
+    @property
+    def label_types(self) -> tuple[ValueType, ...]:
+        """What a branch to its label carries."""
+        return self.parameters if self.kind == "loop" else self.results
+
+
+class FunctionLowering:
+    """One function on its way to LLVM IR.
+
+    Attributes:
+        lines: text of the body; `entry` and `prologue` go before it (see `body.lower_body`).
+        block: label of the LLVM block that lines are added to.
+        reachable: whether control can come to the end of `lines`; where it cannot, nothing is emitted.
+        traps: the kinds of trap that the function branches to.
+        calls: whether it calls guest functions.
+    """
+
+    __slots__ = (
+        "_local_starts",
+        "_local_types",
+        "_memory_bases",
+        "_uses_execution",
+        "block",
+        "body",
+        "calls",
+        "context",
+        "counter",
+        "entry",
+        "frames",
+        "lines",
+        "local_bytes",
+        "locals",
+        "prologue",
+        "reachable",
+        "signature",
+        "stack",
+        "traps",
+    )
+
+    def __init__(self, context: ModuleContext, body: FunctionBody) -> None:
+        self.context = context
+        self.body = body
+        self.signature: Signature = context.signature(body.type_index)
+        self.lines: list[str] = []
+        self.entry: list[str] = []
+        self.prologue: list[str] = []
+        self.block = "body"
+        self.reachable = True
+        self.stack: list[Operand] = []
+        self.counter = 0
+        self.traps: set[str] = set()
+        self.calls = False
+        self.locals: dict[int, Operand] = {}
+        self.local_bytes = 0
+        # Runs of locals of one type, as they are encoded: a run may count ten thousands.
+        runs = [(1, parameter) for parameter in self.signature.type.parameters] + [*body.locals]
+        self._local_types = [value for _, value in runs]
+        self._local_starts = [0, *accumulate(count for count, _ in runs)]
+        self._memory_bases: dict[int, str] = {}
+        self._uses_execution = False
+        results = self.signature.type.results
+        self.frames: list[Frame] = [Frame("function", "return", (), results, 0)]
+
+    # -- Values and blocks ---------------------------------------------------------------------------------------
+
+    def name(self) -> str:
+        """A new name, for a value (after `%`) or a block."""
+        self.counter += 1
+        return f"v{self.counter}"
+
+    def define(self, instruction: str) -> str:
+        """Emit an instruction that has a result; the result's text."""
+        self.counter += 1
+        value = f"%v{self.counter}"
+        self.lines.append(f"{value} = {instruction}")
+        return value
+
+    def start_block(self, label: str) -> None:
+        """Go on in a new LLVM block."""
+        self.lines.append(f"{label}:")
+        self.block = label
+        self.reachable = True
+
+    def pop(self) -> str:
+        """Take the text of the top operand."""
+        return self.stack.pop()[1]
+
+    def pop_many(self, count: int) -> list[str]:
+        """Take the texts of the `count` top operands, the deepest first."""
+        if not count:
+            return []
+        texts = [text for _, text in self.stack[-count:]]
+        del self.stack[-count:]
+        return texts
+
+    def pop_condition(self) -> str:
+        """Take an i32 that is a condition, as an i1.
+
+        Where the line before made it from a comparison, that comparison is it: nothing else can use its widened form.
+        """
+        condition = self.pop()
+        if self.lines and self.lines[-1].startswith(f"{condition}.c = "):
+            self.lines[-1] = self.lines[-1].partition("\n")[0]
+            return f"{condition}.c"
+        return self.define(f"icmp ne i32 {condition}, 0")
+
+    def widen(self, value: str) -> str:
+        """An i32 as an unsigned i64."""
+        return self.define(f"zext i32 {value} to i64")
+
+    def trap_if(self, condition: str, kind: str) -> None:
+        """Leave with a trap where `condition`, an i1, holds; go on in a new block."""
+        self.traps.add(kind)
+        label = self.name()
+        self.lines.append(f"br i1 {condition}, label %trap.{kind}, label %{label}, !prof !0")
+        self.start_block(label)
+
+    # -- The engine's structures ---------------------------------------------------------------------------------
+
+    def address(self, pointer: str, offset: int) -> str:
+        """A pointer `offset` bytes further."""
+        return self.define(f"getelementptr i8, ptr {pointer}, i64 {offset}") if offset else pointer
+
+    def load(self, llvm: str, pointer: str, offset: int, metadata: str) -> str:
+        """Load a field of one of the engine's structures."""
+        return self.define(
+            f"load {llvm}, ptr {self.address(pointer, offset)}, align {ALIGNMENT[llvm]}{metadata}"
+        )
+
+    def execution_context(self) -> str:
+        """The pointer to the execution context, loaded once, in the prologue."""
+        self._uses_execution = True
+        return "%execution"
+
+    @property
+    def uses_execution(self) -> bool:
+        """Whether the function needs the pointer to the execution context."""
+        return self._uses_execution
+
+    def memory_base(self, memory: int) -> str:
+        """The base of a memory, loaded once, in the prologue: it never changes."""
+        base = self._memory_bases.get(memory)
+        if base is None:
+            base = self._memory_bases[memory] = f"%memory{memory}"
+            entry = self.context.layout.memory(memory) + abi.MEMORY_ENTRY_BASE
+            self.prologue.append(
+                f"{base}.entry = getelementptr i8, ptr %vmctx, i64 {entry}\n"
+                f"{base} = load ptr, ptr {base}.entry, align 8{INVARIANT_POINTER}"
+            )
+        return base
+
+    def memory_record(self, memory: int) -> str:
+        """The pointer to a memory's record."""
+        entry = self.context.layout.memory(memory) + abi.MEMORY_ENTRY_RECORD
+        return self.load("ptr", "%vmctx", entry, INVARIANT_POINTER)
+
+    def table_record(self, table: int) -> str:
+        """The pointer to a table's record."""
+        return self.load("ptr", "%vmctx", self.context.layout.table(table), INVARIANT_POINTER)
+
+    def call_runtime(self, function: RuntimeFunction, *arguments: str) -> str:
+        """Call a runtime function; the result's text, which means nothing where it has none."""
+        result, parameters = RUNTIME_SIGNATURES[function]
+        functions = self.load("ptr", "%vmctx", abi.CONTEXT_RUNTIME, INVARIANT_POINTER)
+        code = self.load("ptr", functions, 8 * function, INVARIANT_POINTER)
+        typed = ", ".join(f"{llvm} {text}" for llvm, text in zip(parameters, arguments, strict=True))
+        if result == "void":
+            self.lines.append(f"call void {code}({typed})")
+            return ""
+        return self.define(f"call {result} {code}({typed})")
+
+    # -- Locals ----------------------------------------------------------------------------------------------
+
+    def local(self, index: int) -> Operand:
+        """LLVM type and stack slot of a local."""
+        found = self.locals.get(index)
+        return self._declare_local(index) if found is None else found
+
+    def _declare_local(self, index: int) -> Operand:
+        """Make the slot of a local that is mentioned for the first time, and give it its first value."""
+        value = self._local_types[bisect_right(self._local_starts, index) - 1]
+        llvm = value.llvm
+        slot = f"%l{index}"
+        self.entry.append(f"{slot} = alloca {llvm}, align {ALIGNMENT[llvm]}")
+        if index < len(self.signature.parameters):
+            first = f"%p{index}"
+        elif value is F64 or value is F32:
+            # The default is a zero that LLVM must not know, like any other (see CONTEXT_FLOAT_CONSTANTS).
+            offset = (abi.FLOAT_CONSTANTS_64 if value is F64 else abi.FLOAT_CONSTANTS_32)[0]
+            first = f"{slot}.zero"
+            self.prologue.append(
+                f"{slot}.p = getelementptr i8, ptr %vmctx, i64 {offset}\n"
+                f"{first} = load {llvm}, ptr {slot}.p, align {ALIGNMENT[llvm]}{INVARIANT}"
+            )
+        else:
+            first = _ZERO[llvm]
+        self.prologue.append(f"store {llvm} {first}, ptr {slot}, align {ALIGNMENT[llvm]}")
+        self.local_bytes += value.size
+        local = self.locals[index] = (llvm, slot)
+        return local
+
+
+Rule = Callable[[FunctionLowering, Instruction, tuple[Any, ...]], None]
+"""How a rule is lowered: from the function's state, the row and the immediates (as `binary.instructions` reads them)."""

@@ -1,0 +1,50 @@
+"""Where a guest may touch memory.
+
+WARNING: this file is what keeps a guest inside of its own memory. A mistake here lets it read and write the
+server's. All bounds and alignment decisions for guest memory are made here and nowhere else; no rule computes
+an address in a guest's memory by other means.
+
+What protects: a memory's slot is a reservation of 4 GiB, which is all that an i32 index reaches, and
+`MEMORY_GUARD_SIZE` bytes behind it, for the constant offset and the width of the access. Whatever of it is
+not (yet) the guest's is inaccessible, and touching it is the trap. So an access needs no check as long as
+the index is widened *without sign* to 64 bits before anything is added to it, and as long as
+offset + width fits the guard. An offset that does not is checked against the memory's size.
+
+Accesses are volatile: LLVM then neither drops one that may trap, nor moves it over another side effect, nor
+invents one. They claim no alignment (`align 1`): a guest's alignment is a hint that may be wrong (section 4.4.7).
+"""
+
+from __future__ import annotations
+
+from farcall.engine.abi.layout import MEMORY_GUARD_SIZE, MEMORY_RECORD_BYTES
+from farcall.engine.lowering.function import FunctionLowering
+from farcall.engine.lowering.metadata import CONTEXT, GUEST
+
+
+def _address(function: FunctionLowering, memory: int, index: str, offset: int, size: int) -> str:
+    """A pointer to `size` bytes at `index` (an i32) + `offset` that are the guest's, or else inaccessible."""
+    wide = function.define(f"zext i32 {index} to i64")
+    if offset + size > MEMORY_GUARD_SIZE:
+        # All terms are below 2**33: the sum cannot wrap around.
+        end = function.define(f"add i64 {wide}, {offset + size}")
+        record = function.memory_record(memory)
+        length = function.load("i64", record, MEMORY_RECORD_BYTES, CONTEXT)
+        outside = function.define(f"icmp ugt i64 {end}, {length}")
+        function.trap_if(outside, "out_of_bounds_memory_access")
+    base = function.memory_base(memory)
+    address = function.define(f"getelementptr i8, ptr {base}, i64 {wide}")
+    return function.define(f"getelementptr i8, ptr {address}, i64 {offset}") if offset else address
+
+
+def load_guest(function: FunctionLowering, memory: int, index: str, offset: int, llvm: str, size: int) -> str:
+    """Load `size` bytes as LLVM type `llvm` from a guest's memory, or trap; the value's text."""
+    address = _address(function, memory, index, offset, size)
+    return function.define(f"load volatile {llvm}, ptr {address}, align 1{GUEST}")
+
+
+def store_guest(
+    function: FunctionLowering, memory: int, index: str, offset: int, llvm: str, size: int, value: str
+) -> None:
+    """Store `size` bytes of LLVM type `llvm` to a guest's memory, or trap."""
+    address = _address(function, memory, index, offset, size)
+    function.lines.append(f"store volatile {llvm} {value}, ptr {address}, align 1{GUEST}")

@@ -1,0 +1,104 @@
+"""Table instructions (section 4.4.6). An index is checked against the table's length before every access."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from farcall.engine.abi.layout import (
+    SEGMENT_LENGTH,
+    TABLE_RECORD_ELEMENTS,
+    TABLE_RECORD_LENGTH,
+    RuntimeFunction,
+)
+from farcall.engine.instructions.instruction import Instruction
+from farcall.engine.lowering.function import FunctionLowering
+from farcall.engine.lowering.metadata import CONTEXT, ELEMENT, INVARIANT_POINTER
+from farcall.engine.structure.types import ExternKind
+
+
+def _fixed_length(function: FunctionLowering, table: int) -> int | None:
+    """The length of a table that the module defines and that cannot grow."""
+    module = function.context.module
+    limits = module.tables[table].limits
+    imported = len(module.imported(ExternKind.TABLE))
+    return limits.minimum if table >= imported and limits.minimum == limits.maximum else None
+
+
+def element_address(function: FunctionLowering, table: int, index: str, trap: str) -> str:
+    """A pointer to the element at `index` (an i32), or the trap where the table has none."""
+    record = function.table_record(table)
+    fixed = _fixed_length(function, table)
+    wide = function.widen(index)
+    if fixed is None:
+        length = function.load("i64", record, TABLE_RECORD_LENGTH, CONTEXT)
+    else:
+        length = str(fixed)
+    function.trap_if(function.define(f"icmp uge i64 {wide}, {length}"), trap)
+    # The elements of a table that grows may move.
+    elements = function.load(
+        "ptr", record, TABLE_RECORD_ELEMENTS, CONTEXT if fixed is None else INVARIANT_POINTER
+    )
+    return function.define(f"getelementptr ptr, ptr {elements}, i64 {wide}")
+
+
+def table_get(function: FunctionLowering, row: Instruction, immediates: tuple[Any, ...]) -> None:
+    """`table.get`."""
+    address = element_address(function, immediates[0], function.pop(), "out_of_bounds_table_access")
+    function.stack.append(("ptr", function.define(f"load ptr, ptr {address}, align 8{ELEMENT}")))
+
+
+def table_set(function: FunctionLowering, row: Instruction, immediates: tuple[Any, ...]) -> None:
+    """`table.set`: volatile, for what was set before a trap stays set."""
+    reference = function.pop()
+    address = element_address(function, immediates[0], function.pop(), "out_of_bounds_table_access")
+    function.lines.append(f"store volatile ptr {reference}, ptr {address}, align 8{ELEMENT}")
+
+
+def table_size(function: FunctionLowering, row: Instruction, immediates: tuple[Any, ...]) -> None:
+    """`table.size`."""
+    length = function.load("i64", function.table_record(immediates[0]), TABLE_RECORD_LENGTH, CONTEXT)
+    function.stack.append(("i32", function.define(f"trunc i64 {length} to i32")))
+
+
+def table_grow(function: FunctionLowering, row: Instruction, immediates: tuple[Any, ...]) -> None:
+    """`table.grow`."""
+    count = function.widen(function.pop())
+    reference = function.pop()
+    record = function.table_record(immediates[0])
+    former = function.call_runtime(RuntimeFunction.TABLE_GROW, record, count, reference)
+    function.stack.append(("i32", function.define(f"trunc i64 {former} to i32")))
+
+
+def table_fill(function: FunctionLowering, row: Instruction, immediates: tuple[Any, ...]) -> None:
+    """`table.fill`."""
+    count = function.widen(function.pop())
+    reference = function.pop()
+    destination = function.widen(function.pop())
+    record = function.table_record(immediates[0])
+    execution = function.execution_context()
+    function.call_runtime(RuntimeFunction.TABLE_FILL, execution, record, destination, reference, count)
+
+
+def table_copy(function: FunctionLowering, row: Instruction, immediates: tuple[Any, ...]) -> None:
+    """`table.copy`; immediates: table to copy to, table to copy from."""
+    to, source = (function.table_record(table) for table in immediates)
+    operands = [function.widen(text) for text in function.pop_many(3)]
+    function.call_runtime(RuntimeFunction.TABLE_COPY, function.execution_context(), to, source, *operands)
+
+
+def table_init(function: FunctionLowering, row: Instruction, immediates: tuple[Any, ...]) -> None:
+    """`table.init`."""
+    element, table = immediates
+    operands = [function.widen(text) for text in function.pop_many(3)]
+    record = function.table_record(table)
+    segment = function.address("%vmctx", function.context.layout.element_segment(element))
+    function.call_runtime(
+        RuntimeFunction.TABLE_INIT, function.execution_context(), record, segment, *operands
+    )
+
+
+def elem_drop(function: FunctionLowering, row: Instruction, immediates: tuple[Any, ...]) -> None:
+    """`elem.drop`: the segment is as if it were empty."""
+    segment = function.context.layout.element_segment(immediates[0])
+    length = function.address("%vmctx", segment + SEGMENT_LENGTH)
+    function.lines.append(f"store volatile i64 0, ptr {length}, align 8{CONTEXT}")
