@@ -1,7 +1,7 @@
 """How large a module may be.
 
-The specification allows such limits (appendix, section 7.2); these are the ones that the WebAssembly JavaScript
-API fixes for browsers, so that a module that runs there runs here. What it does not speak of is marked.
+The specification allows such limits (appendix, section 7.2); these are the ones that the WebAssembly
+JavaScript API fixes for browsers, so that a module that runs there runs here. Others are marked.
 """
 
 from __future__ import annotations
@@ -26,4 +26,4 @@ MAXIMUM_CUSTOM_SECTIONS = 100_000
 """Not in the JavaScript API: each is an object of ours, while it may take three bytes of the module."""
 
 MAXIMUM_OPERANDS = 1_000_000
-"""Not in the JavaScript API: values on a function's operand stack. Two bytes of code can push 1,000 of them."""
+"""Not in the JavaScript API: values on a function's operand stack. Two bytes of code can push 1,000."""

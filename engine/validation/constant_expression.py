@@ -1,0 +1,95 @@
+"""Constant expressions (section 3.3.10)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from farcall.engine.errors import InvalidModuleError, UnsupportedFeatureError
+from farcall.engine.instructions.table import BY_NAME
+from farcall.engine.structure.module import ConstantExpression, ConstantInstruction
+from farcall.engine.structure.types import FUNCREF, ReferenceType, ValueType
+from farcall.engine.validation.module_context import ModuleContext
+
+_EXTENDED = frozenset(
+    f"{value}.{operation}" for value in ("i32", "i64") for operation in ("add", "sub", "mul")
+)
+"""What the extended-const proposal adds."""
+
+_Rule = Callable[[ModuleContext, ConstantInstruction, int], ValueType]
+
+
+def _constant(context: ModuleContext, instruction: ConstantInstruction, globals_known: int) -> ValueType:
+    return BY_NAME[instruction.name].results[0]
+
+
+def _ref_null(context: ModuleContext, instruction: ConstantInstruction, globals_known: int) -> ValueType:
+    reference = instruction.immediates[0]
+    assert isinstance(reference, ReferenceType)
+    return reference
+
+
+def _ref_func(context: ModuleContext, instruction: ConstantInstruction, globals_known: int) -> ValueType:
+    index = _index(instruction)
+    if index >= len(context.functions):
+        raise InvalidModuleError(f"unknown function {index}", instruction.offset)
+    return FUNCREF
+
+
+def _global_get(context: ModuleContext, instruction: ConstantInstruction, globals_known: int) -> ValueType:
+    index = _index(instruction)
+    if index >= globals_known:
+        raise InvalidModuleError(f"unknown global {index}", instruction.offset)
+    global_type = context.module.global_types[index]
+    if global_type.mutable:
+        raise InvalidModuleError(
+            f"constant expression required: global {index} is mutable", instruction.offset
+        )
+    return global_type.value
+
+
+_RULES: dict[str, _Rule] = {
+    "constant": _constant,
+    "ref_null": _ref_null,
+    "ref_func": _ref_func,
+    "global_get": _global_get,
+}
+"""The constant instructions, by the rules of their rows."""
+
+
+def validate_constant_expression(
+    context: ModuleContext, expression: ConstantExpression, expected: ValueType, globals_known: int
+) -> None:
+    """Validate an expression that must be constant and leave one value.
+
+    Args:
+        context: the module.
+        expression: the expression.
+        expected: the type of the value.
+        globals_known: how many globals, from the first on, it may refer to: those before it. Version 2.0 has
+            imported ones only; the test suite takes all that stand before, as later versions do.
+
+    Raises:
+        InvalidModuleError: it is not constant, refers to what is not there, or leaves something else.
+        UnsupportedFeatureError: it would be constant with the extended-const proposal.
+    """
+    left: list[ValueType] = []
+    for instruction in expression.instructions:
+        rule = _RULES.get(BY_NAME[instruction.name].rule or "")
+        if rule is None:
+            if instruction.name in _EXTENDED:
+                raise UnsupportedFeatureError("extended-const", instruction.offset)
+            raise InvalidModuleError(
+                f"constant expression required: {instruction.name} is not constant", instruction.offset
+            )
+        left.append(rule(context, instruction, globals_known))
+    if left != [expected]:
+        found = ", ".join([value.name for value in left]) or "nothing"
+        raise InvalidModuleError(
+            f"type mismatch: constant expression expected {expected.name}, found {found}", expression.offset
+        )
+
+
+def _index(instruction: ConstantInstruction) -> int:
+    index = instruction.immediates[0]
+    assert isinstance(index, int)
+    return index

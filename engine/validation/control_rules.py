@@ -1,0 +1,202 @@
+"""Rules of control, parametric and variable instructions (sections 3.3.4, 3.3.5 and 3.3.8).
+
+A rule checks what the row's own stack signature does not say; the row's parameters are popped and its results
+pushed after it. Its arguments are the state, the row, and the immediate (a tuple where there are several).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from farcall.engine.binary.types import BlockType
+from farcall.engine.instructions.control import CONDITION
+from farcall.engine.instructions.instruction import Instruction
+from farcall.engine.structure.types import FUNCREF, ValueType
+from farcall.engine.validation.function_validator import UNKNOWN, FunctionValidator
+from farcall.engine.validation.rejection import Rejection, TypeMismatch
+
+Rule = Callable[[FunctionValidator, Instruction, Any], None]
+
+
+def _unreachable(state: FunctionValidator, row: Instruction, immediate: None) -> None:
+    state.set_unreachable()
+
+
+def _nop(state: FunctionValidator, row: Instruction, immediate: None) -> None:
+    pass
+
+
+def _block(state: FunctionValidator, row: Instruction, block_type: BlockType) -> None:
+    state.push_control(state.context.blocks[block_type])
+
+
+def _loop(state: FunctionValidator, row: Instruction, block_type: BlockType) -> None:
+    state.push_control(state.context.loops[block_type])
+
+
+def _if(state: FunctionValidator, row: Instruction, block_type: BlockType) -> None:
+    state.pop(CONDITION)
+    state.push_control(state.context.ifs[block_type])
+
+
+def _else(state: FunctionValidator, row: Instruction, immediate: None) -> None:
+    control = state.pop_control()
+    if control.alternative is None:
+        raise Rejection("END opcode expected, found else outside of an if")
+    state.open(control.alternative)
+
+
+def _end(state: FunctionValidator, row: Instruction, immediate: None) -> None:
+    control = state.pop_control()
+    block_type = control.type
+    if control.opener == "if" and block_type.parameters != block_type.results:
+        raise Rejection(f"type mismatch: an if without else has the type {block_type}")
+    state.push_all(block_type.results)
+
+
+def _br(state: FunctionValidator, row: Instruction, depth: int) -> None:
+    state.pop_all(state.label(depth).label_types)
+    state.set_unreachable()
+
+
+def _br_if(state: FunctionValidator, row: Instruction, depth: int) -> None:
+    state.pop(CONDITION)
+    label_types = state.label(depth).label_types
+    if label_types:
+        state.pop_all(label_types)
+        state.push_all(label_types)
+
+
+def _br_table(state: FunctionValidator, row: Instruction, depths: tuple[int, ...]) -> None:
+    state.pop(CONDITION)
+    default = state.label(depths[-1]).label_types
+    wanted = {id(types): types for types in [state.label(depth).label_types for depth in set(depths)]}
+    for types in wanted.values():
+        if len(types) != len(default):
+            raise Rejection(f"type mismatch: labels of br_table take {len(types)} and {len(default)} values")
+        state.match(types)
+    state.set_unreachable()
+
+
+def _return(state: FunctionValidator, row: Instruction, immediate: None) -> None:
+    state.pop_all(state.controls[0].label_types)
+    state.set_unreachable()
+
+
+def _call(state: FunctionValidator, row: Instruction, index: int) -> None:
+    functions = state.context.functions
+    if index >= len(functions):
+        raise Rejection(f"unknown function {index}")
+    function_type = functions[index]
+    state.pop_all(function_type.parameters)
+    state.push_all(function_type.results)
+
+
+def _call_indirect(state: FunctionValidator, row: Instruction, immediates: tuple[int, int]) -> None:
+    type_index, table = immediates
+    module = state.context.module
+    if table >= len(module.tables):
+        raise Rejection(f"unknown table {table}")
+    element = module.tables[table].element
+    if element is not FUNCREF:
+        raise Rejection(f"type mismatch: call_indirect through a table of {element.name}")
+    if type_index >= len(module.types):
+        raise Rejection(f"unknown type {type_index}")
+    function_type = module.types[type_index]
+    state.pop(CONDITION)
+    state.pop_all(function_type.parameters)
+    state.push_all(function_type.results)
+
+
+def _drop(state: FunctionValidator, row: Instruction, immediate: None) -> None:
+    state.pop_any()
+
+
+def _select(state: FunctionValidator, row: Instruction, immediate: None) -> None:
+    state.pop(CONDITION)
+    second = state.pop_any()
+    first = state.pop_any()
+    for operand in (first, second):
+        if operand.is_reference:
+            raise Rejection(f"type mismatch: select without a type cannot choose a {operand.name}")
+    if first is not second and first is not UNKNOWN and second is not UNKNOWN:
+        raise TypeMismatch(first, second)
+    state.operands.append(second if first is UNKNOWN else first)
+
+
+def _select_typed(state: FunctionValidator, row: Instruction, types: tuple[ValueType, ...]) -> None:
+    if len(types) != 1:
+        raise Rejection(f"invalid result arity: select with {len(types)} types")
+    state.pop(CONDITION)
+    state.pop(types[0])
+    state.pop(types[0])
+    state.push_all(types)
+
+
+def _local_get(state: FunctionValidator, row: Instruction, index: int) -> None:
+    try:
+        state.operands.append(state.local_types[index])
+    except IndexError:
+        state.operands.append(state.local_type(index))
+
+
+def _local_set(state: FunctionValidator, row: Instruction, index: int) -> None:
+    try:
+        expected = state.local_types[index]
+    except IndexError:
+        expected = state.local_type(index)
+    found = state.operands.pop()
+    if found is not expected:
+        state.accept(found, expected)
+
+
+def _local_tee(state: FunctionValidator, row: Instruction, index: int) -> None:
+    try:
+        expected = state.local_types[index]
+    except IndexError:
+        expected = state.local_type(index)
+    if state.operands[-1] is not expected:
+        state.pop(expected)
+        state.operands.append(expected)
+
+
+def _global_get(state: FunctionValidator, row: Instruction, index: int) -> None:
+    globals_ = state.context.module.global_types
+    if index >= len(globals_):
+        raise Rejection(f"unknown global {index}")
+    state.operands.append(globals_[index].value)
+
+
+def _global_set(state: FunctionValidator, row: Instruction, index: int) -> None:
+    globals_ = state.context.module.global_types
+    if index >= len(globals_):
+        raise Rejection(f"unknown global {index}")
+    if not globals_[index].mutable:
+        raise Rejection(f"immutable global {index}: global.set needs a mutable one")
+    state.pop(globals_[index].value)
+
+
+RULES: dict[str, Rule] = {
+    "unreachable": _unreachable,
+    "nop": _nop,
+    "block": _block,
+    "loop": _loop,
+    "if": _if,
+    "else": _else,
+    "end": _end,
+    "br": _br,
+    "br_if": _br_if,
+    "br_table": _br_table,
+    "return": _return,
+    "call": _call,
+    "call_indirect": _call_indirect,
+    "drop": _drop,
+    "select": _select,
+    "select_typed": _select_typed,
+    "local_get": _local_get,
+    "local_set": _local_set,
+    "local_tee": _local_tee,
+    "global_get": _global_get,
+    "global_set": _global_set,
+}

@@ -1,0 +1,179 @@
+"""The stacks of the validation algorithm (appendix, section 7.3).
+
+The algorithm's control frames hold the height of the operand stack and whether the rest of the block is
+unreachable. Here both stand in the operand stack itself: below a block's operands lies a marker, `BASE`, or
+`POLYMORPHIC` where code is unreachable. So the usual case, an operand of the expected type, needs one
+comparison, and a frame is the same small object for all blocks of its kind.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from itertools import accumulate
+
+from farcall.engine.binary.limits import MAXIMUM_OPERANDS
+from farcall.engine.structure.module import FunctionBody
+from farcall.engine.structure.types import FunctionType, ValueType
+from farcall.engine.validation.module_context import Control, ModuleContext
+from farcall.engine.validation.rejection import LimitReached, Rejection, TypeMismatch
+
+BASE = ValueType("nothing", 0, 0, "")
+"""Marker: no more operands in this block. Its name completes 'expected i32, found ...'."""
+
+POLYMORPHIC = ValueType("anything", 0, 0, "")
+"""Marker: no more operands, but as many of any type as are wanted, because this code is unreachable."""
+
+UNKNOWN = ValueType("an unknown type", 0, 0, "")
+"""The type of an operand that was taken from below `POLYMORPHIC`: it fits everywhere."""
+
+_EXPANDED_LOCALS = 1000
+
+
+class FunctionValidator:
+    """The state while a function is validated; one object does for all functions of a module.
+
+    Attributes:
+        context: the module.
+        operands: types on the operand stack, and markers.
+        controls: open blocks, outermost first; the outermost is the function itself.
+        local_types: types of the first locals, parameters first; `local_type` knows all.
+    """
+
+    __slots__ = ("_body", "_ends", "context", "controls", "local_types", "operands")
+
+    def __init__(self, context: ModuleContext) -> None:
+        self.context = context
+        self.operands: list[ValueType] = []
+        self.controls: list[Control] = []
+        self.local_types: list[ValueType] = []
+        self._body: FunctionBody | None = None
+        self._ends: list[int] = []
+
+    def enter(self, body: FunctionBody) -> None:
+        """Begin with a function."""
+        function_type = self.context.functions[body.index]
+        self._body = body
+        self._ends = []
+        self.local_types = types = list(function_type.parameters)
+        for count, value in body.locals:
+            # A run takes few bytes and can be long, in each of many functions: write out the first only.
+            room = _EXPANDED_LOCALS - len(types)
+            if room <= 0:
+                break
+            types += [value] * min(count, room)
+        self.controls = [Control("function", FunctionType((), function_type.results))]
+        self.operands = [BASE]
+
+    def local_type(self, index: int) -> ValueType:
+        """The type of a local.
+
+        Raises:
+            Rejection: there is no local of that index.
+        """
+        if index < len(self.local_types):
+            return self.local_types[index]
+        assert self._body is not None
+        runs = self._body.locals
+        if not self._ends:
+            parameters = len(self.context.functions[self._body.index].parameters)
+            self._ends = list(accumulate([count for count, _ in runs], initial=parameters))
+        run = bisect_right(self._ends, index) - 1
+        if run >= len(runs):
+            raise Rejection(f"unknown local {index}")
+        return runs[run][1]
+
+    def pop(self, expected: ValueType) -> None:
+        """Take an operand of a type off the stack."""
+        found = self.operands.pop()
+        if found is not expected:
+            self.accept(found, expected)
+
+    def accept(self, found: ValueType, expected: ValueType) -> None:
+        """Decide about what was taken off the stack and is not plainly of the expected type."""
+        if found is POLYMORPHIC:
+            self.operands.append(POLYMORPHIC)
+        elif found is not UNKNOWN:
+            raise TypeMismatch(expected, found)
+
+    def pop_any(self) -> ValueType:
+        """Take an operand of any type off the stack and return its type, which may be `UNKNOWN`."""
+        found = self.operands.pop()
+        if found is BASE:
+            raise TypeMismatch(None, BASE)
+        if found is POLYMORPHIC:
+            self.operands.append(POLYMORPHIC)
+            return UNKNOWN
+        return found
+
+    def pop_all(self, types: tuple[ValueType, ...]) -> None:
+        """Take operands of these types off the stack; the last is on top."""
+        count = self.match(types)
+        if count:
+            del self.operands[-count:]
+
+    def match(self, types: tuple[ValueType, ...]) -> int:
+        """Check that operands of these types are on top, and return how many there are before the marker."""
+        operands = self.operands
+        count = len(types)
+        if not count or (operands[-1] is types[0] if count == 1 else tuple(operands[-count:]) == types):
+            return count
+        for taken, expected in enumerate(reversed(types)):
+            found = operands[-1 - taken]
+            if found is POLYMORPHIC:
+                return taken
+            if found is not expected and found is not UNKNOWN:
+                raise TypeMismatch(expected, found)
+        return count
+
+    def push_all(self, types: tuple[ValueType, ...]) -> None:
+        """Put operands of these types on the stack.
+
+        Raises:
+            LimitReached: the stack would hold more than any compiler could use.
+        """
+        self.operands += types
+        if len(self.operands) > MAXIMUM_OPERANDS and len(types) > 1:
+            raise LimitReached(f"more than {MAXIMUM_OPERANDS} values on the operand stack")
+
+    def push_control(self, control: Control) -> None:
+        """Open a block whose parameters are on the stack."""
+        if control.type.parameters:
+            self.pop_all(control.type.parameters)
+        self.open(control)
+
+    def open(self, control: Control) -> None:
+        """Open a block whose parameters were taken off the stack: they become its own operands."""
+        self.controls.append(control)
+        self.operands.append(BASE)
+        if control.type.parameters:
+            self.push_all(control.type.parameters)
+
+    def pop_control(self) -> Control:
+        """Close the innermost block, whose results, and nothing else, must be on the stack."""
+        control = self.controls[-1]
+        results = control.type.results
+        if results:
+            self.pop_all(results)
+        marker = self.operands.pop()
+        if marker is not BASE and marker is not POLYMORPHIC:
+            raise Rejection(f"type mismatch: a value of type {marker.name} is left at the end of a block")
+        self.controls.pop()
+        return control
+
+    def set_unreachable(self) -> None:
+        """Forget the block's operands: what follows can take any."""
+        operands = self.operands
+        marker = operands.pop()
+        while marker is not BASE and marker is not POLYMORPHIC:
+            marker = operands.pop()
+        operands.append(POLYMORPHIC)
+
+    def label(self, depth: int) -> Control:
+        """The block that a label stands for, counted from the innermost.
+
+        Raises:
+            Rejection: there are not so many blocks.
+        """
+        if depth >= len(self.controls):
+            raise Rejection(f"unknown label {depth}")
+        return self.controls[-1 - depth]

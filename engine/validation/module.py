@@ -1,0 +1,158 @@
+"""Modules (section 3.4): what is declared, and then every function."""
+
+from __future__ import annotations
+
+from farcall.engine.errors import InvalidModuleError, UnsupportedFeatureError
+from farcall.engine.structure.module import DataSegment, ElementSegment, Module
+from farcall.engine.structure.types import I32, ExternKind, Limits, MemoryType, TableType
+from farcall.engine.validation.constant_expression import validate_constant_expression
+from farcall.engine.validation.function_body import validate_body
+from farcall.engine.validation.function_validator import FunctionValidator
+from farcall.engine.validation.module_context import ModuleContext, distinct
+from farcall.engine.validation.syntax import check_bodies_syntax
+
+_MAXIMUM_PAGES = 1 << 16
+_MAXIMUM_TABLE_SIZE = (1 << 32) - 1
+
+
+def validate_module(module: Module) -> None:
+    """Validate a decoded module; its function bodies are read for the first time here.
+
+    Raises:
+        InvalidModuleError: the module is invalid (specification, chapter 3).
+        ModuleLimitError: a function needs more than `binary.limits` allows.
+        MalformedModuleError: the bytes of a function body are no code; that goes before anything invalid.
+        UnsupportedFeatureError: the module uses a proposal that is not there.
+    """
+    validated = 0
+    try:
+        context = _validate_declarations(module)
+        state = FunctionValidator(context)
+        for body in module.functions:
+            validate_body(state, body)
+            validated += 1
+    except InvalidModuleError:
+        check_bodies_syntax(module, validated)
+        raise
+
+
+def _validate_declarations(module: Module) -> ModuleContext:
+    _check_type_indices(module)
+    context = ModuleContext(module)
+    for table, offset in zip(module.tables, _offsets(module, ExternKind.TABLE), strict=True):
+        _check_table(table, offset)
+    for memory, offset in zip(module.memories, _offsets(module, ExternKind.MEMORY), strict=True):
+        _check_memory(memory, offset)
+    _check_memory_count(module)
+    imported = len(module.global_types) - len(module.globals)
+    for index, entry in enumerate(module.globals, start=imported):
+        validate_constant_expression(context, entry.initializer, entry.type.value, index)
+    _check_exports(module)
+    _check_start(context)
+    for element in module.elements:
+        _check_element_segment(context, element)
+    for data in module.data:
+        _check_data_segment(context, data)
+    return context
+
+
+def _offsets(module: Module, kind: ExternKind) -> list[int]:
+    """Where the entries of an index space stand, imports first."""
+    own = {
+        ExternKind.FUNCTION: module.offsets.functions,
+        ExternKind.TABLE: module.offsets.tables,
+        ExternKind.MEMORY: module.offsets.memories,
+    }
+    return [entry.offset for entry in module.imported(kind)] + list(own[kind])
+
+
+def _check_type_indices(module: Module) -> None:
+    known = len(module.types)
+    if max(module.function_types, default=-1) < known:
+        return
+    for index, offset in zip(module.function_types, _offsets(module, ExternKind.FUNCTION), strict=True):
+        if index >= known:
+            raise InvalidModuleError(f"unknown type {index}", offset)
+
+
+def _check_limits(limits: Limits, bound: int, reason: str, offset: int) -> None:
+    """Section 3.2.1."""
+    if limits.minimum > bound or (limits.maximum is not None and limits.maximum > bound):
+        raise InvalidModuleError(f"{reason}: {limits}", offset)
+    if limits.maximum is not None and limits.minimum > limits.maximum:
+        reason = f"size minimum must not be greater than maximum: {limits}"
+        raise InvalidModuleError(reason, offset)
+
+
+def _check_table(table: TableType, offset: int) -> None:
+    _check_limits(table.limits, _MAXIMUM_TABLE_SIZE, "table size must be at most 2**32 - 1 elements", offset)
+
+
+def _check_memory(memory: MemoryType, offset: int) -> None:
+    _check_limits(memory.limits, _MAXIMUM_PAGES, "memory size must be at most 65536 pages (4GiB)", offset)
+
+
+def _check_memory_count(module: Module) -> None:
+    """Section 3.4.10: version 2.0 has at most one memory."""
+    if len(module.memories) > 1:
+        second = _offsets(module, ExternKind.MEMORY)[1]
+        raise UnsupportedFeatureError("multi-memory", second, detail="multiple memories")
+
+
+def _check_exports(module: Module) -> None:
+    spaces = {
+        ExternKind.FUNCTION: ("function", len(module.function_types)),
+        ExternKind.TABLE: ("table", len(module.tables)),
+        ExternKind.MEMORY: ("memory", len(module.memories)),
+        ExternKind.GLOBAL: ("global", len(module.global_types)),
+    }
+    names: set[str] = set()
+    for export in module.exports:
+        what, count = spaces[export.kind]
+        if export.index >= count:
+            raise InvalidModuleError(
+                f"unknown {what} {export.index}: exported as {export.name!r}", export.offset
+            )
+        if export.name in names:
+            raise InvalidModuleError(f"duplicate export name: {export.name!r}", export.offset)
+        names.add(export.name)
+
+
+def _check_start(context: ModuleContext) -> None:
+    module = context.module
+    if module.start is None:
+        return
+    if module.start >= len(context.functions):
+        raise InvalidModuleError(f"unknown function {module.start}: the start function", module.offsets.start)
+    start_type = context.functions[module.start]
+    if start_type.parameters or start_type.results:
+        raise InvalidModuleError(
+            f"start function must take and return nothing, function {module.start} is {start_type}",
+            module.offsets.start,
+        )
+
+
+def _check_element_segment(context: ModuleContext, segment: ElementSegment) -> None:
+    module = context.module
+    globals_known = len(module.global_types)
+    for initializer in distinct(segment.initializers):
+        validate_constant_expression(context, initializer, segment.type, globals_known)
+    if segment.table_offset is None:
+        return
+    if segment.table >= len(module.tables):
+        raise InvalidModuleError(f"unknown table {segment.table}", segment.offset)
+    element = module.tables[segment.table].element
+    if element is not segment.type:
+        raise InvalidModuleError(
+            f"type mismatch: elements of {segment.type.name} for a table of {element.name}", segment.offset
+        )
+    validate_constant_expression(context, segment.table_offset, I32, globals_known)
+
+
+def _check_data_segment(context: ModuleContext, segment: DataSegment) -> None:
+    module = context.module
+    if segment.memory_offset is None:
+        return
+    if segment.memory >= len(module.memories):
+        raise InvalidModuleError(f"unknown memory {segment.memory}", segment.offset)
+    validate_constant_expression(context, segment.memory_offset, I32, len(module.global_types))

@@ -1,0 +1,89 @@
+"""What the rules know of the module around the code: the context C of section 3.1.1."""
+
+from __future__ import annotations
+
+from farcall.engine.binary.types import BlockType
+from farcall.engine.structure.module import ConstantExpression, Module
+from farcall.engine.structure.types import ExternKind, FunctionType, ValueType
+from farcall.engine.validation.rejection import Rejection
+
+
+class Control:
+    """A kind of control frame (appendix, section 7.3): where it stands on the stack is not part of it.
+
+    Attributes:
+        opener: name of the instruction that opened it; `function` for a body.
+        type: what it takes and leaves on the operand stack.
+        label_types: what a branch to its label takes.
+        alternative: of an `if`, the frame of its `else`.
+    """
+
+    __slots__ = ("alternative", "label_types", "opener", "type")
+
+    def __init__(self, opener: str, block_type: FunctionType) -> None:
+        self.opener = opener
+        self.type = block_type
+        self.label_types = block_type.parameters if opener == "loop" else block_type.results
+        self.alternative = Control("else", block_type) if opener == "if" else None
+
+
+class Controls(dict[BlockType, Control]):
+    """The control frames of one opener by block type, made when first asked for."""
+
+    def __init__(self, opener: str, types: tuple[FunctionType, ...]) -> None:
+        super().__init__()
+        self._opener = opener
+        self._types = types
+
+    def __missing__(self, block_type: BlockType) -> Control:
+        if isinstance(block_type, ValueType):
+            function_type = FunctionType((), (block_type,))
+        elif block_type is None:
+            function_type = FunctionType((), ())
+        elif block_type < len(self._types):
+            function_type = self._types[block_type]
+        else:
+            raise Rejection(f"unknown type {block_type}")
+        control = self[block_type] = Control(self._opener, function_type)
+        return control
+
+
+class ModuleContext:
+    """The context that all functions of a module share.
+
+    Attributes:
+        module: the module.
+        functions: the type of every function, imports first.
+        declared_functions: those that `ref.func` may name in code, because something outside of code does
+            (section 3.4.10, refs).
+        blocks, loops, ifs: control frames, so that equal ones are one object.
+    """
+
+    __slots__ = ("blocks", "declared_functions", "functions", "ifs", "loops", "module")
+
+    def __init__(self, module: Module) -> None:
+        self.module = module
+        self.functions = [module.types[index] for index in module.function_types]
+        self.declared_functions = _declared_functions(module)
+        self.blocks = Controls("block", module.types)
+        self.loops = Controls("loop", module.types)
+        self.ifs = Controls("if", module.types)
+
+
+def distinct(expressions: tuple[ConstantExpression, ...]) -> list[ConstantExpression]:
+    """Each object once, in order: the decoder gives equal initial elements as one object."""
+    return list({id(expression): expression for expression in expressions}.values())
+
+
+def _declared_functions(module: Module) -> frozenset[int]:
+    expressions = [entry.initializer for entry in module.globals]
+    for segment in module.elements:
+        expressions.extend(distinct(segment.initializers))
+    declared = {export.index for export in module.exports if export.kind is ExternKind.FUNCTION}
+    for expression in expressions:
+        for instruction in expression.instructions:
+            if instruction.name == "ref.func":
+                index = instruction.immediates[0]
+                assert isinstance(index, int)
+                declared.add(index)
+    return frozenset(declared)

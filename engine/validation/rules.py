@@ -1,0 +1,11 @@
+"""All rules by the names that the instruction table gives them."""
+
+from __future__ import annotations
+
+from farcall.engine.instructions.table import check_rules
+from farcall.engine.validation import control_rules, memory_rules, table_rules
+from farcall.engine.validation.control_rules import Rule
+
+RULES: dict[str, Rule] = {**control_rules.RULES, **memory_rules.RULES, **table_rules.RULES}
+
+check_rules("validator", RULES)

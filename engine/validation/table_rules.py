@@ -1,0 +1,100 @@
+"""Rules of reference and table instructions (sections 3.3.3 and 3.3.6).
+
+`control_rules` says what a rule is.
+"""
+
+from __future__ import annotations
+
+from farcall.engine.instructions.instruction import Instruction
+from farcall.engine.structure.types import I32, ReferenceType
+from farcall.engine.validation.control_rules import Rule
+from farcall.engine.validation.function_validator import UNKNOWN, FunctionValidator
+from farcall.engine.validation.rejection import Rejection
+
+
+def _element(state: FunctionValidator, table: int) -> ReferenceType:
+    tables = state.context.module.tables
+    if table >= len(tables):
+        raise Rejection(f"unknown table {table}")
+    return tables[table].element
+
+
+def _segment_element(state: FunctionValidator, segment: int) -> ReferenceType:
+    elements = state.context.module.elements
+    if segment >= len(elements):
+        raise Rejection(f"unknown elem segment {segment}")
+    return elements[segment].type
+
+
+def _ref_null(state: FunctionValidator, row: Instruction, reference: ReferenceType) -> None:
+    state.operands.append(reference)
+
+
+def _ref_is_null(state: FunctionValidator, row: Instruction, immediate: None) -> None:
+    operand = state.pop_any()
+    if operand is not UNKNOWN and not operand.is_reference:
+        raise Rejection(f"type mismatch: ref.is_null expected a reference, found {operand.name}")
+
+
+def _ref_func(state: FunctionValidator, row: Instruction, index: int) -> None:
+    if index >= len(state.context.functions):
+        raise Rejection(f"unknown function {index}")
+    if index not in state.context.declared_functions:
+        raise Rejection(f"undeclared function reference: no export, global or element names function {index}")
+
+
+def _table_get(state: FunctionValidator, row: Instruction, table: int) -> None:
+    element = _element(state, table)
+    state.pop(I32)
+    state.operands.append(element)
+
+
+def _table_set(state: FunctionValidator, row: Instruction, table: int) -> None:
+    state.pop_all((I32, _element(state, table)))
+
+
+def _table_size(state: FunctionValidator, row: Instruction, table: int) -> None:
+    _element(state, table)
+
+
+def _table_grow(state: FunctionValidator, row: Instruction, table: int) -> None:
+    state.pop_all((_element(state, table), I32))
+
+
+def _table_fill(state: FunctionValidator, row: Instruction, table: int) -> None:
+    state.pop_all((I32, _element(state, table), I32))
+
+
+def _table_copy(state: FunctionValidator, row: Instruction, immediates: tuple[int, int]) -> None:
+    destination, source = immediates
+    _same(row, _element(state, destination), _element(state, source))
+
+
+def _table_init(state: FunctionValidator, row: Instruction, immediates: tuple[int, int]) -> None:
+    segment, table = immediates
+    element = _element(state, table)
+    _same(row, element, _segment_element(state, segment))
+
+
+def _same(row: Instruction, destination: ReferenceType, source: ReferenceType) -> None:
+    if destination is not source:
+        raise Rejection(f"type mismatch: {row.name} of {source.name} to a table of {destination.name}")
+
+
+def _elem_drop(state: FunctionValidator, row: Instruction, segment: int) -> None:
+    _segment_element(state, segment)
+
+
+RULES: dict[str, Rule] = {
+    "ref_null": _ref_null,
+    "ref_is_null": _ref_is_null,
+    "ref_func": _ref_func,
+    "table_get": _table_get,
+    "table_set": _table_set,
+    "table_size": _table_size,
+    "table_grow": _table_grow,
+    "table_fill": _table_fill,
+    "table_copy": _table_copy,
+    "table_init": _table_init,
+    "elem_drop": _elem_drop,
+}
