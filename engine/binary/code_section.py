@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 from farcall.engine.binary.contents import Contents
-from farcall.engine.binary.limits import MAXIMUM_BODY_SIZE, MAXIMUM_LOCALS
+from farcall.engine.binary.limits import MAXIMUM_BODY_SIZE, MAXIMUM_FUNCTIONS, MAXIMUM_LOCALS
 from farcall.engine.binary.reader import Reader
 from farcall.engine.binary.types import read_value_type
 from farcall.engine.errors import MalformedModuleError, ModuleLimitError
 from farcall.engine.structure.module import FunctionBody
 from farcall.engine.structure.types import ValueType
 
-INCONSISTENT_LENGTHS = "function and code section have inconsistent lengths"
-
 _LOCALS_OF_FORMAT = (1 << 32) - 1
 
 
 def decode_code_section(reader: Reader, contents: Contents) -> None:
     """Read the functions' locals and where their code begins and ends."""
-    start = reader.position
-    count = reader.u32()
     first = contents.imported_functions
-    declared = len(contents.function_types) - first
-    if count != declared:
-        raise MalformedModuleError(f"{INCONSISTENT_LENGTHS}: {declared} declared, {count} bodies", start)
-    for index in range(first, first + count):
+    for index in range(first, first + reader.count("function bodies", MAXIMUM_FUNCTIONS)):
         contents.functions.append(_read_body(reader, contents, index))
+
+
+def check_function_count(contents: Contents, end: int) -> None:
+    """Check that every function has a body and every body a function; `end` is where the module ends."""
+    declared = len(contents.function_types) - contents.imported_functions
+    if declared != len(contents.functions):
+        reason = "function and code section have inconsistent lengths"
+        raise MalformedModuleError(f"{reason}: {declared} declared, {len(contents.functions)} bodies", end)
 
 
 def _read_body(reader: Reader, contents: Contents, index: int) -> FunctionBody:
@@ -36,8 +37,8 @@ def _read_body(reader: Reader, contents: Contents, index: int) -> FunctionBody:
         reason = f"a function body of {size} bytes, at most {MAXIMUM_BODY_SIZE} are possible"
         raise ModuleLimitError(reason, size_position, index)
     reader.position = start
-    type_index = contents.function_types[index]
     runs = _read_locals(reader)
+    type_index = contents.function_types[index] if index < len(contents.function_types) else 0
     parameters = contents.types[type_index].parameters if type_index < len(contents.types) else ()
     total = len(parameters) + sum([count for count, _ in runs])
     if total > MAXIMUM_LOCALS:

@@ -6,7 +6,8 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from farcall.engine.binary.code_section import INCONSISTENT_LENGTHS, decode_code_section
+from farcall.engine.binary.body_syntax import check_body_syntax
+from farcall.engine.binary.code_section import check_function_count, decode_code_section
 from farcall.engine.binary.contents import Contents
 from farcall.engine.binary.custom_section import decode_custom_section, decode_names
 from farcall.engine.binary.definition_sections import (
@@ -83,9 +84,12 @@ def decode_module(source: bytes) -> Module:
     _check_header(source)
     try:
         _decode_sections(Reader(source, len(_MAGIC) + len(_VERSION)), contents)
-    except IndexError:  # nothing in this package takes any other index than one into the source
-        raise MalformedModuleError(UNEXPECTED_END, len(source)) from None
-    _check_lengths(contents, len(source))
+        check_function_count(contents, len(source))
+        _check_data_count(contents, len(source))
+    except MalformedModuleError:
+        for body in contents.functions:
+            check_body_syntax(source, body, contents.data_count)
+        raise
     return Module(
         source=source,
         digest=hashlib.sha256(source).hexdigest(),
@@ -111,7 +115,7 @@ def decode_module(source: bytes) -> Module:
 
 
 def _check_header(source: bytes) -> None:
-    if source[:4] != _MAGIC[: len(source)]:
+    if len(source) >= len(_MAGIC) and not source.startswith(_MAGIC):
         raise MalformedModuleError("magic header not detected: a module starts with 00 61 73 6d", 0)
     if len(source) < len(_MAGIC) + len(_VERSION):
         raise MalformedModuleError(
@@ -124,6 +128,13 @@ def _check_header(source: bytes) -> None:
 
 
 def _decode_sections(reader: Reader, contents: Contents) -> None:
+    try:
+        _decode_each_section(reader, contents)
+    except IndexError:  # nothing in this package takes any other index than one into the source
+        raise MalformedModuleError(UNEXPECTED_END, len(reader.source)) from None
+
+
+def _decode_each_section(reader: Reader, contents: Contents) -> None:
     size_of_source = len(reader.source)
     last = -1
     while reader.position < size_of_source:
@@ -161,10 +172,7 @@ def _decode_sections(reader: Reader, contents: Contents) -> None:
             raise MalformedModuleError(reason, start)
 
 
-def _check_lengths(contents: Contents, end: int) -> None:
-    declared = len(contents.function_types) - contents.imported_functions
-    if declared != len(contents.functions):
-        raise MalformedModuleError(f"{INCONSISTENT_LENGTHS}: {declared} declared, no code section", end)
+def _check_data_count(contents: Contents, end: int) -> None:
     if contents.data_count is not None and contents.data_count != len(contents.data):
         raise MalformedModuleError(
             "data count and data section have inconsistent lengths: "

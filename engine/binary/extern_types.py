@@ -11,6 +11,7 @@ from farcall.engine.structure.types import GlobalType, Limits, MemoryType, Table
 _HAS_MAXIMUM = 0x01
 _SHARED = 0x02
 _64_BIT = 0x04
+_PAGE_SIZE = 0x08
 _FLAGS = _HAS_MAXIMUM | _SHARED | _64_BIT
 
 
@@ -36,6 +37,11 @@ def read_table_type(reader: Reader) -> TableType:
 
 def read_memory_type(reader: Reader) -> MemoryType:
     """Read the type of a memory."""
+    start = reader.position
+    flags = reader.byte()
+    if flags & _PAGE_SIZE and flags <= _PAGE_SIZE | _FLAGS:
+        raise UnsupportedFeatureError("custom-page-sizes", start)
+    reader.position = start
     return MemoryType(read_limits(reader))
 
 

@@ -26,6 +26,8 @@ def _read_function_type(reader: Reader) -> FunctionType:
     form = reader.byte()
     if form in _GARBAGE_COLLECTION:
         raise UnsupportedFeatureError("gc", start)
+    if form >= 0x80:  # forms are signed integers of 7 bits
+        raise MalformedModuleError("integer representation too long: the form of a type has one byte", start)
     if form != _FUNCTION:
         raise MalformedModuleError(f"malformed definition type: {form:#04x}", start)
     parameters = _read_types(reader, "parameters", MAXIMUM_PARAMETERS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from farcall.engine.binary.body_syntax import check_body_syntax
 from farcall.engine.binary.instructions import READERS, ImmediateReader, read_prefixed_opcode
 from farcall.engine.binary.leb128 import read_s32, read_s64, read_u32
 from farcall.engine.errors import EngineBug, InvalidModuleError, ModuleError, ModuleLimitError
@@ -16,7 +17,6 @@ from farcall.engine.validation.function_validator import FunctionValidator
 from farcall.engine.validation.memory_rules import signature_only
 from farcall.engine.validation.rejection import LimitReached, Rejection
 from farcall.engine.validation.rules import RULES
-from farcall.engine.validation.syntax import check_body_syntax
 
 _INTEGERS = frozenset({read_u32, read_s32, read_s64})
 
@@ -103,11 +103,11 @@ def validate_body(state: FunctionValidator, body: FunctionBody) -> None:  # noqa
                 operands += pushed
     except (IndexError, ModuleError) as error:
         # The bytes are no instructions, or they are no longer this function's.
-        check_body_syntax(state.context.module, body)
+        check_body_syntax(source, body, state.context.module.data_count)
         raise EngineBug(f"validation stopped at byte {position:#x}, where nothing is malformed") from error
     except Rejection as rejection:
         reason = rejection.explain("the end" if row is None else row.name)
         kind = ModuleLimitError if isinstance(rejection, LimitReached) else InvalidModuleError
         raise kind(reason, offset, body.index) from None
     if position != body.end:
-        check_body_syntax(state.context.module, body)
+        check_body_syntax(source, body, state.context.module.data_count)

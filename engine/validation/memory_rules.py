@@ -21,7 +21,7 @@ def _access(state: FunctionValidator, row: Instruction, immediate: tuple[int, in
     assert row.access is not None
     if 1 << exponent > row.access.size:
         raise Rejection(
-            f"alignment must not be larger than natural: {row.name} of {row.access.size} bytes has 2**{exponent}"
+            f"alignment must not be larger than natural: 2**{exponent} for {row.access.size} bytes"
         )
     if offset >> 32:
         raise Rejection(f"offset out of range: {offset} in a memory addressed by i32")
@@ -44,7 +44,7 @@ def _memory_init(state: FunctionValidator, row: Instruction, immediates: tuple[i
 
 
 def _data_segment(state: FunctionValidator, row: Instruction, index: int) -> None:
-    # Without a data count section the code is malformed: `validation.syntax` finds that.
+    # Without a data count section the code is malformed: `binary.body_syntax` finds that.
     if index >= (state.context.module.data_count or 0):
         raise Rejection(f"unknown data segment {index}")
 

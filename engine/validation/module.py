@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from farcall.engine.binary.body_syntax import check_body_syntax
 from farcall.engine.errors import InvalidModuleError, UnsupportedFeatureError
 from farcall.engine.structure.module import DataSegment, ElementSegment, Module
 from farcall.engine.structure.types import I32, ExternKind, Limits, MemoryType, TableType
@@ -9,7 +10,6 @@ from farcall.engine.validation.constant_expression import validate_constant_expr
 from farcall.engine.validation.function_body import validate_body
 from farcall.engine.validation.function_validator import FunctionValidator
 from farcall.engine.validation.module_context import ModuleContext, distinct
-from farcall.engine.validation.syntax import check_bodies_syntax
 
 _MAXIMUM_PAGES = 1 << 16
 _MAXIMUM_TABLE_SIZE = (1 << 32) - 1
@@ -32,7 +32,8 @@ def validate_module(module: Module) -> None:
             validate_body(state, body)
             validated += 1
     except InvalidModuleError:
-        check_bodies_syntax(module, validated)
+        for body in module.functions[validated:]:
+            check_body_syntax(module.source, body, module.data_count)
         raise
 
 

@@ -1,7 +1,8 @@
 """Whether function bodies are well-formed (sections 5.4 and 5.5.13), whatever their types.
 
-Validation reads bodies and decodes them at once, which is faster; only when it finds something wrong does it
-ask here, so that a malformed module is reported as malformed also where it is invalid too.
+Decoding only locates bodies, and validation decodes and checks them in one pass, which is faster. When either
+finds something wrong, it asks here: what is malformed is then reported as malformed also where it is invalid,
+and a wrong byte in a body goes before what it leads to behind the body.
 """
 
 from __future__ import annotations
@@ -9,17 +10,16 @@ from __future__ import annotations
 from farcall.engine.binary.instructions import UNEXPECTED_END, read_expression
 from farcall.engine.errors import MalformedModuleError, UnsupportedFeatureError
 from farcall.engine.instructions.instruction import Immediate
-from farcall.engine.structure.module import FunctionBody, Module
+from farcall.engine.structure.module import FunctionBody
 
 
-def check_bodies_syntax(module: Module, first: int = 0) -> None:
-    """Check all bodies from number `first` on; raises like `check_body_syntax`."""
-    for body in module.functions[first:]:
-        check_body_syntax(module, body)
-
-
-def check_body_syntax(module: Module, body: FunctionBody) -> None:
+def check_body_syntax(source: bytes, body: FunctionBody, data_count: int | None) -> None:
     """Check one body.
+
+    Args:
+        source: the module.
+        body: where the body stands in it.
+        data_count: content of the data count section; None where there is none.
 
     Raises:
         MalformedModuleError: it is no expression, or not of the size that was declared.
@@ -27,16 +27,16 @@ def check_body_syntax(module: Module, body: FunctionBody) -> None:
     """
     last = body.start
     try:
-        for row, _, offset in read_expression(module.source, body.start):
+        for row, _, offset in read_expression(source, body.start):
             last = offset
-            if module.data_count is None and Immediate.DATA_SEGMENT in row.immediates:
+            if data_count is None and Immediate.DATA_SEGMENT in row.immediates:
                 raise MalformedModuleError(f"data count section required: {row.name} refers to it", offset)
     except MalformedModuleError as error:
         raise MalformedModuleError(error.reason, error.offset, body.index) from None
     except UnsupportedFeatureError as error:
         raise UnsupportedFeatureError(error.feature, error.offset, body.index) from None
     except IndexError:
-        raise MalformedModuleError(UNEXPECTED_END, len(module.source), body.index) from None
+        raise MalformedModuleError(UNEXPECTED_END, len(source), body.index) from None
     end = last + 1
     if end != body.end:
         where = "before the function body does" if end < body.end else "after the function body"
