@@ -16,6 +16,7 @@
     ├── RangeError                  an offset or length lies outside of a memory or table
     ├── ExportNotFoundError         no export of that name, or of that kind
     ├── ClosedError                 the engine, store or instance has been closed
+    ├── ReentrancyError             a host function asked for what its active callers rule out
     └── EngineBug                   what cannot happen in valid code: always a defect of farcall
 """
 
@@ -203,6 +204,10 @@ class ExportNotFoundError(FarcallError, LookupError):
 
 class ClosedError(FarcallError):
     """The engine, store or instance that is used has been closed."""
+
+
+class ReentrancyError(FarcallError):
+    """A host function asked for something that the guests that called it rule out."""
 
 
 class EngineBug(FarcallError):  # noqa: N818 - the specification's interpreter calls its like a Crash, not an error

@@ -91,8 +91,8 @@ SEGMENT_SIZE = 16
 SEGMENT_POINTER = 0
 SEGMENT_LENGTH = 8
 
-EXECUTION_STACK_LIMIT = 0
-"""In the execution context: the lowest address that a frame may have."""
+EXECUTION_CHECK = 0
+"""In the execution context: a word that means nothing. Reading it is the check for a request to stop."""
 
 # -- The record of a thread that runs guests; the signal handler works on it. ---------------------------------------
 

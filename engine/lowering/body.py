@@ -2,7 +2,7 @@
 
 ::
 
-    entry:      stack slots of locals; the stack check, where there is one
+    entry:      stack slots of locals; the check for a request to stop, where there is one
     body:       first values of locals, bases of memories
                 the code
     trap.kind:  one for each kind of trap that the code branches to
@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from farcall.engine.abi import layout as abi
+from farcall.engine.abi.calls import CALLING_CONVENTION
 from farcall.engine.abi.layout import RuntimeFunction
 from farcall.engine.abi.traps import TrapKind
 from farcall.engine.binary.instructions import decode_body
@@ -22,12 +23,9 @@ from farcall.engine.lowering.call import emit_return
 from farcall.engine.lowering.context import ModuleContext
 from farcall.engine.lowering.function import FunctionLowering
 from farcall.engine.lowering.listener import declare_slots, report
-from farcall.engine.lowering.metadata import GUEST_FUNCTION, INVARIANT_POINTER, TRAP_CALL, UNLIKELY
+from farcall.engine.lowering.metadata import GUEST_FUNCTION, INVARIANT_POINTER, TRAP_CALL
 from farcall.engine.lowering.rules import RULES
 from farcall.engine.structure.module import FunctionBody
-
-_LARGE_FRAME = 4096
-"""Bytes of locals from which on a function checks the stack although it calls nothing."""
 
 _Instructions = Iterator[tuple[Instruction, tuple[Any, ...], int]]
 
@@ -107,20 +105,19 @@ def _assemble(function: FunctionLowering) -> str:
         f", {llvm} noundef %p{position}" for position, llvm in enumerate(signature.parameters)
     )
     size = function.context.layout.size
-    checks_stack = function.calls or function.local_bytes > _LARGE_FRAME
+    # A cycle of calls goes through a function that calls: it looks for a request to stop as a loop's header does.
+    checks = function.calls and function.context.options.ensure_termination
     lines = [
-        f"define hidden tailcc {signature.result} @f{function.body.index}"
+        f"define hidden {CALLING_CONVENTION} {signature.result} @f{function.body.index}"
         f"(ptr noundef nonnull align 8 dereferenceable({size}) %vmctx{parameters}) {GUEST_FUNCTION} {{",
         "entry:",
         *function.entry,
     ]
-    if checks_stack or function.uses_execution:
+    if checks or function.uses_execution:
         lines.append(f"%execution = load ptr, ptr %vmctx, align 8{INVARIANT_POINTER}")
-    if checks_stack:
-        function.traps.add("call_stack_exhausted")
-        lines.append(_STACK_CHECK)
-    else:
-        lines.append("br label %body")
+    if checks:
+        lines.append("%check = load volatile i64, ptr %execution, align 8")
+    lines.append("br label %body")
     lines.append("body:")
     lines.extend(function.prologue)
     lines.extend(line for line in function.lines if line)
@@ -130,15 +127,6 @@ def _assemble(function: FunctionLowering) -> str:
 
 
 assert abi.CONTEXT_EXECUTION == 0
-assert abi.EXECUTION_STACK_LIMIT == 0
-
-# The load is volatile because it is also the check for a request to stop: its page may be inaccessible.
-_STACK_CHECK = f"""\
-%stack.limit = load volatile i64, ptr %execution, align 8
-%stack.frame = call ptr @llvm.frameaddress.p0(i32 0)
-%stack.address = ptrtoint ptr %stack.frame to i64
-%stack.low = icmp ult i64 %stack.address, %stack.limit
-br i1 %stack.low, label %trap.call_stack_exhausted, label %body{UNLIKELY}"""
 
 
 def _trap_block(kind: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from farcall.engine.abi import layout as abi
+from farcall.engine.abi.calls import CALLING_CONVENTION
 from farcall.engine.instructions.instruction import Instruction
 from farcall.engine.lowering.context import Signature
 from farcall.engine.lowering.function import FunctionLowering
@@ -18,7 +19,7 @@ def _emit_call(
     """Call, and push the results."""
     function.calls = True
     arguments = "".join(f", {llvm} {text}" for llvm, text in zip(signature.parameters, texts, strict=True))
-    call = f"call tailcc {signature.result} {code}(ptr {vmctx}{arguments})"
+    call = f"call {CALLING_CONVENTION} {signature.result} {code}(ptr {vmctx}{arguments})"
     results = signature.type.results
     if not results:
         function.lines.append(call)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from farcall.engine.abi.calls import result_type
 from farcall.engine.abi.layout import ContextLayout
 from farcall.engine.structure.module import Module
-from farcall.engine.structure.types import FunctionType, ValueType
+from farcall.engine.structure.types import FunctionType
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,21 +15,12 @@ class LoweringOptions:
     """What the code is to do beside running the guest.
 
     Attributes:
-        ensure_termination: loops check for a request to stop (functions that call do so in any case).
+        ensure_termination: loops, and functions that call, look for a request to stop.
         listeners: every function reports its calls and returns to the runtime.
     """
 
     ensure_termination: bool
     listeners: bool
-
-
-def result_type(results: tuple[ValueType, ...]) -> str:
-    """LLVM's type for the results of a function: none, one, or several as a structure."""
-    if not results:
-        return "void"
-    if len(results) == 1:
-        return results[0].llvm
-    return "{" + ", ".join(value.llvm for value in results) + "}"
 
 
 @dataclass(frozen=True, slots=True)

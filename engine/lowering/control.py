@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from farcall.engine.abi.layout import EXECUTION_STACK_LIMIT
+from farcall.engine.abi.layout import EXECUTION_CHECK
 from farcall.engine.instructions.instruction import Instruction
 from farcall.engine.lowering.function import Frame, FunctionLowering
 from farcall.engine.structure.types import FunctionType, ValueType
@@ -78,7 +78,7 @@ def _close_loop(function: FunctionLowering, frame: Frame) -> None:
     branches_back = len(frame.incoming) > 1
     if branches_back and function.context.options.ensure_termination:
         # The page of the execution context is made inaccessible to stop the guest.
-        assert EXECUTION_STACK_LIMIT == 0
+        assert EXECUTION_CHECK == 0
         lines.append(f"%{frame.name}.check = load volatile i64, ptr %execution, align 8")
     function.lines[frame.header] = "\n".join(lines)
     if not function.reachable:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from farcall.engine.abi.calls import CALLING_CONVENTION
 from farcall.engine.abi.layout import ContextLayout
 from farcall.engine.lowering.body import lower_body
 from farcall.engine.lowering.context import LoweringOptions, ModuleContext
@@ -30,6 +31,6 @@ def lower_functions(
     for index in sorted(context.called - {body.index for body in functions}):
         signature = context.signature(module.function_types[index])
         parameters = ", ".join(("ptr", *signature.parameters))
-        parts.append(f"declare hidden tailcc {signature.result} @f{index}({parameters}) {GUEST_FUNCTION}\n")
+        parts.append(f"declare hidden {CALLING_CONVENTION} {signature.result} @f{index}({parameters}) {GUEST_FUNCTION}\n")
     parts.append(DEFINITIONS)
     return "\n".join(parts)

@@ -1,0 +1,124 @@
+"""Links objects to an image: one position-independent block of code and constants.
+
+All that an image refers to lies within it, at distances that are the same wherever it is mapped: so it is linked
+once, can be stored, and mapping it is all that loading takes. Nothing but relative relocations can occur.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from farcall.engine.codegen.elf import MACHINE_AARCH64, MACHINE_X86_64, ElfObject, Relocation, Symbol
+from farcall.engine.errors import EngineBug
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """Linked code, ready to be mapped at any page boundary.
+
+    Attributes:
+        content: machine code and constants.
+        functions: (offset, size, symbol name) of every function, sorted by offset.
+    """
+
+    content: bytes
+    functions: tuple[tuple[int, int, str], ...]
+
+
+_ALIGNMENT = 16
+
+
+def link(objects: Iterable[ElfObject]) -> Image:
+    """Lay the objects' sections out one after the other and apply their relocations.
+
+    Raises:
+        EngineBug: a symbol is defined nowhere, or a relocation is of an unknown kind.
+    """
+    content = bytearray()
+    placed: list[tuple[ElfObject, dict[int, int]]] = []
+    defined: dict[str, int] = {}
+    functions: list[tuple[int, int, str]] = []
+    for entry in objects:
+        bases: dict[int, int] = {}
+        for section in entry.sections:
+            alignment = max(section.alignment, _ALIGNMENT)
+            content.extend(bytes(-len(content) % alignment))
+            bases[section.index] = len(content)
+            content.extend(section.content)
+        for symbol in entry.symbols:
+            if symbol.section in bases and symbol.name and not symbol.name.startswith("."):
+                address = bases[symbol.section] + symbol.value
+                defined[symbol.name] = address
+                functions.append((address, symbol.size, symbol.name))
+        placed.append((entry, bases))
+    for entry, bases in placed:
+        apply = _RELOCATORS[entry.machine]
+        for relocation in entry.relocations:
+            target = _address(relocation.symbol, bases, defined) + relocation.addend
+            apply(content, relocation, bases[relocation.section] + relocation.offset, target)
+    functions.sort()
+    return Image(bytes(content), tuple(functions))
+
+
+def _address(symbol: Symbol, bases: dict[int, int], defined: dict[str, int]) -> int:
+    if symbol.section is not None:
+        return bases[symbol.section] + symbol.value
+    try:
+        return defined[symbol.name]
+    except KeyError:
+        raise EngineBug(f"compiled code refers to {symbol.name!r}, which nothing defines") from None
+
+
+_WORD = struct.Struct("<i")
+_UNSIGNED_WORD = struct.Struct("<I")
+_LONG = struct.Struct("<q")
+
+
+def _relocate_x86_64(content: bytearray, relocation: Relocation, place: int, target: int) -> None:
+    """After the System V ABI's AMD64 supplement, table 4.9."""
+    match relocation.type:
+        case 2 | 4:  # R_X86_64_PC32, R_X86_64_PLT32
+            _WORD.pack_into(content, place, target - place)
+        case 24:  # R_X86_64_PC64
+            _LONG.pack_into(content, place, target - place)
+        case _:
+            raise EngineBug(f"unknown x86-64 relocation {relocation.type} against {relocation.symbol.name!r}")
+
+
+def _relocate_aarch64(content: bytearray, relocation: Relocation, place: int, target: int) -> None:
+    """After the ELF supplement of the AArch64 ABI, section 5.7."""
+
+    def insert(mask: int, bits: int) -> None:
+        instruction = _UNSIGNED_WORD.unpack_from(content, place)[0]
+        _UNSIGNED_WORD.pack_into(content, place, instruction & ~mask | bits & mask)
+
+    kind = relocation.type
+    match kind:
+        case 261:  # R_AARCH64_PREL32
+            _WORD.pack_into(content, place, target - place)
+        case 260:  # R_AARCH64_PREL64
+            _LONG.pack_into(content, place, target - place)
+        case 275 | 276:  # R_AARCH64_ADR_PREL_PG_HI21 and its unchecked form
+            pages = (target >> 12) - (place >> 12)
+            insert(0x60FFFFE0, (pages & 3) << 29 | (pages >> 2 & 0x7FFFF) << 5)
+        case 274:  # R_AARCH64_ADR_PREL_LO21
+            distance = target - place
+            insert(0x60FFFFE0, (distance & 3) << 29 | (distance >> 2 & 0x7FFFF) << 5)
+        case 277 | 278 | 284 | 285 | 286 | 299:  # ADD and LDST8..128 _ABS_LO12_NC: low bits, by access size
+            shift = {277: 0, 278: 0, 284: 1, 285: 2, 286: 3, 299: 4}[kind]
+            insert(0xFFF << 10, (target & 0xFFF) >> shift << 10)
+        case 282 | 283:  # R_AARCH64_JUMP26, R_AARCH64_CALL26
+            insert(0x03FFFFFF, target - place >> 2)
+        case 279 | 280:  # R_AARCH64_TSTBR14, R_AARCH64_CONDBR19
+            bits = 14 if kind == 279 else 19
+            insert((1 << bits) - 1 << 5, (target - place >> 2) << 5)
+        case _:
+            raise EngineBug(f"unknown AArch64 relocation {kind} against {relocation.symbol.name!r}")
+
+
+_RELOCATORS: dict[int, Callable[[bytearray, Relocation, int, int], None]] = {
+    MACHINE_X86_64: _relocate_x86_64,
+    MACHINE_AARCH64: _relocate_aarch64,
+}

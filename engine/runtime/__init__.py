@@ -1,0 +1,1 @@
+"""Running modules: stores, instances, memories, tables, globals, functions, calls and traps."""

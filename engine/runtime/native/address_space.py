@@ -1,0 +1,105 @@
+"""The process's reservations: slots for guest memories, and pages for execution contexts.
+
+Both are reserved once, at first use, so that the signal handler knows them by two comparisons each.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import threading
+
+from farcall.engine.abi.layout import MEMORY_GUARD_SIZE
+from farcall.engine.errors import ExhaustionError
+from farcall.engine.runtime.native import c_library
+
+MEMORY_SLOT_SIZE = (1 << 32) + MEMORY_GUARD_SIZE + (1 << 16)
+"""A 32-bit index reaches 4 GiB, a constant offset less than the guard's size more, an access a few bytes more."""
+
+_LARGEST_RESERVATION = 1 << 46
+_SMALLEST_RESERVATION = 1 << 36
+_CONTEXT_PAGES = 1 << 17
+
+
+class SlotPool:
+    """Equal slots of one reservation; a freed slot is used again before a fresh one."""
+
+    def __init__(self, base: int, slot_size: int, count: int, what: str) -> None:
+        self.base = base
+        self.end = base + slot_size * count
+        self.slot_size = slot_size
+        self._count = count
+        self._what = what
+        # Releases can come from the garbage collector, in the middle of an acquisition in the same thread.
+        self._lock = threading.RLock()
+        self._fresh = 0  # guarded by _lock
+        self._free: list[int] = []  # guarded by _lock
+
+    def acquire(self) -> int:
+        """Take a slot; its address. Raises ExhaustionError when all are in use."""
+        slot = self._take()
+        if slot is None:
+            gc.collect()  # instances in reference cycles hold their slots until they are collected
+            slot = self._take()
+        if slot is None:
+            raise ExhaustionError(f"all {self._count} {self._what} are in use; close instances first")
+        return slot
+
+    def _take(self) -> int | None:
+        with self._lock:
+            if self._free:
+                return self._free.pop()
+            if self._fresh == self._count:
+                return None
+            self._fresh += 1
+            return self.base + (self._fresh - 1) * self.slot_size
+
+    def release(self, address: int) -> None:
+        """Give a slot back."""
+        with self._lock:
+            self._free.append(address)
+
+    @property
+    def used(self) -> int:
+        """How many slots are in use."""
+        with self._lock:
+            return self._fresh - len(self._free)
+
+
+def _reserve_memory_slots() -> SlotPool:
+    size = _LARGEST_RESERVATION
+    while True:
+        try:
+            base = c_library.map_memory(size, c_library.PROT_NONE)
+        except OSError:
+            if size <= _SMALLEST_RESERVATION:
+                raise
+            size //= 2
+        else:
+            return SlotPool(base, MEMORY_SLOT_SIZE, size // MEMORY_SLOT_SIZE, "memories")
+
+
+class AddressSpace:
+    """The process's reservations.
+
+    Attributes:
+        memories: slots for guest memories, inaccessible until a memory takes its pages.
+        contexts: pages for execution contexts, readable and writable.
+    """
+
+    def __init__(self) -> None:
+        self.memories = _reserve_memory_slots()
+        page = c_library.PAGE_SIZE
+        contexts = c_library.map_memory(_CONTEXT_PAGES * page, c_library.PROT_READ | c_library.PROT_WRITE)
+        self.contexts = SlotPool(contexts, page, _CONTEXT_PAGES, "execution contexts")
+
+
+def clear_memory_slot(address: int, size: int) -> None:
+    """Drop the pages of a slot's first `size` bytes and make them inaccessible again."""
+    if size:
+        c_library.map_memory(size, c_library.PROT_NONE, at=address)
+
+
+def write_words(address: int, words: list[int]) -> None:
+    """Store 64-bit words at `address`."""
+    (ctypes.c_uint64 * len(words)).from_address(address)[:] = words

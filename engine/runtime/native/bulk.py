@@ -1,0 +1,271 @@
+"""Machine code of the runtime functions on memories and tables: growth and bulk operations (section 4.4.7).
+
+Every range is checked before anything is written. Long operations go in chunks and touch the execution context
+before each, so that a guest can be stopped in the middle of them.
+"""
+
+from __future__ import annotations
+
+from farcall.engine.abi import layout
+from farcall.engine.abi.layout import RUNTIME_SIGNATURES, RuntimeFunction
+from farcall.engine.abi.traps import TrapKind
+from farcall.engine.runtime.native import c_library
+from farcall.engine.runtime.native.traps import address
+
+CHUNK = 1 << 20
+"""Bytes moved between two looks at the execution context: some 0.1 ms."""
+
+_MEMORY_TRAP = TrapKind.OUT_OF_BOUNDS_MEMORY_ACCESS.value
+_TABLE_TRAP = TrapKind.OUT_OF_BOUNDS_TABLE_ACCESS.value
+
+
+def _signature(function: RuntimeFunction, names: str) -> str:
+    result, parameters = RUNTIME_SIGNATURES[function]
+    pairs = ", ".join(f"{kind} %{name}" for kind, name in zip(parameters, names.split(), strict=True))
+    return f"define {result} @{function.name.lower()}({pairs}) #0"
+
+
+def _field(name: str, pointer: str, offset: int, kind: str = "i64") -> str:
+    return (
+        f"%{name}.at = getelementptr i8, ptr {pointer}, i64 {offset}\n  %{name} = load {kind}, ptr %{name}.at"
+    )
+
+
+def _outside(name: str, start: str, count: str, size: str) -> str:
+    """Whether the range leaves the size, computed without overflow, as i1 `%name`."""
+    return f"""%{name}.past = icmp ugt i64 {start}, {size}
+  %{name}.left = sub i64 {size}, {start}
+  %{name}.long = icmp ugt i64 {count}, %{name}.left
+  %{name} = or i1 %{name}.past, %{name}.long"""
+
+
+def bulk_text() -> str:
+    """LLVM IR of all of them."""
+    return "\n".join((_move(), _memory(), _memory_grow(), _tables()))
+
+
+def _move() -> str:
+    """`move_bytes`: memmove that can be stopped."""
+    move = address(c_library.address_of("memmove"))
+    return f"""
+define internal void @move_bytes(ptr %execution, ptr %to, ptr %from, i64 %count) #0 {{
+start:
+  %upward = icmp ule ptr %to, %from
+  br label %head
+head:
+  %left = phi i64 [ %count, %start ], [ %less, %body ]
+  %done = icmp eq i64 %left, 0
+  br i1 %done, label %end, label %body
+body:
+  %poll = load volatile i64, ptr %execution
+  %part = call i64 @llvm.umin.i64(i64 %left, i64 {CHUNK})
+  %less = sub i64 %left, %part
+  %moved = sub i64 %count, %left
+  %offset = select i1 %upward, i64 %moved, i64 %less
+  %to.part = getelementptr i8, ptr %to, i64 %offset
+  %from.part = getelementptr i8, ptr %from, i64 %offset
+  %ignored = call ptr {move}(ptr %to.part, ptr %from.part, i64 %part)
+  br label %head
+end:
+  ret void
+}}
+"""
+
+
+def _memory() -> str:
+    fill = address(c_library.address_of("memset"))
+    return f"""
+{_signature(RuntimeFunction.MEMORY_COPY, "execution to.record from.record to from count")} {{
+  {_field("to.base", "%to.record", layout.MEMORY_RECORD_BASE, "ptr")}
+  {_field("to.bytes", "%to.record", layout.MEMORY_RECORD_BYTES)}
+  {_field("from.base", "%from.record", layout.MEMORY_RECORD_BASE, "ptr")}
+  {_field("from.bytes", "%from.record", layout.MEMORY_RECORD_BYTES)}
+  {_outside("to.bad", "%to", "%count", "%to.bytes")}
+  {_outside("from.bad", "%from", "%count", "%from.bytes")}
+  %bad = or i1 %to.bad, %from.bad
+  br i1 %bad, label %trap, label %go
+trap:
+  call void @leave(i32 {_MEMORY_TRAP})
+  unreachable
+go:
+  %target = getelementptr i8, ptr %to.base, i64 %to
+  %source = getelementptr i8, ptr %from.base, i64 %from
+  call void @move_bytes(ptr %execution, ptr %target, ptr %source, i64 %count)
+  ret void
+}}
+
+{_signature(RuntimeFunction.MEMORY_FILL, "execution record to byte count")} {{
+start:
+  {_field("base", "%record", layout.MEMORY_RECORD_BASE, "ptr")}
+  {_field("bytes", "%record", layout.MEMORY_RECORD_BYTES)}
+  {_outside("bad", "%to", "%count", "%bytes")}
+  br i1 %bad, label %trap, label %go
+trap:
+  call void @leave(i32 {_MEMORY_TRAP})
+  unreachable
+go:
+  %target = getelementptr i8, ptr %base, i64 %to
+  br label %head
+head:
+  %done = phi i64 [ 0, %go ], [ %next, %body ]
+  %left = sub i64 %count, %done
+  %finished = icmp eq i64 %left, 0
+  br i1 %finished, label %end, label %body
+body:
+  %poll = load volatile i64, ptr %execution
+  %part = call i64 @llvm.umin.i64(i64 %left, i64 {CHUNK})
+  %place = getelementptr i8, ptr %target, i64 %done
+  %ignored = call ptr {fill}(ptr %place, i32 %byte, i64 %part)
+  %next = add i64 %done, %part
+  br label %head
+end:
+  ret void
+}}
+
+{_signature(RuntimeFunction.MEMORY_INIT, "execution record segment to from count")} {{
+  {_field("base", "%record", layout.MEMORY_RECORD_BASE, "ptr")}
+  {_field("bytes", "%record", layout.MEMORY_RECORD_BYTES)}
+  {_field("data", "%segment", layout.SEGMENT_POINTER, "ptr")}
+  {_field("length", "%segment", layout.SEGMENT_LENGTH)}
+  {_outside("to.bad", "%to", "%count", "%bytes")}
+  {_outside("from.bad", "%from", "%count", "%length")}
+  %bad = or i1 %to.bad, %from.bad
+  br i1 %bad, label %trap, label %go
+trap:
+  call void @leave(i32 {_MEMORY_TRAP})
+  unreachable
+go:
+  %target = getelementptr i8, ptr %base, i64 %to
+  %source = getelementptr i8, ptr %data, i64 %from
+  call void @move_bytes(ptr %execution, ptr %target, ptr %source, i64 %count)
+  ret void
+}}
+"""
+
+
+def _memory_grow() -> str:
+    protect = address(c_library.address_of("mprotect"))
+    access = c_library.PROT_READ | c_library.PROT_WRITE
+    return f"""
+{_signature(RuntimeFunction.MEMORY_GROW, "record pages")} {{
+  {_field("base", "%record", layout.MEMORY_RECORD_BASE, "ptr")}
+  {_field("bytes", "%record", layout.MEMORY_RECORD_BYTES)}
+  {_field("maximum", "%record", layout.MEMORY_RECORD_MAXIMUM)}
+  {_field("page", "%record", layout.MEMORY_RECORD_PAGE)}
+  %former = udiv i64 %bytes, %page
+  %none = icmp eq i64 %pages, 0
+  br i1 %none, label %same, label %check
+same:
+  ret i64 %former
+check:
+  %room = sub i64 %maximum, %bytes
+  %room.pages = udiv i64 %room, %page
+  %over = icmp ugt i64 %pages, %room.pages
+  br i1 %over, label %fail, label %grow
+grow:
+  %more = mul i64 %pages, %page
+  %end = getelementptr i8, ptr %base, i64 %bytes
+  %refused = call i32 {protect}(ptr %end, i64 %more, i32 {access})
+  %bad = icmp ne i32 %refused, 0
+  br i1 %bad, label %fail, label %store
+store:
+  %new = add i64 %bytes, %more
+  store i64 %new, ptr %bytes.at
+  ret i64 %former
+fail:
+  ret i64 -1
+}}
+"""
+
+
+def _tables() -> str:
+    return f"""
+define internal void @fill_elements(ptr %execution, ptr %first, ptr %reference, i64 %count) #0 {{
+start:
+  br label %head
+head:
+  %done = phi i64 [ 0, %start ], [ %next, %body ]
+  %finished = icmp eq i64 %done, %count
+  br i1 %finished, label %end, label %body
+body:
+  %poll = load volatile i64, ptr %execution
+  %place = getelementptr ptr, ptr %first, i64 %done
+  store ptr %reference, ptr %place
+  %next = add i64 %done, 1
+  br label %head
+end:
+  ret void
+}}
+
+{_signature(RuntimeFunction.TABLE_GROW, "record count reference")} {{
+  {_field("elements", "%record", layout.TABLE_RECORD_ELEMENTS, "ptr")}
+  {_field("length", "%record", layout.TABLE_RECORD_LENGTH)}
+  {_field("maximum", "%record", layout.TABLE_RECORD_MAXIMUM)}
+  %room = sub i64 %maximum, %length
+  %over = icmp ugt i64 %count, %room
+  br i1 %over, label %fail, label %grow
+fail:
+  ret i64 -1
+grow:
+  %first = getelementptr ptr, ptr %elements, i64 %length
+  ; The record serves as what is touched before each element: growth is bounded and need not be stopped.
+  call void @fill_elements(ptr %record, ptr %first, ptr %reference, i64 %count)
+  %new = add i64 %length, %count
+  store i64 %new, ptr %length.at
+  ret i64 %length
+}}
+
+{_signature(RuntimeFunction.TABLE_COPY, "execution to.record from.record to from count")} {{
+  {_field("to.elements", "%to.record", layout.TABLE_RECORD_ELEMENTS, "ptr")}
+  {_field("to.length", "%to.record", layout.TABLE_RECORD_LENGTH)}
+  {_field("from.elements", "%from.record", layout.TABLE_RECORD_ELEMENTS, "ptr")}
+  {_field("from.length", "%from.record", layout.TABLE_RECORD_LENGTH)}
+  {_outside("to.bad", "%to", "%count", "%to.length")}
+  {_outside("from.bad", "%from", "%count", "%from.length")}
+  %bad = or i1 %to.bad, %from.bad
+  br i1 %bad, label %trap, label %go
+trap:
+  call void @leave(i32 {_TABLE_TRAP})
+  unreachable
+go:
+  %target = getelementptr ptr, ptr %to.elements, i64 %to
+  %source = getelementptr ptr, ptr %from.elements, i64 %from
+  %size = shl i64 %count, 3
+  call void @move_bytes(ptr %execution, ptr %target, ptr %source, i64 %size)
+  ret void
+}}
+
+{_signature(RuntimeFunction.TABLE_FILL, "execution record to reference count")} {{
+  {_field("elements", "%record", layout.TABLE_RECORD_ELEMENTS, "ptr")}
+  {_field("length", "%record", layout.TABLE_RECORD_LENGTH)}
+  {_outside("bad", "%to", "%count", "%length")}
+  br i1 %bad, label %trap, label %go
+trap:
+  call void @leave(i32 {_TABLE_TRAP})
+  unreachable
+go:
+  %first = getelementptr ptr, ptr %elements, i64 %to
+  call void @fill_elements(ptr %execution, ptr %first, ptr %reference, i64 %count)
+  ret void
+}}
+
+{_signature(RuntimeFunction.TABLE_INIT, "execution record segment to from count")} {{
+  {_field("elements", "%record", layout.TABLE_RECORD_ELEMENTS, "ptr")}
+  {_field("length", "%record", layout.TABLE_RECORD_LENGTH)}
+  {_field("references", "%segment", layout.SEGMENT_POINTER, "ptr")}
+  {_field("available", "%segment", layout.SEGMENT_LENGTH)}
+  {_outside("to.bad", "%to", "%count", "%length")}
+  {_outside("from.bad", "%from", "%count", "%available")}
+  %bad = or i1 %to.bad, %from.bad
+  br i1 %bad, label %trap, label %go
+trap:
+  call void @leave(i32 {_TABLE_TRAP})
+  unreachable
+go:
+  %target = getelementptr ptr, ptr %elements, i64 %to
+  %source = getelementptr ptr, ptr %references, i64 %from
+  %size = shl i64 %count, 3
+  call void @move_bytes(ptr %execution, ptr %target, ptr %source, i64 %size)
+  ret void
+}}
+"""

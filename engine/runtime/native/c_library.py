@@ -1,0 +1,138 @@
+"""The few functions of the C library that the runtime needs, for Python and as addresses for machine code."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+
+_library = ctypes.CDLL(None, use_errno=True)
+
+PROT_NONE, PROT_READ, PROT_WRITE, PROT_EXECUTE = 0, 1, 2, 4
+_MAP_PRIVATE, _MAP_FIXED, _MAP_ANONYMOUS, _MAP_NORESERVE = 0x02, 0x10, 0x20, 0x4000
+_MAP_FIXED_NOREPLACE = 0x100000
+_MAP_FAILED = ctypes.c_void_p(-1).value
+
+_mmap = _library.mmap
+_mmap.restype = ctypes.c_void_p
+_mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_int64]
+_mprotect = _library.mprotect
+_mprotect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+_munmap = _library.munmap
+_munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
+
+PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")
+
+
+def _check(result: int) -> None:
+    if result != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+
+
+def round_to_pages(size: int) -> int:
+    """The least multiple of the page size that holds `size` bytes."""
+    return -(-size // PAGE_SIZE) * PAGE_SIZE
+
+
+def map_memory(size: int, protection: int, at: int | None = None, *, replace: bool = True) -> int:
+    """Map fresh zeroed memory, without a claim on swap space.
+
+    Parameters:
+        at: the wanted address; what is mapped there goes, unless `replace` is false.
+
+    Returns:
+        The address.
+
+    Raises:
+        OSError: the system refuses.
+    """
+    flags = _MAP_PRIVATE | _MAP_ANONYMOUS | _MAP_NORESERVE
+    if at is not None:
+        flags |= _MAP_FIXED if replace else _MAP_FIXED_NOREPLACE
+    address = _mmap(at, size, protection, flags, -1, 0)
+    if address is None or address == _MAP_FAILED:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+    return int(address)
+
+
+def protect_memory(address: int, size: int, protection: int) -> None:
+    """Change what may be done with mapped memory. Raises OSError if the system refuses."""
+    _check(_mprotect(address, size, protection))
+
+
+def unmap_memory(address: int, size: int) -> None:
+    """Give mapped memory back. Raises OSError if the system refuses."""
+    _check(_munmap(address, size))
+
+
+def address_of(name: str) -> int:
+    """The address of a function of the C library. Raises AttributeError if it has none of that name."""
+    address = ctypes.cast(getattr(_library, name), ctypes.c_void_p).value
+    assert address is not None
+    return address
+
+
+class _PthreadAttributes(ctypes.Structure):
+    _fields_ = (("storage", ctypes.c_char * 256),)
+
+
+def thread_stack() -> tuple[int, int]:
+    """The calling thread's stack: its lowest address and its size in bytes."""
+    attributes = _PthreadAttributes()
+    _library.pthread_self.restype = ctypes.c_void_p
+    address, size = ctypes.c_void_p(), ctypes.c_size_t()
+    _check(_library.pthread_getattr_np(ctypes.c_void_p(_library.pthread_self()), ctypes.byref(attributes)))
+    _check(_library.pthread_attr_getstack(ctypes.byref(attributes), ctypes.byref(address), ctypes.byref(size)))
+    _library.pthread_attr_destroy(ctypes.byref(attributes))
+    return address.value or 0, size.value
+
+
+def create_thread_key(destructor: int) -> int:
+    """A new key of thread-specific data; `destructor` is called with its value when a thread ends."""
+    key = ctypes.c_uint()
+    _check(_library.pthread_key_create(ctypes.byref(key), ctypes.c_void_p(destructor)))
+    return key.value
+
+
+def set_thread_specific(key: int, value: int) -> None:
+    """Set the calling thread's value of `key`."""
+    _check(_library.pthread_setspecific(key, ctypes.c_void_p(value)))
+
+
+_library.pthread_getspecific.restype = ctypes.c_void_p
+
+
+def get_thread_specific(key: int) -> int:
+    """The calling thread's value of `key`; 0 if it has none."""
+    return int(_library.pthread_getspecific(key) or 0)
+
+
+class _Stack(ctypes.Structure):
+    _fields_ = (("base", ctypes.c_void_p), ("flags", ctypes.c_int), ("size", ctypes.c_size_t))
+
+
+def use_alternate_stack(address: int, size: int) -> None:
+    """Make the calling thread take signals on the stack at `address`."""
+    _check(_library.sigaltstack(ctypes.byref(_Stack(address, 0, size)), None))
+
+
+class SignalAction(ctypes.Structure):
+    """`struct sigaction` of the C library on 64-bit Linux."""
+
+    _fields_ = (
+        ("handler", ctypes.c_void_p),
+        ("mask", ctypes.c_char * 128),
+        ("flags", ctypes.c_int),
+        ("restorer", ctypes.c_void_p),
+    )
+
+
+SA_SIGINFO, SA_ONSTACK, SA_NODEFER = 0x4, 0x08000000, 0x40000000
+
+
+def set_signal_action(signal: int, handler: int, flags: int) -> SignalAction:
+    """Install a handler and return what was installed before."""
+    action, previous = SignalAction(handler=handler, flags=flags), SignalAction()
+    _check(_library.sigaction(signal, ctypes.byref(action), ctypes.byref(previous)))
+    return previous

@@ -1,0 +1,85 @@
+"""Images mapped for execution, and the way back from an address to a function.
+
+Code memory is written first and made executable afterwards: it is never both.
+"""
+
+from __future__ import annotations
+
+import bisect
+import ctypes
+import threading
+import weakref
+from dataclasses import dataclass
+
+from farcall.engine.codegen.linker import Image
+from farcall.engine.runtime.native import c_library
+
+
+class MappedCode:
+    """An image in executable memory. It is unmapped when nothing refers to this object any more.
+
+    Attributes:
+        base: address of the image.
+        size: mapped bytes.
+    """
+
+    def __init__(self, image: Image) -> None:
+        self.size = c_library.round_to_pages(max(len(image.content), 1))
+        self.base = c_library.map_memory(self.size, c_library.PROT_READ | c_library.PROT_WRITE)
+        ctypes.memmove(self.base, image.content, len(image.content))
+        c_library.protect_memory(self.base, self.size, c_library.PROT_READ | c_library.PROT_EXECUTE)
+        self._starts = [offset for offset, _size, _name in image.functions]
+        self._functions = image.functions
+        self.addresses = {name: self.base + offset for offset, _size, name in image.functions}
+        # Not at interpreter exit: threads may still run guests then, and the process's end frees all anyway.
+        weakref.finalize(self, c_library.unmap_memory, self.base, self.size).atexit = False
+
+    def symbol_at(self, address: int) -> str | None:
+        """The name of the function that holds `address`, or None."""
+        offset = address - self.base
+        position = bisect.bisect_right(self._starts, offset) - 1
+        if position < 0:
+            return None
+        start, size, name = self._functions[position]
+        return name if start <= offset < start + max(size, 1) else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Registration:
+    start: int
+    end: int
+    owner: weakref.ref[object]
+
+
+class CodeRegistry:
+    """Which mapped code holds an address: for backtraces. Owners are held weakly."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._starts: list[int] = []  # guarded by _lock
+        self._entries: list[_Registration] = []  # guarded by _lock
+
+    def register(self, code: MappedCode, owner: object) -> None:
+        """Remember that `code` belongs to `owner` until that is gone."""
+        entry = _Registration(code.base, code.base + code.size, weakref.ref(owner))
+        with self._lock:
+            position = bisect.bisect_left(self._starts, entry.start)
+            self._starts.insert(position, entry.start)
+            self._entries.insert(position, entry)
+        weakref.finalize(owner, self._forget, entry).atexit = False
+
+    def _forget(self, entry: _Registration) -> None:
+        with self._lock:
+            position = next(
+                (index for index in range(len(self._entries)) if self._entries[index] is entry), None
+            )
+            if position is not None:
+                del self._starts[position], self._entries[position]
+
+    def owner(self, address: int) -> object | None:
+        """What the code at `address` belongs to, or None."""
+        with self._lock:
+            position = bisect.bisect_right(self._starts, address) - 1
+            if position < 0 or address >= self._entries[position].end:
+                return None
+            return self._entries[position].owner()

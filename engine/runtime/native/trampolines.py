@@ -1,0 +1,223 @@
+"""Machine code at the border between Python and guests: entries, and calls of host functions.
+
+One of each for every function type, since they move values between slots (8 bytes each) and the places of the
+calling convention.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from farcall.engine.abi import layout
+from farcall.engine.abi.calls import CALLING_CONVENTION, result_type
+from farcall.engine.abi.traps import EXIT_HOST_EXCEPTION, TrapKind
+from farcall.engine.runtime.native import c_library
+from farcall.engine.runtime.native.traps import (
+    ENTRY_FRAME,
+    ENTRY_JUMP_BUFFER,
+    ENTRY_OUTER,
+    ENTRY_SIZE,
+    address,
+)
+from farcall.engine.structure.types import FunctionType, ValueType
+
+THREAD_NOT_PREPARED = -1
+"""What an entry returns, having done nothing, on a thread that has no record yet."""
+
+HOST_IDENTITY = 0
+"""In the context of a host function: the number by which the callback knows it."""
+HOST_CONTEXT_SIZE = 8
+
+HOST_STACK_RESERVE = 256 * 1024
+"""Bytes of native stack that must be left for a host function, or the call traps."""
+
+
+def _slots(types: Iterable[ValueType]) -> Iterator[tuple[int, ValueType]]:
+    offset = 0
+    for value_type in types:
+        yield offset, value_type
+        offset += max(value_type.size, layout.SLOT_SIZE)
+
+
+def slots_size(types: Iterable[ValueType]) -> int:
+    """Bytes of the slots for values of these types."""
+    return sum(max(value_type.size, layout.SLOT_SIZE) for value_type in types)
+
+
+def _load(types: Iterable[ValueType], slots: str, prefix: str) -> list[str]:
+    lines = []
+    for position, (offset, value_type) in enumerate(_slots(types)):
+        lines.append(f"%{prefix}{position}.at = getelementptr i8, ptr {slots}, i64 {offset}")
+        lines.append(f"%{prefix}{position} = load {value_type.llvm}, ptr %{prefix}{position}.at, align 8")
+    return lines
+
+
+def _store(values: Iterable[tuple[str, ValueType]], slots: str, prefix: str) -> list[str]:
+    pairs = list(values)
+    lines = []
+    for position, (offset, value_type) in enumerate(_slots(value_type for _name, value_type in pairs)):
+        name = pairs[position][0]
+        lines.append(f"%{prefix}{position}.at = getelementptr i8, ptr {slots}, i64 {offset}")
+        # A slot is 8 bytes: what a 4-byte value leaves of it is cleared, so that slots can be compared.
+        if value_type.size < layout.SLOT_SIZE:
+            lines.append(f"store i64 0, ptr %{prefix}{position}.at, align 8")
+        lines.append(f"store {value_type.llvm} {name}, ptr %{prefix}{position}.at, align 8")
+    return lines
+
+
+def _result_values(signature: FunctionType, call: str) -> tuple[list[str], list[tuple[str, ValueType]]]:
+    """The call with its results unpacked, and the results' names."""
+    results = signature.results
+    if not results:
+        return [call], []
+    if len(results) == 1:
+        return [f"%result = {call}"], [("%result", results[0])]
+    lines = [f"%result = {call}"]
+    names = []
+    for position, value_type in enumerate(results):
+        lines.append(f"%result{position} = extractvalue {result_type(results)} %result, {position}")
+        names.append((f"%result{position}", value_type))
+    return lines, names
+
+
+def entry_text(name: str, signature: FunctionType, key: int) -> str:
+    """LLVM IR of `i64 name(ptr code, ptr vmctx, ptr slots)`.
+
+    It calls `code` with the arguments in the slots and puts the results in their place. It returns 0, or why the
+    guest was left, or `THREAD_NOT_PREPARED`.
+    """
+    get_record = address(c_library.address_of("pthread_getspecific"))
+    set_jump = address(c_library.address_of("_setjmp"))
+    operands = "".join(
+        f", {value_type.llvm} %argument{position}" for position, value_type in enumerate(signature.parameters)
+    )
+    call = f"call {CALLING_CONVENTION} {result_type(signature.results)} %code(ptr %vmctx{operands})"
+    calls, names = _result_values(signature, call)
+    run = [*_load(signature.parameters, "%slots", "argument"), *calls, *_store(names, "%slots", "result.slot")]
+    body = "\n  ".join(run)
+    return f"""
+define i64 @{name}(ptr %code, ptr %vmctx, ptr %slots) #0 {{
+  %entry = alloca [{ENTRY_SIZE} x i8], align 16
+  %record = call ptr {get_record}(i32 {key})
+  %prepared = icmp ne ptr %record, null
+  br i1 %prepared, label %enter, label %unprepared
+unprepared:
+  ret i64 {THREAD_NOT_PREPARED}
+enter:
+  %outer = load ptr, ptr %record
+  %outer.at = getelementptr i8, ptr %entry, i64 {ENTRY_OUTER}
+  store volatile ptr %outer, ptr %outer.at
+  %own = call ptr @llvm.frameaddress.p0(i32 0)
+  %frame.at = getelementptr i8, ptr %entry, i64 {ENTRY_FRAME}
+  store volatile ptr %own, ptr %frame.at
+  %buffer = getelementptr i8, ptr %entry, i64 {ENTRY_JUMP_BUFFER}
+  %again = call i32 {set_jump}(ptr %buffer) returns_twice
+  %first = icmp eq i32 %again, 0
+  br i1 %first, label %run, label %left
+run:
+  store volatile ptr %entry, ptr %record
+  {body}
+  store volatile ptr %outer, ptr %record
+  ret i64 0
+left:
+  %record.again = call ptr {get_record}(i32 {key})
+  %outer.again = load volatile ptr, ptr %outer.at
+  store volatile ptr %outer.again, ptr %record.again
+  %code.at = getelementptr i8, ptr %record.again, i64 {layout.THREAD_EXIT_CODE}
+  %why = load i64, ptr %code.at
+  ret i64 %why
+}}
+"""
+
+
+def host_call_text(name: str, signature: FunctionType, call_host: int, callback: int) -> str:
+    """LLVM IR of a guest function that calls the host function of its context.
+
+    Parameters:
+        call_host: address of `call_host`.
+        callback: address of the Python callback for host functions.
+    """
+    parameters = "".join(
+        f", {value_type.llvm} %argument{position}" for position, value_type in enumerate(signature.parameters)
+    )
+    arguments = [(f"%argument{position}", kind) for position, kind in enumerate(signature.parameters)]
+    size = max(slots_size(signature.parameters), slots_size(signature.results), layout.SLOT_SIZE)
+    store = "\n  ".join(_store(arguments, "%slots", "argument.slot"))
+    load = "\n  ".join(_load(signature.results, "%slots", "result"))
+    returned = _return(signature)
+    kind = result_type(signature.results)
+    return f"""
+define {CALLING_CONVENTION} {kind} @{name}(ptr %host{parameters}) #0 {{
+  %slots = alloca [{size} x i8], align 16
+  {store}
+  %identity = load i64, ptr %host
+  call void {address(call_host)}(ptr {address(callback)}, i64 %identity, i64 0, ptr %slots)
+  {load}
+  {returned}
+}}
+"""
+
+
+def _return(signature: FunctionType) -> str:
+    results = signature.results
+    if not results:
+        return "ret void"
+    if len(results) == 1:
+        return f"ret {results[0].llvm} %result0"
+    kind = result_type(results)
+    lines = []
+    aggregate = "poison"
+    for position, value_type in enumerate(results):
+        lines.append(
+            f"%packed{position} = insertvalue {kind} {aggregate}, {value_type.llvm} %result{position}, {position}"
+        )
+        aggregate = f"%packed{position}"
+    return "\n  ".join([*lines, f"ret {kind} {aggregate}"])
+
+
+def host_border_text(key: int) -> str:
+    """LLVM IR of `call_host`: leave guest code for a Python callback and come back, or leave for good.
+
+    The callback is `i32 (i64 identity, i64 index, ptr slots)` and returns 0, or 1 when an exception waits.
+    """
+    get_record = address(c_library.address_of("pthread_getspecific"))
+    return f"""
+define void @call_host(ptr %callback, i64 %identity, i64 %index, ptr %slots) #0 {{
+  %record = call ptr {get_record}(i32 {key})
+  %own = call ptr @llvm.frameaddress.p0(i32 0)
+  %frame = ptrtoint ptr %own to i64
+  %high.at = getelementptr i8, ptr %record, i64 {layout.THREAD_STACK_HIGH}
+  %high = load i64, ptr %high.at
+  %needed = add i64 %high, {HOST_STACK_RESERVE}
+  %short = icmp ult i64 %frame, %needed
+  br i1 %short, label %exhausted, label %go
+exhausted:
+  call void @leave(i32 {TrapKind.CALL_STACK_EXHAUSTED.value})
+  unreachable
+go:
+  %entry = load ptr, ptr %record
+  store volatile ptr null, ptr %record
+  %failed = call i32 %callback(i64 %identity, i64 %index, ptr %slots)
+  store volatile ptr %entry, ptr %record
+  %raised = icmp ne i32 %failed, 0
+  br i1 %raised, label %exception, label %back
+exception:
+  call void @leave(i32 {EXIT_HOST_EXCEPTION})
+  unreachable
+back:
+  ret void
+}}
+"""
+
+
+def listener_text(name: str, callback: int) -> str:
+    """LLVM IR of a runtime function that tells the listeners of the context's instance of a call."""
+    return f"""
+define void @{name}(ptr %vmctx, i32 %index, ptr %slots) #0 {{
+  %identity.at = getelementptr i8, ptr %vmctx, i64 {layout.CONTEXT_IDENTITY}
+  %identity = load i64, ptr %identity.at
+  %wide = zext i32 %index to i64
+  call void @call_host(ptr {address(callback)}, i64 %identity, i64 %wide, ptr %slots)
+  ret void
+}}
+"""

@@ -1,0 +1,200 @@
+"""Machine code for leaving a guest: the trap exit, and the handler of SIGSEGV and SIGBUS.
+
+Both record why and where in the thread's record and jump back to the innermost entry into guest code. The handler
+may do so only while the thread runs guest code (the record's entry is not null: host calls clear it), so that no
+Python frame is ever jumped over; every other fault goes to the handler that was there before.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from farcall.engine.abi import layout
+from farcall.engine.abi.traps import EXIT_TERMINATED, TrapKind
+from farcall.engine.runtime.native import c_library
+from farcall.engine.runtime.native.address_space import AddressSpace
+
+ENTRY_OUTER = 0
+"""In an entry, which lies on the native stack: pointer to the entry around it."""
+ENTRY_FRAME = 8
+"""The frame pointer of the function that made the entry: backtraces end there."""
+ENTRY_JUMP_BUFFER = 16
+ENTRY_SIZE = 16 + 512
+"""The C libraries' jump buffers take 200 bytes on x86-64 and up to 312 on AArch64."""
+
+GUARD_EXTENT = 1 << 16
+"""How much of a thread's stack is made its guard: a leaf function's frame cannot reach over it."""
+
+_LOWEST_PAGE = 4096
+"""Faults below are null references: `call_indirect` reads a function record without asking whether it is null."""
+
+
+@dataclass(frozen=True, slots=True)
+class _MachineContext:
+    """Offsets in the `ucontext_t` that a signal handler is given."""
+
+    program_counter: int
+    frame_pointer: int
+    stack_pointer: int
+
+
+_MACHINE_CONTEXTS = {
+    # gregs[REG_RIP, REG_RBP, REG_RSP] in a uc_mcontext at 40
+    "x86_64": _MachineContext(40 + 16 * 8, 40 + 10 * 8, 40 + 15 * 8),
+    # pc, regs[29], sp in a uc_mcontext at 176, behind its fault_address
+    "aarch64": _MachineContext(184 + 32 * 8, 184 + 29 * 8, 184 + 31 * 8),
+}
+
+_SIGINFO_CODE = 8
+_SIGINFO_ADDRESS = 16
+
+# In the block of words that holds the handlers of before (see `signals.py`), by signal.
+PREVIOUS_HANDLER_WORDS = 2
+"""Words for each signal: the handler's address, and whether it takes three arguments."""
+
+
+def address(value: int) -> str:
+    """An absolute address as an operand of LLVM IR."""
+    return f"inttoptr (i64 {value} to ptr)"
+
+
+def traps_text(architecture: str, key: int, space: AddressSpace, previous_handlers: int) -> str:
+    """LLVM IR of `leave` and `on_fault`.
+
+    Parameters:
+        key: of the thread-specific data that holds the thread's record.
+        space: the reservations whose faults are traps.
+        previous_handlers: address of the words about the handlers of before, by signal number.
+    """
+    machine = _MACHINE_CONTEXTS[architecture]
+    get_record = address(c_library.address_of("pthread_getspecific"))
+    jump = address(c_library.address_of("_longjmp"))
+    set_default = address(c_library.address_of("signal"))
+    memories, contexts = space.memories, space.contexts
+    return f"""
+; Record the return addresses of the frames from %first on, up to the entry's, after the %known that are there.
+define internal void @record_frames(ptr %record, ptr %entry, i64 %first, i64 %lowest, i64 %known) #0 {{
+start:
+  %end.at = getelementptr i8, ptr %entry, i64 {ENTRY_FRAME}
+  %end = load i64, ptr %end.at
+  %frames = getelementptr i8, ptr %record, i64 {layout.THREAD_FRAMES}
+  br label %head
+head:
+  %frame = phi i64 [ %first, %start ], [ %next, %body ]
+  %above = phi i64 [ %lowest, %start ], [ %frame, %body ]
+  %count = phi i64 [ %known, %start ], [ %more, %body ]
+  %higher = icmp uge i64 %frame, %above
+  %inside = icmp ult i64 %frame, %end
+  %room = icmp ult i64 %count, {layout.THREAD_FRAME_CAPACITY}
+  %valid = and i1 %higher, %inside
+  %go = and i1 %valid, %room
+  br i1 %go, label %body, label %done
+body:
+  %frame.pointer = inttoptr i64 %frame to ptr
+  %return.at = getelementptr i8, ptr %frame.pointer, i64 8
+  %return = load i64, ptr %return.at
+  %slot = getelementptr i64, ptr %frames, i64 %count
+  store i64 %return, ptr %slot
+  %more = add i64 %count, 1
+  %next = load i64, ptr %frame.pointer
+  br label %head
+done:
+  %count.at = getelementptr i8, ptr %record, i64 {layout.THREAD_FRAME_COUNT}
+  store i64 %count, ptr %count.at
+  ret void
+}}
+
+; Leave the guest that the thread runs, for the reason %code.
+define void @leave(i32 %code) #0 {{
+  %record = call ptr {get_record}(i32 {key})
+  %entry = load ptr, ptr %record
+  %code.at = getelementptr i8, ptr %record, i64 {layout.THREAD_EXIT_CODE}
+  %wide = zext i32 %code to i64
+  store i64 %wide, ptr %code.at
+  %own = call ptr @llvm.frameaddress.p0(i32 0)
+  %first = ptrtoint ptr %own to i64
+  call void @record_frames(ptr %record, ptr %entry, i64 %first, i64 %first, i64 0)
+  %buffer = getelementptr i8, ptr %entry, i64 {ENTRY_JUMP_BUFFER}
+  call void {jump}(ptr %buffer, i32 1) noreturn
+  unreachable
+}}
+
+define void @on_fault(i32 %signal, ptr %information, ptr %context) #0 {{
+  %record = call ptr {get_record}(i32 {key})
+  %known = icmp ne ptr %record, null
+  br i1 %known, label %has.record, label %foreign
+has.record:
+  %entry = load ptr, ptr %record
+  %guest = icmp ne ptr %entry, null
+  br i1 %guest, label %in.guest, label %foreign
+in.guest:
+  %cause.at = getelementptr i8, ptr %information, i64 {_SIGINFO_CODE}
+  %cause = load i32, ptr %cause.at
+  %by.fault = icmp sgt i32 %cause, 0
+  br i1 %by.fault, label %classify, label %foreign
+classify:
+  %address.at = getelementptr i8, ptr %information, i64 {_SIGINFO_ADDRESS}
+  %address = load i64, ptr %address.at
+  %low.at = getelementptr i8, ptr %record, i64 {layout.THREAD_STACK_LOW}
+  %low = load i64, ptr %low.at
+  %high.at = getelementptr i8, ptr %record, i64 {layout.THREAD_STACK_HIGH}
+  %high = load i64, ptr %high.at
+  %memory.low = icmp uge i64 %address, {memories.base}
+  %memory.high = icmp ult i64 %address, {memories.end}
+  %memory = and i1 %memory.low, %memory.high
+  %poll.low = icmp uge i64 %address, {contexts.base}
+  %poll.high = icmp ult i64 %address, {contexts.end}
+  %poll = and i1 %poll.low, %poll.high
+  %stack.low = icmp uge i64 %address, %low
+  %stack.high = icmp ult i64 %address, %high
+  %stack = and i1 %stack.low, %stack.high
+  %null = icmp ult i64 %address, {_LOWEST_PAGE}
+  %code.null = select i1 %null, i64 {TrapKind.UNINITIALIZED_ELEMENT.value}, i64 0
+  %code.stack = select i1 %stack, i64 {TrapKind.CALL_STACK_EXHAUSTED.value}, i64 %code.null
+  %code.poll = select i1 %poll, i64 {EXIT_TERMINATED}, i64 %code.stack
+  %code = select i1 %memory, i64 {TrapKind.OUT_OF_BOUNDS_MEMORY_ACCESS.value}, i64 %code.poll
+  %ours = icmp ne i64 %code, 0
+  br i1 %ours, label %trap, label %foreign
+trap:
+  %code.at = getelementptr i8, ptr %record, i64 {layout.THREAD_EXIT_CODE}
+  store i64 %code, ptr %code.at
+  %fault.at = getelementptr i8, ptr %record, i64 {layout.THREAD_FAULT_ADDRESS}
+  store i64 %address, ptr %fault.at
+  %counter.at = getelementptr i8, ptr %context, i64 {machine.program_counter}
+  %counter = load i64, ptr %counter.at
+  ; Return addresses point behind their calls, and readers step back by one: so does this one.
+  %behind = add i64 %counter, 1
+  %frames = getelementptr i8, ptr %record, i64 {layout.THREAD_FRAMES}
+  store i64 %behind, ptr %frames
+  %frame.at = getelementptr i8, ptr %context, i64 {machine.frame_pointer}
+  %frame = load i64, ptr %frame.at
+  %stack.at = getelementptr i8, ptr %context, i64 {machine.stack_pointer}
+  %stack.pointer = load i64, ptr %stack.at
+  call void @record_frames(ptr %record, ptr %entry, i64 %frame, i64 %stack.pointer, i64 1)
+  %buffer = getelementptr i8, ptr %entry, i64 {ENTRY_JUMP_BUFFER}
+  call void {jump}(ptr %buffer, i32 1) noreturn
+  unreachable
+foreign:
+  %number = zext i32 %signal to i64
+  %previous = getelementptr [{PREVIOUS_HANDLER_WORDS} x i64], ptr {address(previous_handlers)}, i64 %number
+  %handler = load i64, ptr %previous
+  %kind.at = getelementptr i64, ptr %previous, i64 1
+  %kind = load i64, ptr %kind.at
+  %custom = icmp ugt i64 %handler, 1
+  br i1 %custom, label %chain, label %default
+chain:
+  %callee = inttoptr i64 %handler to ptr
+  %three = icmp ne i64 %kind, 0
+  br i1 %three, label %chain.three, label %chain.one
+chain.three:
+  call void %callee(i32 %signal, ptr %information, ptr %context)
+  ret void
+chain.one:
+  call void %callee(i32 %signal)
+  ret void
+default:
+  ; Nobody takes it: with the default action back in place, the faulting instruction ends the process.
+  %old = call ptr {set_default}(i32 %signal, ptr null)
+  ret void
+}}
+"""

@@ -1,0 +1,139 @@
+"""Tables (section 4.2.7)."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import TYPE_CHECKING, Any
+
+from farcall.engine.abi import layout
+from farcall.engine.errors import ExhaustionError, RangeError
+from farcall.engine.runtime.native import c_library
+from farcall.engine.runtime.native.address_space import write_words
+from farcall.engine.structure.types import Limits, TableType
+
+if TYPE_CHECKING:
+    from farcall.engine.runtime.linked_group import Member
+    from farcall.engine.runtime.references import References
+
+LARGEST_TABLE = 10_000_000
+"""Elements: the limit of the JavaScript API specification, and what address space is reserved for."""
+
+
+class Table:
+    """A table: room for its largest size, and a record that all importers share.
+
+    Attributes:
+        declared_type: as the module declares it; `type` has the present size as its minimum.
+        record: address of the table record.
+    """
+
+    def __init__(
+        self, owner: Member, declared_type: TableType, references: References, maximum: int | None = None
+    ) -> None:
+        """Make a table of the type's minimum size, all null.
+
+        Parameters:
+            references: turns references to Python values and back.
+            maximum: a limit below the type's own.
+
+        Raises:
+            ExhaustionError: the limit is below the minimum, or the system has no memory left.
+        """
+        limits = declared_type.limits
+        self.declared_type = declared_type
+        self.owner = owner
+        self._references = references
+        most = LARGEST_TABLE if maximum is None else min(maximum, LARGEST_TABLE)
+        if limits.maximum is not None:
+            most = min(most, limits.maximum)
+        if limits.minimum > most:
+            raise ExhaustionError(f"a table of {limits.minimum} elements is over the limit of {most}")
+        self._mapped = c_library.round_to_pages(max(most, 1) * 8)
+        try:
+            self._elements = c_library.map_memory(self._mapped, c_library.PROT_READ | c_library.PROT_WRITE)
+        except OSError as error:
+            raise ExhaustionError(f"no memory left for a table of up to {most} elements: {error}") from error
+        self._record = ctypes.create_string_buffer(layout.TABLE_RECORD_SIZE)
+        self.record = ctypes.addressof(self._record)
+        write_words(self.record, [self._elements, limits.minimum, most])
+        self._length = ctypes.c_uint64.from_address(self.record + layout.TABLE_RECORD_LENGTH)
+        self._most = most
+
+    @property
+    def size(self) -> int:
+        """Elements."""
+        return self._length.value
+
+    def __len__(self) -> int:
+        return self._length.value
+
+    @property
+    def type(self) -> TableType:
+        """The type with the present size as its minimum, as importing demands (section 4.5.3)."""
+        declared = self.declared_type
+        return TableType(declared.element, Limits(self.size, declared.limits.maximum), declared.index_type)
+
+    def element(self, index: int) -> int:
+        """The reference at `index`, as compiled code holds it; the group's lock is held."""
+        return ctypes.c_uint64.from_address(self._elements + 8 * index).value
+
+    def write_elements(self, offset: int, references: bytes) -> None:
+        """Store references, as compiled code holds them, from `offset` on; they fit, and the group's lock is held."""
+        ctypes.memmove(self._elements + 8 * offset, references, len(references))
+
+    def get(self, index: int) -> Any:
+        """The element at `index`: a Function, a host value, or None.
+
+        Raises:
+            RangeError: there is no such element.
+            ClosedError: the table's instance is closed.
+        """
+        with self.owner.turn():
+            self._check(index)
+            return self._references.to_python(self.declared_type.element, self.element(index))
+
+    def set(self, index: int, value: Any) -> None:
+        """Store an element.
+
+        Raises:
+            RangeError: there is no such element.
+            ArgumentError: the value is not of the element type.
+            ClosedError: the table's instance is closed.
+        """
+        reference = self._references.from_python(self.declared_type.element, value, self.owner)
+        with self.owner.turn():
+            self._check(index)
+            self.write_elements(index, reference.to_bytes(8, "little"))
+
+    def grow(self, count: int, value: Any = None) -> int:
+        """Grow by `count` elements that hold `value`.
+
+        Returns:
+            The former size.
+
+        Raises:
+            ExhaustionError: a limit forbids it; nothing changes.
+        """
+        reference = self._references.from_python(self.declared_type.element, value, self.owner)
+        with self.owner.turn():
+            former = self.size
+            if count < 0 or former + count > self._most:
+                raise ExhaustionError(f"a table of {former} elements cannot grow by {count}: its limit is {self._most}")
+            self.write_elements(former, reference.to_bytes(8, "little") * count)
+            self._length.value = former + count
+            return former
+
+    def __getitem__(self, index: int) -> Any:
+        return self.get(index)
+
+    def __setitem__(self, index: int, value: Any) -> None:
+        self.set(index, value)
+
+    def _check(self, index: int) -> None:
+        if not 0 <= index < self.size:
+            raise RangeError(f"a table of {self.size} elements has none at {index}")
+
+    def release(self) -> None:
+        """Give its memory back. Nothing may use the table any more."""
+        self._length.value = 0
+        c_library.unmap_memory(self._elements, self._mapped)

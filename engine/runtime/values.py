@@ -1,0 +1,114 @@
+"""Values between Python and slots: the one place that checks and converts them.
+
+i32 and i64 are ints in the signed range, f32 and f64 floats (ints are taken too), references go through `References`.
+Nothing is wrapped or cut silently, except that an f32 is the nearest to the given float.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from farcall.engine.errors import ArgumentError
+from farcall.engine.structure.types import F32, F64, I32, I64, V128, ReferenceType, ValueType
+
+if TYPE_CHECKING:
+    from farcall.engine.runtime.linked_group import Member
+    from farcall.engine.runtime.references import References
+
+_FORMATS: dict[ValueType, str] = {I32: "i4x", I64: "q", F32: "f4x", F64: "d", V128: "16s"}
+_REFERENCE_FORMAT = "Q"
+
+_WANTED: dict[ValueType, str] = {
+    I32: "an int from -2147483648 to 2147483647",
+    I64: "an int from -9223372036854775808 to 9223372036854775807",
+    F32: "a float in the range of f32",
+    F64: "a float",
+    V128: "16 bytes",
+}
+
+
+class ValueConverter:
+    """Converts the values of one list of types.
+
+    Attributes:
+        types: the types.
+        layout: the slots as a `struct.Struct`, where no reference is among the types.
+        has_references: whether references are among them.
+        size: bytes of the slots.
+    """
+
+    def __init__(self, types: Sequence[ValueType], references: References) -> None:
+        self.types = tuple(types)
+        self.has_references = any(value_type.is_reference for value_type in self.types)
+        formats = (_FORMATS.get(value_type, _REFERENCE_FORMAT) for value_type in self.types)
+        self.layout = struct.Struct("<" + "".join(formats))
+        self.size = self.layout.size
+        self._references = references
+
+    def pack(self, values: Sequence[Any], keeper: Member) -> bytes:
+        """The slots' content for `values`.
+
+        Parameters:
+            keeper: who may keep references among the values, and so needs what they refer to.
+
+        Raises:
+            ArgumentError: the number, type or range of a value is wrong.
+        """
+        self._check_count(values)
+        converted = values
+        if self.has_references:
+            converted = [
+                self._references.from_python(value_type, value, keeper, position)
+                if isinstance(value_type, ReferenceType)
+                else value
+                for position, (value_type, value) in enumerate(zip(self.types, values, strict=True))
+            ]
+        try:
+            return self.layout.pack(*converted)
+        except (struct.error, OverflowError, TypeError):
+            raise self.error(values) from None
+
+    def unpack(self, slots: bytes | bytearray | memoryview) -> tuple[Any, ...]:
+        """The values that the slots hold."""
+        values = self.layout.unpack_from(slots)
+        if not self.has_references:
+            return values
+        return tuple(
+            self._references.to_python(value_type, value) if isinstance(value_type, ReferenceType) else value
+            for value_type, value in zip(self.types, values, strict=True)
+        )
+
+    def _check_count(self, values: Sequence[Any]) -> None:
+        if len(values) != len(self.types):
+            wanted = ", ".join(value_type.name for value_type in self.types)
+            raise ArgumentError(
+                f"{len(values)} arguments given where {len(self.types)} are wanted ({wanted})",
+                None,
+                f"{len(self.types)} arguments",
+                f"{len(values)} arguments",
+            )
+
+    def error(self, values: Sequence[Any]) -> ArgumentError:
+        """What is wrong with values that could not be packed."""
+        try:
+            self._check_count(values)
+        except ArgumentError as wrong_count:
+            return wrong_count
+        for position, (value_type, value) in enumerate(zip(self.types, values, strict=True)):
+            if isinstance(value_type, ReferenceType):
+                continue
+            try:
+                struct.pack("<" + _FORMATS[value_type], value)
+            except (struct.error, OverflowError, TypeError):
+                return value_error(position, value_type, value)
+        return ArgumentError("the arguments cannot be converted", None, repr(self.types), repr(values))
+
+
+def value_error(position: int | None, value_type: ValueType, value: Any) -> ArgumentError:
+    """That `value`, at `position`, is no value of the type."""
+    wanted = _WANTED.get(value_type, value_type.name)
+    where = "the value" if position is None else f"argument {position}"
+    given = f"{value!r} ({type(value).__name__})"
+    return ArgumentError(f"{where}: {value_type.name} wants {wanted}, given {given}", position, value_type.name, given)
