@@ -13,6 +13,9 @@ from farcall.engine.structure.types import ExternKind, ExternType, FunctionType
 _TAG = 4
 """The kind of imports and exports that the exception-handling proposal adds."""
 
+_EXACT_FUNCTION = 0x20
+"""The kind of imports that the custom-descriptors proposal adds."""
+
 _UNKNOWN = FunctionType((), ())
 
 
@@ -22,6 +25,8 @@ def decode_import_section(reader: Reader, contents: Contents) -> None:
         start = reader.position
         module = reader.name()
         name = reader.name()
+        if reader.source[reader.position] == _EXACT_FUNCTION:
+            raise UnsupportedFeatureError("custom-descriptors", reader.position)
         kind = read_extern_kind(reader, "import")
         extern, type_index = _read_description(reader, contents, kind)
         contents.imports.append(Import(module, name, kind, extern, type_index, start))

@@ -10,6 +10,7 @@ from farcall.engine.errors import MalformedModuleError, UnsupportedFeatureError
 from farcall.engine.structure.types import FunctionType, ValueType
 
 _FUNCTION = 0x60
+_CUSTOM_DESCRIPTORS = frozenset({0x4C, 0x4D})  # describes, descriptor
 _GARBAGE_COLLECTION = frozenset({0x4E, 0x4F, 0x50, 0x5E, 0x5F})  # rec, sub final, sub, array, struct
 
 
@@ -28,6 +29,8 @@ def _read_function_type(reader: Reader) -> FunctionType:
         raise UnsupportedFeatureError("gc", start)
     if form >= 0x80:  # forms are signed integers of 7 bits
         raise MalformedModuleError("integer representation too long: the form of a type has one byte", start)
+    if form in _CUSTOM_DESCRIPTORS:
+        raise UnsupportedFeatureError("custom-descriptors", start)
     if form != _FUNCTION:
         raise MalformedModuleError(f"malformed definition type: {form:#04x}", start)
     parameters = _read_types(reader, "parameters", MAXIMUM_PARAMETERS)
