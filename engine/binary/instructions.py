@@ -44,6 +44,9 @@ def _read_labels(source: bytes, position: int) -> tuple[tuple[int, ...], int]:
 
 def _read_memory_access(source: bytes, position: int) -> tuple[tuple[int, int, int], int]:
     start = position
+    flags, offset = source[position], source[position + 1]
+    if flags < _HAS_MEMORY_INDEX and offset < 0x80:  # nearly always
+        return (flags, 0, offset), position + 2
     flags, position = read_u32(source, position)
     if flags >= 0x80:
         raise MalformedModuleError(f"malformed memop flags: {flags:#x}", start)
