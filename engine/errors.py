@@ -16,6 +16,7 @@
     ├── RangeError                  an offset or length lies outside of a memory or table
     ├── ExportNotFoundError         no export of that name, or of that kind
     ├── ClosedError                 the engine, store or instance has been closed
+    ├── NameTakenError              the store has an open instance of that name
     ├── ReentrancyError             a host function asked for what its active callers rule out
     └── EngineBug                   what cannot happen in valid code: always a defect of farcall
 """
@@ -148,6 +149,10 @@ class _GuestStopped(FarcallError):
         """The Wasm frames, innermost first; at most the innermost 64."""
         return tuple(self._backtrace)
 
+    def add_frames(self, frames: Sequence[Frame]) -> None:
+        """Append the frames of the guest that called the host function through which this passes."""
+        self._backtrace = (*self._backtrace, *frames)
+
     def __str__(self) -> str:
         frames = self.backtrace
         lines = [self.message, *(f"  {position}: {frame}" for position, frame in enumerate(frames))]
@@ -204,6 +209,10 @@ class ExportNotFoundError(FarcallError, LookupError):
 
 class ClosedError(FarcallError):
     """The engine, store or instance that is used has been closed."""
+
+
+class NameTakenError(FarcallError):
+    """The store has an open instance of that name already."""
 
 
 class ReentrancyError(FarcallError):

@@ -107,7 +107,9 @@ THREAD_STACK_HIGH = 32
 THREAD_FRAME_LIMIT = 40
 """The stack's highest address: the walk over frame pointers ends there."""
 THREAD_FRAME_COUNT = 48
-THREAD_FRAMES = 56
+THREAD_LEFT_FRAME = 56
+"""Address of the frame of the entry by which a guest was left last."""
+THREAD_FRAMES = 64
 THREAD_FRAME_CAPACITY = 64
 THREAD_RECORD_SIZE = THREAD_FRAMES + 8 * THREAD_FRAME_CAPACITY
 

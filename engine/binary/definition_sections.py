@@ -5,7 +5,12 @@ from __future__ import annotations
 from farcall.engine.binary.constant_expression import read_constant_expression
 from farcall.engine.binary.contents import Contents
 from farcall.engine.binary.extern_types import read_global_type, read_memory_type, read_table_type
-from farcall.engine.binary.limits import MAXIMUM_FUNCTIONS, MAXIMUM_GLOBALS, MAXIMUM_TABLES
+from farcall.engine.binary.limits import (
+    MAXIMUM_FUNCTIONS,
+    MAXIMUM_GLOBALS,
+    MAXIMUM_MEMORIES,
+    MAXIMUM_TABLES,
+)
 from farcall.engine.binary.reader import Reader
 from farcall.engine.errors import UnsupportedFeatureError
 from farcall.engine.structure.module import Global
@@ -33,7 +38,7 @@ def decode_table_section(reader: Reader, contents: Contents) -> None:
 
 def decode_memory_section(reader: Reader, contents: Contents) -> None:
     """Read the memories' types. That 2.0 allows one at most is for validation to say."""
-    for _ in range(reader.u32()):
+    for _ in range(reader.count("memories", MAXIMUM_MEMORIES, len(contents.memories))):
         contents.memory_offsets.append(reader.position)
         contents.memories.append(read_memory_type(reader))
 

@@ -36,7 +36,7 @@ _ACTIVE, _PASSIVE, _ACTIVE_WITH_INDEX = 0, 1, 2
 
 def decode_element_section(reader: Reader, contents: Contents) -> None:
     """Read the element segments."""
-    initializers = _Initializers(reader)
+    initializers = _Initializers(reader, contents)
     for _ in range(reader.count("element segments", MAXIMUM_ELEMENT_SEGMENTS)):
         contents.elements.append(_read_element_segment(reader, initializers))
 
@@ -53,30 +53,48 @@ def decode_data_section(reader: Reader, contents: Contents) -> None:
 
 
 class _Initializers:
-    """Reads initial elements. Equal ones become one object: a table repeats few functions, often."""
+    """Reads initial elements, of which there can be millions.
 
-    def __init__(self, reader: Reader) -> None:
+    Equal ones become one object, since a table repeats few functions often; and so do invalid ones of a kind,
+    of which validation refuses the first. So there are no more objects than functions and globals.
+    """
+
+    def __init__(self, reader: Reader, contents: Contents) -> None:
         self._reader = reader
-        self._by_function: dict[int, ConstantExpression] = {}
-        self._by_content: dict[tuple[str, tuple[object, ...]], ConstantExpression] = {}
+        self._function_count = len(contents.function_types)
+        self._global_count = len(contents.global_types)
+        self._known: dict[tuple[str, object], ConstantExpression] = {}
+        self._functions: dict[int, ConstantExpression] = {}
 
     def function(self) -> ConstantExpression:
         """Read a function index, which stands for `ref.func` of it."""
         offset = self._reader.position
         index = self._reader.u32()
-        found = self._by_function.get(index)
+        found = self._functions.get(min(index, self._function_count))
         if found is None:
             instruction = ConstantInstruction("ref.func", (index,), offset)
-            found = self._by_function[index] = ConstantExpression((instruction,), offset)
+            found = ConstantExpression((instruction,), offset)
+            self._functions[min(index, self._function_count)] = found
         return found
 
     def expression(self) -> ConstantExpression:
         """Read an expression."""
         expression = read_constant_expression(self._reader)
+        return self._known.setdefault(self._identity(expression), expression)
+
+    def _identity(self, expression: ConstantExpression) -> tuple[str, object]:
+        """What two expressions have in common that are equal, or invalid for the same reason."""
         if len(expression.instructions) != 1:
-            return expression
+            return "not one instruction", None
         instruction = expression.instructions[0]
-        return self._by_content.setdefault((instruction.name, instruction.immediates), expression)
+        match instruction.name, instruction.immediates:
+            case "ref.func", (int() as index,):
+                return "ref.func", min(index, self._function_count)
+            case "global.get", (int() as index,):
+                return "global.get", min(index, self._global_count)
+            case "ref.null", (reference,):
+                return "ref.null", reference
+        return instruction.name, None
 
 
 def _read_element_segment(reader: Reader, initializers: _Initializers) -> ElementSegment:

@@ -18,13 +18,14 @@ class Global:
 
     Attributes:
         cell: the cell's address.
+        converter: of its one value.
     """
 
     def __init__(self, owner: Member, type: GlobalType, cell: int, converter: ValueConverter) -> None:
         self.owner = owner
         self.type = type
         self.cell = cell
-        self._converter = converter
+        self.converter = converter
 
     @property
     def value(self) -> Any:
@@ -34,13 +35,13 @@ class Global:
         ClosedError where its instance is closed.
         """
         with self.owner.turn():
-            return self._converter.unpack(ctypes.string_at(self.cell, self._converter.size))[0]
+            return self.converter.unpack(ctypes.string_at(self.cell, self.converter.size))[0]
 
     @value.setter
     def value(self, value: Any) -> None:
         if not self.type.mutable:
             raise ArgumentError("the global is immutable", None, str(self.type), repr(value))
-        content = self._converter.pack((value,), self.owner)
+        content = self.converter.pack((value,), self.owner)
         with self.owner.turn():
             ctypes.memmove(self.cell, content, len(content))
 

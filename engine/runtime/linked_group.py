@@ -66,6 +66,13 @@ class LinkedGroup:
             if call in self._running:
                 self._update_protection()
 
+    def stop_calls_into(self, member: Member, reason: str) -> None:
+        """Stop the running calls whose function belongs to `member`, and no others."""
+        with self._interruption:
+            calls = [call for call in self._running if call.target is member]
+        for call in calls:
+            call.terminate(reason)
+
     @contextmanager
     def closing(self, reason: str) -> Iterator[None]:
         """Stop whatever guest of the group runs, and hold the lock."""

@@ -75,11 +75,12 @@ class References:
         with self._lock:
             return self._objects[reference]
 
-    def from_python(self, type: ReferenceType, value: Any, keeper: Member, position: int | None = None) -> int:
+    def from_python(self, type: ReferenceType, value: Any, keeper: Member | None, position: int | None = None) -> int:
         """The reference for a Python value.
 
         Parameters:
-            keeper: who may keep it: a function's instance joins its group and lives as long.
+            keeper: who may keep it: a function's instance joins its group and lives as long. Without one, as in
+                a host function that is reached through a table, only host functions and null can be given.
             position: of the argument, for the error.
 
         Raises:
@@ -96,12 +97,16 @@ class References:
                 self._objects.append(value)
             return handle
 
-    def _function_reference(self, type: ReferenceType, value: Any, keeper: Member, position: int | None) -> int:
+    def _function_reference(
+        self, type: ReferenceType, value: Any, keeper: Member | None, position: int | None
+    ) -> int:
         from farcall.engine.runtime.function import Function  # noqa: PLC0415 - functions convert values
 
         if not isinstance(value, Function) or value.references is not self:
             raise value_error(position, type, value)
         if value.owner is not None:
+            if keeper is None or value.owner.closed:
+                raise value_error(position, type, value)
             if value.owner.group is not keeper.group:
                 with joined([keeper, value.owner]):
                     pass

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from farcall.engine.runtime.linked_group import LinkedGroup
+from farcall.engine.runtime.linked_group import LinkedGroup, Member
 
 
 class Stoppable:
@@ -13,10 +13,12 @@ class Stoppable:
 
     Attributes:
         reason: why it has been stopped, or None.
+        target: the member of a linked group whose closing stops it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, target: Member | None = None) -> None:
         self.reason: str | None = None
+        self.target = target
         self._groups: list[LinkedGroup] = []
 
     def terminate(self, reason: str) -> None:

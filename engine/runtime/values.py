@@ -47,7 +47,7 @@ class ValueConverter:
         self.size = self.layout.size
         self._references = references
 
-    def pack(self, values: Sequence[Any], keeper: Member) -> bytes:
+    def pack(self, values: Sequence[Any], keeper: Member | None) -> bytes:
         """The slots' content for `values`.
 
         Parameters:

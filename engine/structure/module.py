@@ -143,7 +143,7 @@ class Offsets:
     start: int = 0
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Module:
     """A decoded module. Compared by identity; what identifies its content is `digest`.
 

@@ -5,6 +5,14 @@ from __future__ import annotations
 from farcall.engine.structure.types import ValueType
 
 
+_LONGEST = 200
+
+
+def shorten(text: str) -> str:
+    """Text out of a module, short enough for a message: names and types can have millions of characters."""
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
+
+
 class Rejection(Exception):  # noqa: N818 - it never leaves this package
     """The code is invalid; `reason` says why, beginning with the specification's words."""
 

@@ -163,9 +163,15 @@ class NativeRuntime:
                 address = self._host_calls[signature] = code.addresses["host_call"]
             return address
 
-    def prepare_thread(self) -> None:
-        """Make the calling thread able to run guests."""
-        prepare_thread(self._key)
+    def ensure_thread(self) -> None:
+        """Make the calling thread able to run guests, if it is not yet."""
+        if not c_library.get_thread_specific(self._key):
+            prepare_thread(self._key)
+
+    def left_frame(self) -> int:
+        """Where on the native stack the entry was by which this thread left a guest last."""
+        record = c_library.get_thread_specific(self._key)
+        return ctypes.c_uint64.from_address(record + layout.THREAD_LEFT_FRAME).value
 
     def exit_frames(self) -> list[int]:
         """Return addresses of the guest that this thread left last, innermost first."""

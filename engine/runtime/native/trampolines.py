@@ -123,6 +123,9 @@ left:
   %record.again = call ptr {get_record}(i32 {key})
   %outer.again = load volatile ptr, ptr %outer.at
   store volatile ptr %outer.again, ptr %record.again
+  %frame.again = load volatile ptr, ptr %frame.at
+  %left.at = getelementptr i8, ptr %record.again, i64 {layout.THREAD_LEFT_FRAME}
+  store ptr %frame.again, ptr %left.at
   %code.at = getelementptr i8, ptr %record.again, i64 {layout.THREAD_EXIT_CODE}
   %why = load i64, ptr %code.at
   ret i64 %why

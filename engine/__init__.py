@@ -1,0 +1,122 @@
+"""farcall's engine: WebAssembly at native speed, as a library.
+
+>>> from farcall.engine import Engine, Store
+>>> with Engine() as engine, Store(engine) as store:
+...     instance = store.instantiate(engine.load_module(source))
+...     instance.exports.add(1, 2)
+3
+
+`engine.engine` tells the whole journey from bytes to a call.
+"""
+
+from farcall.engine.abi.traps import TrapKind
+from farcall.engine.engine import Engine, EngineStatistics
+from farcall.engine.errors import (
+    ArgumentError,
+    ClosedError,
+    EngineBug,
+    ExhaustionError,
+    ExportNotFoundError,
+    FarcallError,
+    Frame,
+    InvalidModuleError,
+    LinkError,
+    MalformedModuleError,
+    ModuleError,
+    NameTakenError,
+    RangeError,
+    ReentrancyError,
+    TerminatedError,
+    Trap,
+    UnsupportedFeatureError,
+)
+from farcall.engine.interface import AbstractEngine, FunctionDefinition, FunctionListener, ModuleEngine
+from farcall.engine.runtime.compiled_module import CompiledModule
+from farcall.engine.runtime.function import Function, HostFunction, Invocation
+from farcall.engine.runtime.global_variable import Global
+from farcall.engine.runtime.instance import Exports, Instance
+from farcall.engine.runtime.instantiation import Instantiation
+from farcall.engine.runtime.limits import StoreLimits
+from farcall.engine.runtime.linking import Extern, Imports
+from farcall.engine.runtime.memory import Memory
+from farcall.engine.runtime.store import Store
+from farcall.engine.runtime.table import Table
+from farcall.engine.structure.module import Export, Import, Module
+from farcall.engine.structure.types import (
+    EXTERNREF,
+    F32,
+    F64,
+    FUNCREF,
+    I32,
+    I64,
+    V128,
+    ExternKind,
+    ExternType,
+    FunctionType,
+    GlobalType,
+    Limits,
+    MemoryType,
+    ReferenceType,
+    TableType,
+    ValueType,
+)
+
+__all__ = [
+    "EXTERNREF",
+    "F32",
+    "F64",
+    "FUNCREF",
+    "I32",
+    "I64",
+    "V128",
+    "AbstractEngine",
+    "ArgumentError",
+    "ClosedError",
+    "CompiledModule",
+    "Engine",
+    "EngineBug",
+    "EngineStatistics",
+    "ExhaustionError",
+    "Export",
+    "ExportNotFoundError",
+    "Exports",
+    "Extern",
+    "ExternKind",
+    "ExternType",
+    "FarcallError",
+    "Frame",
+    "Function",
+    "FunctionDefinition",
+    "FunctionListener",
+    "FunctionType",
+    "Global",
+    "GlobalType",
+    "HostFunction",
+    "Import",
+    "Imports",
+    "Instance",
+    "Instantiation",
+    "InvalidModuleError",
+    "Invocation",
+    "Limits",
+    "LinkError",
+    "MalformedModuleError",
+    "Memory",
+    "MemoryType",
+    "Module",
+    "ModuleEngine",
+    "ModuleError",
+    "NameTakenError",
+    "RangeError",
+    "ReentrancyError",
+    "ReferenceType",
+    "Store",
+    "StoreLimits",
+    "Table",
+    "TableType",
+    "TerminatedError",
+    "Trap",
+    "TrapKind",
+    "UnsupportedFeatureError",
+    "ValueType",
+]

@@ -1,0 +1,1 @@
+"""Where compiled code is kept, so that nothing is compiled twice."""

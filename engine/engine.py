@@ -1,0 +1,224 @@
+"""The journey of a module, on a page: the one place where the stages meet.
+
+::
+
+    bytes --decode_module--> Module --validate_module--> valid Module
+          --lower_functions--> LLVM IR --compile_to_object--> object --link--> Image
+          --CompiledCode--> mapped code, kept in the cache, shared by all instances
+          --NativeModuleEngine--> bound to one instance
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import weakref
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import TracebackType
+
+from farcall.engine.abi.layout import context_layout
+from farcall.engine.binary import decode_module
+from farcall.engine.cache.memory_cache import MemoryCache
+from farcall.engine.codegen.compiler import compile_to_object
+from farcall.engine.codegen.elf import read_object
+from farcall.engine.codegen.linker import Image, link
+from farcall.engine.codegen.target import host_target
+from farcall.engine.errors import ClosedError
+from farcall.engine.interface import AbstractCompiledModule, AbstractEngine, FunctionListener
+from farcall.engine.lowering import LoweringOptions, lower_functions
+from farcall.engine.runtime import function, listening
+from farcall.engine.runtime.compiled_module import CompiledCode, CompiledModule, TypeRegistry
+from farcall.engine.runtime.instance import Instance
+from farcall.engine.runtime.module_engine import NativeModuleEngine
+from farcall.engine.runtime.native.machine import native_runtime
+from farcall.engine.runtime.store import Store
+from farcall.engine.structure.module import Module
+from farcall.engine.validation import validate_module
+
+
+@dataclass(frozen=True, slots=True)
+class _CodeKey:
+    """What code depends on, beside the machine and the version of the engine."""
+
+    digest: str
+    options: LoweringOptions
+
+
+@dataclass(frozen=True, slots=True)
+class EngineStatistics:
+    """Counters of an engine.
+
+    Attributes:
+        compilations: modules compiled so far.
+        compile_seconds: time that took.
+        cache_hits: compilations that were asked for and cost nothing.
+        compiled_modules: modules whose code the cache holds.
+        code_bytes: memory of that code.
+        stores: open stores.
+        instances: open instances of all stores.
+        memories: memories in use in the process.
+        linked_groups: groups of linked instances in the process.
+    """
+
+    compilations: int
+    compile_seconds: float
+    cache_hits: int
+    compiled_modules: int
+    code_bytes: int
+    stores: int
+    instances: int
+    memories: int
+    linked_groups: int
+
+
+class Engine(AbstractEngine):
+    """Compiles WebAssembly to native code and keeps it for all stores that use the engine.
+
+    Thread-safe. A context manager: leaving it closes the engine.
+    """
+
+    def __init__(self) -> None:
+        native_runtime()
+        function.install()
+        listening.install()
+        self.types = TypeRegistry()
+        self._cache: MemoryCache[_CodeKey, CompiledCode] = MemoryCache()
+        self._lock = threading.Lock()
+        self._latest: weakref.WeakKeyDictionary[Module, CompiledModule] = weakref.WeakKeyDictionary()
+        self._stores: weakref.WeakSet[Store] = weakref.WeakSet()  # guarded by _lock
+        self._compile_seconds = 0.0  # guarded by _lock
+        self._closed = False
+
+    # -- From bytes to code ----------------------------------------------------------------------------------------
+
+    def load_module(self, source: bytes) -> Module:
+        """Decode and validate.
+
+        Raises:
+            MalformedModuleError: the bytes are no module.
+            InvalidModuleError: the module does not validate.
+            UnsupportedFeatureError: it needs a feature that the engine does not have.
+        """
+        self._check_open()
+        module = decode_module(bytes(source))
+        validate_module(module)
+        return module
+
+    def compile_module(
+        self, module: Module, listeners: Sequence[FunctionListener] = (), ensure_termination: bool = False
+    ) -> CompiledModule:
+        """Compile a module that `load_module` returned.
+
+        Code is shared by all that compile the same bytes with the same options, at the same time too. Listeners are
+        not: they are told of the calls of those instances only that are made from the result, or from `module`
+        until it is compiled again.
+
+        Parameters:
+            listeners: told of every guest function call; without any, code that reports no calls is used.
+            ensure_termination: whether running guests can be stopped from outside.
+
+        Raises:
+            ClosedError: the engine is closed.
+        """
+        self._check_open()
+        options = LoweringOptions(ensure_termination=ensure_termination, listeners=bool(listeners))
+        code = self._cache.get(_CodeKey(module.digest, options), lambda: self._compile(module, options))
+        compiled = CompiledModule(module, tuple(listeners), code)
+        with self._lock:
+            self._latest[module] = compiled
+        return compiled
+
+    def _compile(self, module: Module, options: LoweringOptions) -> CompiledCode:
+        started = time.perf_counter()
+        layout = context_layout(module)
+        text = lower_functions(module, layout, options, module.functions)
+        image: Image = link([read_object(compile_to_object(text, host_target()))])
+        code = CompiledCode(module, layout, image, self.types, listening=options.listeners)
+        with self._lock:
+            self._compile_seconds += time.perf_counter() - started
+        return code
+
+    def compiled(self, module: Module | AbstractCompiledModule) -> CompiledModule:
+        """The module as it was compiled last; compiled now, stoppable and without listeners, if it was not yet."""
+        self._check_open()
+        if isinstance(module, CompiledModule):
+            return module
+        if not isinstance(module, Module):
+            raise TypeError(f"a module that this engine loaded or compiled is wanted, not {module!r}")
+        with self._lock:
+            latest = self._latest.get(module)
+        return latest or self.compile_module(module, ensure_termination=True)
+
+    def compiled_module_count(self) -> int:
+        """How many modules the cache holds in memory."""
+        return len({key.digest for key in self._cache.keys()})
+
+    def delete_compiled_module(self, module: Module) -> None:
+        """Free the cache's hold on a module's code. It is unmapped when no instance uses it any more."""
+        self._cache.remove(lambda key: key.digest == module.digest)
+        with self._lock:
+            for known in [known for known in self._latest if known.digest == module.digest]:
+                del self._latest[known]
+
+    # -- From code to instances ------------------------------------------------------------------------------------
+
+    def new_module_engine(
+        self, module: Module | AbstractCompiledModule, instance: Instance
+    ) -> NativeModuleEngine:
+        """The compiled functions of `module` bound to `instance`; `Store.instantiate` does the rest."""
+        return NativeModuleEngine(self.compiled(module), instance)
+
+    def add_store(self, store: Store) -> None:
+        """A store is open. Raises ClosedError."""
+        with self._lock:
+            self._check_open()
+            self._stores.add(store)
+
+    def forget_store(self, store: Store) -> None:
+        """A store is closed."""
+        with self._lock:
+            self._stores.discard(store)
+
+    # -- Sight and end ---------------------------------------------------------------------------------------------
+
+    def statistics(self) -> EngineStatistics:
+        """Counters, as of now."""
+        counters = self._cache.counters
+        space = native_runtime().space
+        with self._lock:
+            stores, seconds = list(self._stores), self._compile_seconds
+        return EngineStatistics(
+            compilations=counters.misses,
+            compile_seconds=seconds,
+            cache_hits=counters.hits,
+            compiled_modules=self.compiled_module_count(),
+            code_bytes=sum(code.size for code in self._cache.values()),
+            stores=len(stores),
+            instances=sum(store.instance_count for store in stores),
+            memories=space.memories.used,
+            linked_groups=space.contexts.used,
+        )
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ClosedError("the engine is closed")
+
+    def close(self) -> None:
+        """Close all stores, release all compiled modules. Later calls fail with ClosedError; closing twice is nothing."""
+        with self._lock:
+            self._closed = True
+            stores = list(self._stores)
+        for store in stores:
+            store.close()
+        self._cache.remove(lambda _key: True)
+        with self._lock:
+            self._latest.clear()
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

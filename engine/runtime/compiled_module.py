@@ -1,0 +1,96 @@
+"""A module's native code, shared by all instances, and what each client's compilation adds to it."""
+
+from __future__ import annotations
+
+import ctypes
+import struct
+import threading
+
+from farcall.engine.abi import layout
+from farcall.engine.abi.layout import ContextLayout
+from farcall.engine.codegen.linker import Image
+from farcall.engine.errors import EngineBug, Frame
+from farcall.engine.interface import AbstractCompiledModule, FunctionListener
+from farcall.engine.runtime.native.code_memory import MappedCode
+from farcall.engine.runtime.native.machine import native_runtime
+from farcall.engine.structure.module import Module
+from farcall.engine.structure.types import ExternKind, FunctionType
+
+_RECORD = struct.Struct("<QQii8x")
+
+
+class TypeRegistry:
+    """Canonical ids of function types: `call_indirect` compares them, also between modules."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._ids: dict[FunctionType, int] = {}  # guarded by _lock
+
+    def id_of(self, type: FunctionType) -> int:
+        """The id of a function type; the same for equal types."""
+        with self._lock:
+            return self._ids.setdefault(type, len(self._ids))
+
+
+class CompiledCode:
+    """Mapped code of one module. It lives as long as an instance, a compiled module or the engine's cache uses it.
+
+    Attributes:
+        module: the module that it was compiled from; every use has a module with the same content.
+        layout: of its instances' contexts.
+        type_ids: canonical id by type index.
+        listening: whether it reports its calls.
+    """
+
+    def __init__(
+        self, module: Module, layout_: ContextLayout, image: Image, types: TypeRegistry, *, listening: bool
+    ) -> None:
+        self.module = module
+        self.layout = layout_
+        self.listening = listening
+        self._mapped = MappedCode(image)
+        self.size = self._mapped.size
+        self.type_ids = (ctypes.c_int32 * max(len(module.types), 1))(*(types.id_of(entry) for entry in module.types))
+        self.function_records = self._make_function_records()
+        native_runtime().registry.register(self._mapped, self)
+        native_runtime().prepare_entries(
+            module.function_type(export.index) for export in module.exports if export.kind is ExternKind.FUNCTION
+        )
+
+    def address(self, index: int) -> int:
+        """Address of the code of function `index`, which the module defines."""
+        return self._mapped.addresses[f"f{index}"]
+
+    def _make_function_records(self) -> bytes:
+        """The function records of an instance, but for the context, and for what imports add."""
+        first = self.module.imported_function_count
+        return b"".join(
+            _RECORD.pack(
+                self.address(index) if index >= first else 0,
+                0,
+                self.type_ids[type_index],
+                index,
+            )
+            for index, type_index in enumerate(self.module.function_types)
+        )
+
+    def frame_at(self, address: int) -> Frame | None:
+        """The frame of a return address that lies in this code."""
+        symbol = self._mapped.symbol_at(address - 1)
+        if symbol is None or not symbol.startswith("f"):
+            return None
+        index = int(symbol[1:])
+        return Frame(index, self.module.function_name(index), self.module.names.module)
+
+
+if _RECORD.size != layout.FUNCTION_RECORD_SIZE:
+    raise EngineBug("the function record's layout and its packing differ")
+
+
+class CompiledModule(AbstractCompiledModule):
+    """A module compiled for a client: shared code, and the client's own listeners."""
+
+    def __init__(self, module: Module, listeners: tuple[FunctionListener, ...], code: CompiledCode) -> None:
+        self.module = module
+        self.listeners = listeners
+        self.code = code

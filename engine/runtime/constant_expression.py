@@ -1,0 +1,44 @@
+"""Evaluation of constant expressions (section 3.3.13), at instantiation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from farcall.engine.errors import EngineBug
+from farcall.engine.structure.module import ConstantExpression, ConstantInstruction
+
+Evaluate = Callable[[int], int]
+"""From an index to a slot's content."""
+
+
+def evaluate(expression: ConstantExpression, global_bits: Evaluate, function_reference: Evaluate) -> int:
+    """The value, as the content of a slot (an unsigned 64-bit pattern).
+
+    Parameters:
+        global_bits: content of a global by its index.
+        function_reference: the funcref of a function by its index.
+    """
+    stack: list[int] = []
+    for instruction in expression.instructions:
+        match instruction.name:
+            case "global.get":
+                stack.append(global_bits(_index(instruction)))
+            case "ref.func":
+                stack.append(function_reference(_index(instruction)))
+            case "ref.null":
+                stack.append(0)
+            case "i32.const":
+                stack.append(_index(instruction) & 0xFFFFFFFF)
+            case "i64.const" | "f32.const" | "f64.const":
+                stack.append(_index(instruction) & 0xFFFFFFFFFFFFFFFF)
+            case name:
+                raise EngineBug(f"{name} in a validated constant expression")
+    if len(stack) != 1:
+        raise EngineBug("a validated constant expression left no single value")
+    return stack[0]
+
+
+def _index(instruction: ConstantInstruction) -> int:
+    immediate = instruction.immediates[0]
+    assert isinstance(immediate, int)
+    return immediate

@@ -1,0 +1,53 @@
+"""How guests are left other than by returning: exit codes to exceptions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NoReturn
+
+from farcall.engine.abi.traps import EXIT_HOST_EXCEPTION, EXIT_TERMINATED, TrapKind
+from farcall.engine.errors import Frame, TerminatedError, Trap
+from farcall.engine.runtime import listening
+from farcall.engine.runtime.compiled_module import CompiledCode
+from farcall.engine.runtime.native.machine import native_runtime
+
+if TYPE_CHECKING:
+    from farcall.engine.runtime.linked_group import LinkedGroup
+
+
+def backtrace() -> tuple[Frame, ...]:
+    """The Wasm frames of the guest that this thread left last, innermost first."""
+    runtime = native_runtime()
+    frames = []
+    for address in runtime.exit_frames():
+        owner = runtime.registry.owner(address - 1)
+        frame = owner.frame_at(address) if isinstance(owner, CompiledCode) else None
+        if frame is not None:
+            frames.append(frame)
+    return tuple(frames)
+
+
+def raise_exit(code: int, group: LinkedGroup) -> NoReturn:
+    """Raise what an entry's exit code stands for.
+
+    Raises:
+        Trap: the guest trapped.
+        TerminatedError: it was stopped.
+        BaseException: what a host function or a listener raised.
+    """
+    error = _error(code, group)
+    listening.abort(error)
+    raise error
+
+
+def _error(code: int, group: LinkedGroup) -> BaseException:
+    frames = backtrace()
+    if code == EXIT_TERMINATED:
+        return TerminatedError(group.reason, frames)
+    if code == EXIT_HOST_EXCEPTION:
+        error = native_runtime().take_exception()
+        if isinstance(error, Trap | TerminatedError):
+            error.add_frames(frames)
+        elif frames:
+            error.add_note("called by the guest at:\n" + "\n".join(f"  {frame}" for frame in frames))
+        return error
+    return Trap(TrapKind(code), frames)

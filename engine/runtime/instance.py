@@ -1,0 +1,146 @@
+"""Instances, as embedders hold them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from farcall.engine.errors import ClosedError, ExportNotFoundError
+from farcall.engine.runtime.function import Function
+from farcall.engine.runtime.global_variable import Global
+from farcall.engine.runtime.linking import Extern
+from farcall.engine.runtime.memory import Memory
+from farcall.engine.runtime.module_engine import NativeModuleEngine
+from farcall.engine.runtime.table import Table
+from farcall.engine.structure.types import ExternKind
+
+if TYPE_CHECKING:
+    from farcall.engine.runtime.store import Store
+    from farcall.engine.structure.module import Export, Module
+
+
+class Exports(Mapping[str, Extern]):
+    """What an instance exports, by name: as items, and as attributes where the name is an identifier."""
+
+    def __init__(self, instance: Instance) -> None:
+        self._instance = instance
+        self._externs: dict[str, Extern] = {}
+
+    def __getitem__(self, name: str) -> Extern:
+        extern = self._externs.get(name)
+        if extern is None:
+            extern = self._externs[name] = self._instance.export(name)
+        return extern
+
+    def __getattr__(self, name: str) -> Extern:
+        # Python asks for many dunder names by itself; an export of such a name is reached as an item.
+        if name.startswith("__"):
+            raise AttributeError(name)
+        try:
+            return self[name]
+        except ExportNotFoundError as error:
+            raise AttributeError(str(error)) from None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._instance.export_table)
+
+    def __len__(self) -> int:
+        return len(self._instance.export_table)
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *self]
+
+
+class Instance:
+    """An instance of a module in a store.
+
+    Attributes:
+        name: unique in the store.
+        module: what it is an instance of.
+        engine: its functions, memories, tables and globals by index.
+        exports: what it exports, by name.
+    """
+
+    engine: NativeModuleEngine
+
+    def __init__(self, store: Store, name: str, module: Module) -> None:
+        self.store = store
+        self.name = name
+        self.module = module
+        self.export_table: dict[str, Export] = {export.name: export for export in self.module.exports}
+        self.exports = Exports(self)
+
+    def __repr__(self) -> str:
+        return f"<farcall instance {self.name!r}{' (closed)' if self.closed else ''}>"
+
+    @property
+    def closed(self) -> bool:
+        """Whether it has been closed."""
+        return self.engine.closed
+
+    def export(self, name: str) -> Extern:
+        """The export of that name.
+
+        Raises:
+            ExportNotFoundError: there is none.
+            ClosedError: the instance is closed.
+        """
+        if self.closed:
+            raise ClosedError(f"instance {self.name!r} is closed")
+        export = self.export_table.get(name)
+        if export is None:
+            raise ExportNotFoundError(f"instance {self.name!r} exports no {name!r}")
+        match export.kind:
+            case ExternKind.FUNCTION:
+                return self.engine.new_function(export.index)
+            case ExternKind.MEMORY:
+                return self.engine.memories[export.index]
+            case ExternKind.TABLE:
+                return self.engine.tables[export.index]
+            case ExternKind.GLOBAL:
+                return self.engine.globals[export.index]
+
+    def function(self, name: str) -> Function:
+        """The exported function of that name. Raises ExportNotFoundError or ClosedError."""
+        extern = self.exports[name]
+        if not isinstance(extern, Function):
+            raise self._other_kind(name, "function")
+        return extern
+
+    def memory(self, name: str) -> Memory:
+        """The exported memory of that name. Raises ExportNotFoundError or ClosedError."""
+        extern = self.exports[name]
+        if not isinstance(extern, Memory):
+            raise self._other_kind(name, "memory")
+        return extern
+
+    def table(self, name: str) -> Table:
+        """The exported table of that name. Raises ExportNotFoundError or ClosedError."""
+        extern = self.exports[name]
+        if not isinstance(extern, Table):
+            raise self._other_kind(name, "table")
+        return extern
+
+    def global_(self, name: str) -> Global:
+        """The exported global of that name. Raises ExportNotFoundError or ClosedError."""
+        extern = self.exports[name]
+        if not isinstance(extern, Global):
+            raise self._other_kind(name, "global")
+        return extern
+
+    def _other_kind(self, name: str, wanted: str) -> ExportNotFoundError:
+        found = self.export_table[name].kind.name.lower()
+        return ExportNotFoundError(f"instance {self.name!r} exports {name!r} as a {found}, not as a {wanted}")
+
+    def close(self) -> None:
+        """Close it: calls that run are stopped, later ones raise ClosedError.
+
+        What other instances import from it lives on for them. Closing twice is nothing.
+        """
+        self.store.close_instance(self)
+
+    def __enter__(self) -> Instance:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -1,0 +1,93 @@
+"""Instantiation (section 4.5.4): imports, allocation, segments, start function."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from farcall.engine.runtime.function import Function
+from farcall.engine.runtime.global_variable import Global
+from farcall.engine.runtime.instance import Instance
+from farcall.engine.runtime.linked_group import Member, joined
+from farcall.engine.runtime.linking import Extern, Imports, resolve
+from farcall.engine.runtime.memory import Memory
+from farcall.engine.runtime.module_engine import NativeModuleEngine
+from farcall.engine.runtime.stoppable import Stoppable
+from farcall.engine.runtime.table import Table
+
+if TYPE_CHECKING:
+    from farcall.engine.runtime.compiled_module import CompiledModule
+    from farcall.engine.runtime.store import Store
+
+
+class Instantiation(Stoppable):
+    """One instantiation, which another thread can stop by `terminate`."""
+
+    def __init__(self, store: Store, compiled: CompiledModule, imports: Imports, name: str | None) -> None:
+        super().__init__()
+        self._store = store
+        self._compiled = compiled
+        self._imports = imports
+        self._name = name
+
+    def run(self) -> Instance:
+        """Instantiate.
+
+        Raises:
+            LinkError: an import is missing or of another type.
+            Trap: a segment does not fit, or the start function traps.
+            TerminatedError: stopped meanwhile.
+            ExhaustionError: a limit is reached.
+            NameTakenError: the store has an open instance of that name.
+            ClosedError: the store, or an imported instance, is closed.
+        """
+        store = self._store
+        with store.reserve_name(self._name) as name:
+            externs = resolve(self._compiled.module, self._imports)
+            instance = Instance(store, name, self._compiled.module)
+            engine = instance.engine = store.engine.new_module_engine(self._compiled, instance)
+            try:
+                self._link_and_run(engine, externs)
+            except BaseException:
+                store.discard(engine)
+                raise
+            store.add(instance)
+        return instance
+
+    def _link_and_run(self, engine: NativeModuleEngine, externs: list[Extern]) -> None:
+        with joined([engine, *_sharers(externs)], self) as group:
+            for extern in externs:
+                _wire(engine, extern)
+            engine.make_memories_and_tables()
+            engine.make_globals()
+            engine.initialize_tables()
+            engine.initialize_memories()
+            start = engine.module.start
+            if start is not None:
+                group.depth += 1
+                try:
+                    engine.new_function(start).call((), self)
+                finally:
+                    group.depth -= 1
+            engine.done_instantiation()
+
+
+def _sharers(externs: list[Extern]) -> list[Member]:
+    """Whose linked groups the new instance joins: all owners but those of immutable globals without references."""
+    return [
+        extern.owner
+        for extern in externs
+        if extern.owner is not None
+        and (not isinstance(extern, Global) or extern.type.mutable or extern.type.value.is_reference)
+    ]
+
+
+def _wire(engine: NativeModuleEngine, extern: Extern) -> None:
+    match extern:
+        case Function():
+            engine.import_function(extern)
+        case Memory():
+            engine.import_memory(extern)
+        case Table():
+            engine.import_table(extern)
+        case Global():
+            engine.import_global(extern)

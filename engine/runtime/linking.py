@@ -1,0 +1,91 @@
+"""Resolution of imports: names to externs, and whether their types match (sections 3.2.6 and 4.5.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from farcall.engine.errors import ClosedError, LinkError
+from farcall.engine.runtime.function import Function
+from farcall.engine.runtime.global_variable import Global
+from farcall.engine.runtime.memory import Memory
+from farcall.engine.runtime.table import Table
+from farcall.engine.structure.types import (
+    ExternType,
+    FunctionType,
+    GlobalType,
+    Limits,
+    MemoryType,
+    TableType,
+    describe,
+)
+
+if TYPE_CHECKING:
+    from farcall.engine.structure.module import Import, Module
+
+Extern = Function | Memory | Table | Global
+"""What can be imported and exported."""
+
+Imports = Mapping[Any, Any]
+"""By module name: an instance, or a mapping from names to externs; by (module name, name): an extern.
+
+A single import goes before its module's.
+"""
+
+
+def resolve(module: Module, imports: Imports) -> list[Extern]:
+    """An extern for each import of the module, in order.
+
+    Raises:
+        LinkError: an import is not provided, or has another type.
+        ClosedError: what is provided is closed.
+    """
+    return [_resolve_one(entry, imports) for entry in module.imports]
+
+
+def _resolve_one(entry: Import, imports: Imports) -> Extern:
+    extern = imports.get((entry.module, entry.name))
+    if extern is None:
+        provider = imports.get(entry.module)
+        # An instance provides what it exports.
+        names = getattr(provider, "exports", provider)
+        extern = names.get(entry.name) if isinstance(names, Mapping) else None
+    if extern is None:
+        raise LinkError(entry.module, entry.name, describe(entry.type), None)
+    if not isinstance(extern, Function | Memory | Table | Global):
+        raise LinkError(entry.module, entry.name, describe(entry.type), f"a Python {type(extern).__name__}")
+    if extern.owner is not None and extern.owner.closed:
+        raise ClosedError(f'import "{entry.module}" "{entry.name}": {extern.owner.title} is closed')
+    if not _matches(extern.type, entry.type):
+        raise LinkError(entry.module, entry.name, describe(entry.type), describe(extern.type))
+    return extern
+
+
+def _matches(found: ExternType, wanted: ExternType) -> bool:
+    """External type matching (section 3.2.6)."""
+    match found, wanted:
+        case FunctionType(), FunctionType():
+            return found == wanted
+        case GlobalType(), GlobalType():
+            return found == wanted
+        case MemoryType(), MemoryType():
+            return (
+                _limits_match(found.limits, wanted.limits)
+                and found.shared == wanted.shared
+                and found.index_type is wanted.index_type
+                and found.page_size == wanted.page_size
+            )
+        case TableType(), TableType():
+            return (
+                _limits_match(found.limits, wanted.limits)
+                and found.element is wanted.element
+                and found.index_type is wanted.index_type
+            )
+        case _:
+            return False
+
+
+def _limits_match(found: Limits, wanted: Limits) -> bool:
+    if found.minimum < wanted.minimum:
+        return False
+    return wanted.maximum is None or (found.maximum is not None and found.maximum <= wanted.maximum)

@@ -1,0 +1,128 @@
+"""Telling listeners of guest function calls.
+
+Compiled code reports calls and returns of instances that have listeners. A call that does not return is reported
+by whoever leaves the guest: each thread keeps the calls that have begun and not ended.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from farcall.engine.runtime.native.machine import native_runtime
+from farcall.engine.runtime.values import ValueConverter
+
+if TYPE_CHECKING:
+    from farcall.engine.interface import FunctionListener
+    from farcall.engine.runtime.references import References
+    from farcall.engine.structure.module import Module
+
+
+@dataclass(frozen=True, slots=True)
+class ListenedFunction:
+    """What listeners are told of a function (`farcall.engine.interface.FunctionDefinition`)."""
+
+    module: Module
+    index: int
+    name: str | None
+
+
+class Reporter:
+    """Reports the calls of one instance to its listeners."""
+
+    def __init__(self, module: Module, listeners: tuple[FunctionListener, ...], references: References) -> None:
+        self._module = module
+        self._listeners = listeners
+        self._references = references
+        self._functions: dict[int, tuple[ListenedFunction, ValueConverter, ValueConverter]] = {}
+
+    def _function(self, index: int) -> tuple[ListenedFunction, ValueConverter, ValueConverter]:
+        entry = self._functions.get(index)
+        if entry is None:
+            type = self._module.function_type(index)
+            definition = ListenedFunction(self._module, index, self._module.function_name(index))
+            entry = self._functions[index] = (
+                definition,
+                ValueConverter(type.parameters, self._references),
+                ValueConverter(type.results, self._references),
+            )
+        return entry
+
+    def before(self, index: int, slots: int) -> None:
+        """A call begins."""
+        definition, parameters, _results = self._function(index)
+        arguments = parameters.unpack(ctypes.string_at(slots, parameters.size))
+        _calls().append(_Call(self, definition, slots))
+        for listener in self._listeners:
+            listener.before(definition, arguments)
+
+    def after(self, index: int, slots: int) -> None:
+        """It returns."""
+        definition, _parameters, results = self._function(index)
+        values = results.unpack(ctypes.string_at(slots, results.size))
+        _calls().pop()
+        for listener in self._listeners:
+            listener.after(definition, values)
+
+    def abort(self, definition: ListenedFunction, error: BaseException) -> None:
+        """It will not return."""
+        for listener in self._listeners:
+            listener.abort(definition, error)
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    reporter: Reporter
+    definition: ListenedFunction
+    slots: int
+
+
+_thread = threading.local()
+_reporters: dict[int, Reporter] = {}
+
+
+def _calls() -> list[_Call]:
+    calls: list[_Call] | None = getattr(_thread, "calls", None)
+    if calls is None:
+        calls = _thread.calls = []
+    return calls
+
+
+def add_reporter(identity: int, reporter: Reporter) -> None:
+    """Calls of the instance with that identity go to `reporter`."""
+    _reporters[identity] = reporter
+
+
+def remove_reporter(identity: int) -> None:
+    """The instance is gone."""
+    _reporters.pop(identity, None)
+
+
+def abort(error: BaseException) -> None:
+    """Report the calls that ended with the guest that this thread has just left.
+
+    They are those whose slots lie deeper in the native stack than the entry into the guest.
+    """
+    calls = getattr(_thread, "calls", None)
+    if not calls:
+        return
+    entry = native_runtime().left_frame()
+    while calls and calls[-1].slots < entry:
+        call = calls.pop()
+        call.reporter.abort(call.definition, error)
+
+
+def _before(identity: int, index: int, slots: int) -> None:
+    _reporters[identity].before(index, slots)
+
+
+def _after(identity: int, index: int, slots: int) -> None:
+    _reporters[identity].after(index, slots)
+
+
+def install() -> None:
+    """Connect compiled code's reports to this module."""
+    native_runtime().handle("before", _before)
+    native_runtime().handle("after", _after)

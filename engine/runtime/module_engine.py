@@ -1,0 +1,335 @@
+"""The compiled functions of a module bound to one instance: its context, and what it defines.
+
+`instantiate` in `instantiation.py` calls the steps in the order of section 4.5.4.
+"""
+
+from __future__ import annotations
+
+import array
+import ctypes
+import itertools
+import struct
+from typing import TYPE_CHECKING
+
+from farcall.engine.abi import layout
+from farcall.engine.abi.traps import TrapKind
+from farcall.engine.errors import EngineBug, Trap
+from farcall.engine.interface import ModuleEngine
+from farcall.engine.runtime import listening
+from farcall.engine.runtime.constant_expression import evaluate
+from farcall.engine.runtime.function import Function, HostBinding, HostFunction
+from farcall.engine.runtime.global_variable import Global
+from farcall.engine.runtime.linked_group import Member
+from farcall.engine.runtime.memory import Memory
+from farcall.engine.runtime.native.address_space import write_words
+from farcall.engine.runtime.native.machine import native_runtime
+from farcall.engine.runtime.table import Table
+from farcall.engine.runtime.values import ValueConverter
+from farcall.engine.structure.types import ReferenceType, ValueType
+
+if TYPE_CHECKING:
+    from farcall.engine.runtime.compiled_module import CompiledModule
+    from farcall.engine.runtime.instance import Instance
+    from farcall.engine.structure.module import ConstantExpression, ElementSegment
+
+_FLOAT_CONSTANTS = struct.pack("<4d4f", 0.0, -0.0, 1.0, -1.0, 0.0, -0.0, 1.0, -1.0)
+_identities = itertools.count(1)
+
+
+class NativeModuleEngine(ModuleEngine, Member):
+    """An instance's native half.
+
+    Attributes:
+        module: what it is an instance of.
+        context: address of its context (vmctx).
+        memories: by index, imports first; likewise `tables` and `globals`.
+    """
+
+    def __init__(self, compiled: CompiledModule, instance: Instance) -> None:
+        Member.__init__(self)
+        code = compiled.code
+        references, limits = instance.store.references, instance.store.limits
+        self.module = compiled.module
+        self.name = instance.name
+        self._code = code
+        self._layout = code.layout
+        self._references = references
+        self._limits = limits
+        self._identity = next(_identities)
+        self._buffer = ctypes.create_string_buffer(code.layout.size + 16)
+        self.context = -(-ctypes.addressof(self._buffer) // 16) * 16
+        self.memories: list[Memory] = []
+        self.tables: list[Table] = []
+        self.globals: list[Global] = []
+        self._own_memories: list[Memory] = []
+        self._own_tables: list[Table] = []
+        self._imported_functions: list[Function] = []
+        self._bindings: list[HostBinding] = []
+        self._functions: dict[int, Function] = {}
+        self._kept: list[ctypes.Array[ctypes.c_char]] = []
+        self._write_header()
+        references.add_source(self.context, self)
+        if code.listening:
+            reporter = listening.Reporter(self.module, compiled.listeners, references)
+            listening.add_reporter(self._identity, reporter)
+
+    @property
+    def title(self) -> str:
+        """What it is, for error messages."""
+        return f"instance {self.name!r}"
+
+    def _write_header(self) -> None:
+        context, code = self.context, self._code
+        write_words(
+            context,
+            [
+                self.group.execution_context,
+                native_runtime().functions,
+                self._identity,
+                ctypes.addressof(code.type_ids),
+            ],
+        )
+        ctypes.memmove(context + layout.CONTEXT_FLOAT_CONSTANTS, _FLOAT_CONSTANTS, len(_FLOAT_CONSTANTS))
+        records = code.function_records
+        if records:
+            first = context + self._layout.function_records
+            ctypes.memmove(first, records, len(records))
+            count = len(records) // layout.FUNCTION_RECORD_SIZE
+            words = memoryview((ctypes.c_uint64 * (4 * count)).from_address(first)).cast("B").cast("Q")
+            words[layout.FUNCTION_RECORD_CONTEXT // 8 :: 4] = memoryview(array.array("Q", [context]) * count)
+
+    def moved(self, execution_context: int) -> None:
+        """The linked group has another execution context now."""
+        write_words(self.context + layout.CONTEXT_EXECUTION, [execution_context])
+
+    # -- Imports ---------------------------------------------------------------------------------------------------
+
+    def resolve_imported_function(
+        self, index: int, index_in_imported_module: int, imported_module_engine: ModuleEngine
+    ) -> None:
+        """Wire imported function `index` to the exporting instance's function."""
+        exporter = _native(imported_module_engine)
+        self.import_function(exporter.new_function(index_in_imported_module), index)
+
+    def import_function(self, function: Function, index: int | None = None) -> None:
+        """Wire the next imported function, or imported function `index`, to `function`."""
+        position = len(self._imported_functions) if index is None else index
+        code, context = function.code, function.context
+        if isinstance(function, HostFunction):
+            binding = function.bind(self)
+            self._bindings.append(binding)
+            code, context = binding.code, binding.context
+        elif function.owner is not None:
+            self.need(function.owner)
+            if any(isinstance(parameter, ReferenceType) for parameter in function.type.parameters):
+                function.owner.need(self)  # it may be handed this instance's functions, and keep them
+        write_words(self.context + self._layout.function_import(position), [code, context])
+        # The import's record says where the function comes from, so that references to it find its instance.
+        record = self.context + self._layout.function_record(position)
+        write_words(record, [code, context])
+        own = ctypes.c_uint32.from_address(function.reference + layout.FUNCTION_RECORD_INDEX).value
+        ctypes.c_uint32.from_address(record + layout.FUNCTION_RECORD_INDEX).value = own
+        if position == len(self._imported_functions):
+            self._imported_functions.append(function)
+        else:
+            self._imported_functions[position] = function
+
+    def resolve_imported_memory(
+        self, imported_module_engine: ModuleEngine, index: int = 0, index_in_imported_module: int = 0
+    ) -> None:
+        """Share the exporter's memory as memory `index`."""
+        exporter = _native(imported_module_engine)
+        self._place_memory(index, exporter.memories[index_in_imported_module])
+        self.need(exporter)
+
+    def import_memory(self, memory: Memory) -> None:
+        """Share `memory` as the next memory."""
+        self._place_memory(len(self.memories), memory)
+        self.need(memory.owner)
+
+    def _place_memory(self, index: int, memory: Memory) -> None:
+        write_words(self.context + self._layout.memory(index), [memory.base, memory.record])
+        self.memories[index : index + 1] = [memory]
+
+    def import_table(self, table: Table) -> None:
+        """Share `table` as the next table. It may come to hold this instance's functions, which must then live."""
+        write_words(self.context + self._layout.table(len(self.tables)), [table.record])
+        self.tables.append(table)
+        self.need(table.owner)
+        table.owner.need(self)
+
+    def import_global(self, global_: Global) -> None:
+        """Share `global_` as the next global.
+
+        A constant number is copied instead, so that it links no instances. A variable reference may come to be one
+        to this instance's functions.
+        """
+        offset, _pointer = self._layout.global_(len(self.globals))
+        if global_.type.mutable or isinstance(global_.type.value, ReferenceType):
+            self.need(global_.owner)
+            if global_.type.mutable:
+                global_.owner.need(self)
+            shared = global_
+        else:
+            kept = ctypes.create_string_buffer(layout.GLOBAL_CELL_SIZE)
+            ctypes.memmove(kept, global_.cell, layout.GLOBAL_CELL_SIZE)
+            self._kept.append(kept)
+            shared = Global(self, global_.type, ctypes.addressof(kept), global_.converter)
+        write_words(self.context + offset, [shared.cell])
+        self.globals.append(shared)
+
+    # -- What the module defines --------------------------------------------------------------------------------------
+
+    def make_memories_and_tables(self) -> None:
+        """Make the memories and tables that the module defines. Raises ExhaustionError."""
+        for memory_type in self.module.memories[len(self.memories) :]:
+            memory = Memory(self, memory_type, self._limits.memory_bytes)
+            self._own_memories.append(memory)
+            self._place_memory(len(self.memories), memory)
+        for table_type in self.module.tables[len(self.tables) :]:
+            table = Table(self, table_type, self._references, self._limits.table_elements)
+            write_words(self.context + self._layout.table(len(self.tables)), [table.record])
+            self._own_tables.append(table)
+            self.tables.append(table)
+
+    def make_globals(self) -> None:
+        """Make the globals that the module defines, with their first values."""
+        for definition in self.module.globals:
+            offset, _pointer = self._layout.global_(len(self.globals))
+            cell = self.context + offset
+            write_words(cell, [self.evaluate(definition.initializer)])
+            converter = ValueConverter((definition.type.value,), self._references)
+            self.globals.append(Global(self, definition.type, cell, converter))
+
+    def evaluate(self, expression: ConstantExpression) -> int:
+        """A constant expression's value, as the content of a slot."""
+        return evaluate(expression, self._global_bits, self.function_instance_reference)
+
+    def _global_bits(self, index: int) -> int:
+        global_ = self.globals[index]
+        value_type: ValueType = global_.type.value
+        return int.from_bytes(ctypes.string_at(global_.cell, min(value_type.size, 8)), "little")
+
+    def initialize_tables(self) -> None:
+        """Copy active element segments to their tables, in order; keep passive ones.
+
+        Raises:
+            Trap: a segment leaves its table; those before it have been copied.
+        """
+        for index, segment in enumerate(self.module.elements):
+            if segment.mode == "declarative":
+                continue
+            references = self._segment_references(segment)
+            if segment.mode == "active":
+                assert segment.table_offset is not None
+                table, offset = self.tables[segment.table], self.evaluate(segment.table_offset)
+                if offset + len(segment.initializers) > table.size:
+                    raise Trap(TrapKind.OUT_OF_BOUNDS_TABLE_ACCESS)
+                table.write_elements(offset, references)
+            elif references:
+                kept = ctypes.create_string_buffer(references, len(references))
+                self._kept.append(kept)
+                place = self.context + self._layout.element_segment(index)
+                write_words(place, [ctypes.addressof(kept), len(segment.initializers)])
+
+    def _segment_references(self, segment: ElementSegment) -> bytes:
+        return array.array("Q", [self.evaluate(entry) for entry in segment.initializers]).tobytes()
+
+    def initialize_memories(self) -> None:
+        """Copy active data segments to their memories, in order; point passive ones at the module's bytes.
+
+        Raises:
+            Trap: a segment leaves its memory; those before it have been copied.
+        """
+        source = self.module.source
+        start = ctypes.cast(ctypes.c_char_p(source), ctypes.c_void_p).value or 0
+        for index, segment in enumerate(self.module.data):
+            length = segment.end - segment.start
+            if segment.mode == "passive":
+                place = self.context + self._layout.data_segment(index)
+                write_words(place, [start + segment.start, length])
+                continue
+            assert segment.memory_offset is not None
+            memory, offset = self.memories[segment.memory], self.evaluate(segment.memory_offset)
+            if offset + length > memory.size:
+                raise Trap(TrapKind.OUT_OF_BOUNDS_MEMORY_ACCESS)
+            ctypes.memmove(memory.base + offset, start + segment.start, length)
+
+    def done_instantiation(self) -> None:
+        """Called at the end of instantiation; nothing is left to do."""
+
+    # -- Use -------------------------------------------------------------------------------------------------------
+
+    def new_function(self, index: int) -> Function:
+        """A callable for function `index`; an import gives the function that it was resolved to."""
+        if index < len(self._imported_functions):
+            return self._imported_functions[index]
+        function = self._functions.get(index)
+        if function is None:
+            function = self._functions[index] = Function(
+                self.module.function_type(index),
+                self.module.function_name(index),
+                self,
+                self._references,
+                self._code.address(index),
+                self.context,
+                self.function_instance_reference(index),
+            )
+        return function
+
+    def lookup_function(self, table: int, type_id: int, table_offset: int) -> tuple[ModuleEngine, int]:
+        """The (instance's engine, index) that a `call_indirect` of that type would reach.
+
+        Raises:
+            Trap: the trap that it would raise.
+        """
+        function = self.lookup(table, type_id, table_offset)
+        if not isinstance(function.owner, NativeModuleEngine):
+            raise EngineBug("a host function has no module engine; look it up as a function")
+        index = ctypes.c_uint32.from_address(function.reference + layout.FUNCTION_RECORD_INDEX).value
+        return function.owner, index
+
+    def lookup(self, table: int, type_id: int, table_offset: int) -> Function:
+        """The function that a `call_indirect` of that type would reach, be it a guest's or a host's.
+
+        Raises:
+            Trap: the trap that it would raise.
+        """
+        with self.turn():
+            elements = self.tables[table]
+            if not 0 <= table_offset < elements.size:
+                raise Trap(TrapKind.UNDEFINED_ELEMENT)
+            reference = elements.element(table_offset)
+            if reference == 0:
+                raise Trap(TrapKind.UNINITIALIZED_ELEMENT)
+            found = ctypes.c_int32.from_address(reference + layout.FUNCTION_RECORD_TYPE_ID).value
+            if found != type_id:
+                raise Trap(TrapKind.INDIRECT_CALL_TYPE_MISMATCH)
+            function = self._references.function(reference)
+        assert function is not None
+        return function
+
+    def function_instance_reference(self, func_index: int) -> int:
+        """The reference that element segments and `ref.func` store for a function."""
+        return self.context + self._layout.function_record(func_index)
+
+    def release(self) -> None:
+        """Give memories, tables and the context back; nothing can reach them any more."""
+        for memory in self._own_memories:
+            memory.release()
+        for table in self._own_tables:
+            table.release()
+        self._references.remove_source(self.context)
+        for binding in self._bindings:
+            self._references.remove_source(binding.context)
+        listening.remove_reporter(self._identity)
+        self._functions.clear()
+        self._imported_functions.clear()
+        self._bindings.clear()
+        Member.release(self)
+
+
+def _native(engine: ModuleEngine) -> NativeModuleEngine:
+    if not isinstance(engine, NativeModuleEngine):
+        raise EngineBug("instances of different engines cannot be linked")
+    return engine
