@@ -7,13 +7,15 @@
     ├── LinkError                   an import cannot be resolved; carries its names, wanted and found type
     ├── Trap                        the guest trapped; carries kind and backtrace
     ├── ArgumentError               a value does not fit; carries parameter index, wanted type, given value
+    ├── InvalidRequestError         a request is malformed, for instance a name that cannot be one
     ├── RangeError                  an offset or length lies outside of a memory or table
     ├── NotFoundError               no such module, store, instance or export (also a LookupError)
-    │   └── ExportNotFoundError         no export of that name, or of that kind (also an AttributeError)
+    │   └── ExportNotFoundError         no export of that name or kind (also a KeyError and AttributeError)
     ├── AlreadyExistsError          the name is taken
-    ├── FailedPreconditionError     the state of the resource forbids this, for instance closed meanwhile
+    ├── FailedPreconditionError     the resource's state forbids this, for instance setting a constant global
+    │   └── ClosedError                 the instance or store was closed while the call waited or ran
     ├── ResourceExhaustedError      a limit or quota is reached, or a message is too large
-    ├── DeadlineExceededError       the call's time ran out and the guest was stopped (also a TimeoutError)
+    ├── DeadlineExceededError       the time ran out; the guest, if it ran, was stopped (also a TimeoutError)
     ├── CancelledError              the call was cancelled (a cancelled task gets asyncio's own instead)
     ├── UnavailableError            the server cannot be reached or is stopping (also a ConnectionError)
     ├── AccessError                 the server wants other credentials
@@ -43,6 +45,38 @@ class FarcallError(Exception):
 
     def __str__(self) -> str:
         return self.message
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One frame of a Wasm backtrace.
+
+    Attributes:
+        function_index: index of the function in its module.
+        function_name: from the name section, else from an export, else None.
+        module_name: the instance's name, else the module's own, else None.
+    """
+
+    function_index: int
+    function_name: str | None = None
+    module_name: str | None = None
+
+    def __str__(self) -> str:
+        function = (
+            self.function_name if self.function_name is not None else f"<function {self.function_index}>"
+        )
+        return f"{self.module_name or '<module>'}!{function}"
+
+
+class _GuestStoppedError(FarcallError):
+    """What a guest leaves when it does not return: a message and the frames, innermost first."""
+
+    def __init__(self, message: str, *, code: str | None = None, backtrace: tuple[Frame, ...] = ()) -> None:
+        super().__init__(message, code=code)
+        self.backtrace = backtrace
+
+    def __str__(self) -> str:
+        return "\n".join([self.message, *(f"  {at}: {frame}" for at, frame in enumerate(self.backtrace))])
 
 
 class InvalidModuleError(FarcallError):
@@ -87,28 +121,7 @@ class LinkError(FarcallError):
         self.found = found
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """One frame of a Wasm backtrace.
-
-    Attributes:
-        function_index: index of the function in its module.
-        function_name: from the name section, else from an export, else None.
-        module_name: the instance's name, else the module's own, else None.
-    """
-
-    function_index: int
-    function_name: str | None = None
-    module_name: str | None = None
-
-    def __str__(self) -> str:
-        function = (
-            self.function_name if self.function_name is not None else f"<function {self.function_index}>"
-        )
-        return f"{self.module_name or '<module>'}!{function}"
-
-
-class Trap(FarcallError):  # noqa: N818 - the specification's word
+class Trap(_GuestStoppedError):  # noqa: N818 - the specification's word
     """The guest trapped; its instance stays usable.
 
     Attributes:
@@ -119,12 +132,8 @@ class Trap(FarcallError):  # noqa: N818 - the specification's word
     code = "ABORTED"
 
     def __init__(self, message: str, *, kind: str = "unspecified", backtrace: tuple[Frame, ...] = ()) -> None:
-        super().__init__(message)
+        super().__init__(message, backtrace=backtrace)
         self.kind = kind
-        self.backtrace = backtrace
-
-    def __str__(self) -> str:
-        return "\n".join([self.message, *(f"  {at}: {frame}" for at, frame in enumerate(self.backtrace))])
 
 
 class ArgumentError(FarcallError):
@@ -145,10 +154,28 @@ class ArgumentError(FarcallError):
         self.given = given
 
 
+class InvalidRequestError(FarcallError):
+    """A request is malformed; the message says which field, and what would be right."""
+
+    code = "INVALID_ARGUMENT"
+
+
 class RangeError(FarcallError):
-    """An offset and length lie outside of a memory or table."""
+    """An offset and length lie outside of a memory or table.
+
+    Attributes:
+        offset: the first byte, or the element.
+        length: how many.
+        size: of the memory in bytes, of the table in elements.
+    """
 
     code = "OUT_OF_RANGE"
+
+    def __init__(self, message: str, *, offset: int = 0, length: int = 0, size: int = 0) -> None:
+        super().__init__(message)
+        self.offset = offset
+        self.length = length
+        self.size = size
 
 
 class NotFoundError(FarcallError, LookupError):
@@ -165,7 +192,7 @@ class NotFoundError(FarcallError, LookupError):
         self.resource = resource
 
 
-class ExportNotFoundError(NotFoundError, AttributeError):
+class ExportNotFoundError(NotFoundError, KeyError, AttributeError):
     """An instance has no export of that name, or it is of another kind."""
 
 
@@ -189,20 +216,32 @@ class FailedPreconditionError(FarcallError):
     code = "FAILED_PRECONDITION"
 
 
+class ClosedError(FailedPreconditionError):
+    """The instance or store was closed while the call waited or ran."""
+
+
 class ResourceExhaustedError(FarcallError):
     """A limit or quota is reached, or a message is larger than allowed."""
 
     code = "RESOURCE_EXHAUSTED"
 
 
-class DeadlineExceededError(FarcallError, TimeoutError):
-    """The call's time ran out; a guest that was running has been stopped."""
+class DeadlineExceededError(_GuestStoppedError, TimeoutError):
+    """The call's time ran out; a guest that was running has been stopped.
+
+    Attributes:
+        backtrace: where the guest was, innermost first, if the server's answer came in time.
+    """
 
     code = "DEADLINE_EXCEEDED"
 
 
-class CancelledError(FarcallError):
-    """The call was cancelled, by this client or because its instance or store was closed."""
+class CancelledError(_GuestStoppedError):
+    """The call was cancelled.
+
+    Attributes:
+        backtrace: where the guest was, innermost first, if the server said.
+    """
 
     code = "CANCELLED"
 

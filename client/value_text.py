@@ -1,8 +1,8 @@
 """Values as text, for the command line: what is printed reads back as the same value, bit for bit.
 
-Integers are decimal (hexadecimal is read too). Floats are the shortest decimal that reads back as the same value
-of their width, or `inf`, `-inf`, `nan`, `-nan`, and `nan:0x<payload>` where the payload is not the canonical one,
-as in the specification's text format (section 6.3.2). Null references are `null`.
+Integers are decimal (hexadecimal is read too). Floats are the shortest decimal that reads back as the same
+value of their width, or `inf`, `-inf`, `nan`, `-nan`, and `nan:0x<payload>` where the payload is not the
+canonical one, as in the specification's text format (section 6.3.2). Null references are `null`.
 """
 
 from __future__ import annotations

@@ -1,0 +1,83 @@
+"""The asyncio client's connection: sends requests and awaits the answers."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any, TypeVar
+
+import grpc
+
+from farcall.client.calls.call import Call, Page
+from farcall.client.channel import Retries, Tls, channel_options, methods
+from farcall.client.errors import ClosedError
+from farcall.client.status import error_from_call
+
+T = TypeVar("T")
+
+
+class Connection:
+    """A channel to a server; it belongs to the event loop in which it is first used.
+
+    Attributes:
+        address: the server's.
+    """
+
+    def __init__(self, address: str, timeout: float | None, tls: Tls | None, retries: Retries) -> None:
+        self.address = address
+        self._timeout = timeout
+        self._options = channel_options(retries, tls)
+        self._credentials = None if tls is None else tls.credentials()
+        self._closed = False
+        self._channel: grpc.aio.Channel | None = None
+        self._known_methods: dict[str, Callable[..., Any]] = {}
+
+    @property
+    def _methods(self) -> dict[str, Callable[..., Any]]:
+        """Made when first needed: a channel takes the event loop that runs when it is made."""
+        if self._closed:
+            raise ClosedError("the client has been closed")
+        if self._channel is None:
+            if self._credentials is None:
+                self._channel = grpc.aio.insecure_channel(self.address, self._options)
+            else:
+                self._channel = grpc.aio.secure_channel(self.address, self._credentials, self._options)
+            self._known_methods = methods(self._channel)
+        return self._known_methods
+
+    async def run(self, call: Call[T], timeout: float | None = None) -> T:
+        """Sends a request and reads the answer; the errors of `farcall.client.errors`.
+
+        Args:
+            call: what to send, and how to read the answer.
+            timeout: in seconds; None for the client's, else the call's own.
+        """
+        if timeout is None:
+            timeout = self._timeout if self._timeout is not None else call.default_timeout
+        try:
+            response = await self._methods[call.method](call.request, timeout=timeout)
+        except grpc.RpcError as error:
+            raise error_from_call(error, self.address) from None
+        return call.read(response)
+
+    async def items(
+        self, list_page: Callable[[str], Call[Page[T]]], timeout: float | None
+    ) -> AsyncIterator[T]:
+        """The items of all pages of a list, each page asked for when it is needed."""
+        token = ""
+        while True:
+            page = await self.run(list_page(token), timeout)
+            for item in page.items:
+                yield item
+            token = page.next_page_token
+            if not token:
+                return
+
+    def stream(self, method: str, requests: AsyncIterator[object], timeout: float | None) -> Any:  # noqa: ANN401
+        """Begins a bidirectional stream; gives gRPC's call, an asynchronous iterator of the answers."""
+        return self._methods[method](requests, timeout=timeout if timeout is not None else self._timeout)
+
+    async def close(self) -> None:
+        """Ends what is under way; later requests raise ClosedError."""
+        self._closed = True
+        if self._channel is not None:
+            await self._channel.close(None)

@@ -1,0 +1,89 @@
+"""Modules: upload, get, list, delete."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from farcall.client import messages, types
+from farcall.client.calls.call import PAGE_SIZE, Call, Page, read_nothing
+from farcall.client.calls.resource_names import module_resource
+from farcall.client.errors import NotFoundError
+from farcall.proto.farcall.v1 import module_pb2, module_service_pb2
+
+UPLOAD_CHUNK_BYTES = 1 << 20
+
+ModuleSource = bytes | bytearray | memoryview | str | os.PathLike[str]
+"""A module's bytes, or the path of its file."""
+
+Progress = Callable[[int, int], object]
+"""Is told how many bytes of how many have been handed to gRPC."""
+
+
+def upload(source: ModuleSource, progress: Progress | None) -> Call[types.UploadedModule]:
+    """Reads the file, if it is one."""
+    data = Path(source).read_bytes() if isinstance(source, str | os.PathLike) else bytes(source)
+    digest = hashlib.sha256(data).hexdigest()
+    return Call("UploadModule", _upload_requests(data, digest, progress), messages.read_uploaded_module, None)
+
+
+def _upload_requests(
+    data: bytes, digest: str, progress: Progress | None
+) -> Iterator[module_service_pb2.UploadModuleRequest]:
+    total = len(data)
+    for start in range(0, max(total, 1), UPLOAD_CHUNK_BYTES):
+        request = module_service_pb2.UploadModuleRequest(data=data[start : start + UPLOAD_CHUNK_BYTES])
+        if start == 0:
+            request.sha256, request.size_bytes = digest, total
+        yield request
+        if progress is not None:
+            progress(min(start + UPLOAD_CHUNK_BYTES, total), total)
+
+
+def get_module(module: types.Module | str, content: bool) -> Call[types.Module]:
+    """`content` asks for the contents of custom sections."""
+    view = module_pb2.MODULE_VIEW_FULL if content else module_pb2.MODULE_VIEW_INTERFACE
+    request = module_service_pb2.GetModuleRequest(name=module_resource(module), view=view)
+    return Call("GetModule", request, lambda response: messages.read_module(response.module, content))
+
+
+def list_modules(page_token: str) -> Call[Page[types.Module]]:
+    """One page."""
+    request = module_service_pb2.ListModulesRequest(page_size=PAGE_SIZE, page_token=page_token)
+    return Call("ListModules", request, _read_modules)
+
+
+def _read_modules(response: module_service_pb2.ListModulesResponse) -> Page[types.Module]:
+    return Page([messages.read_module(module) for module in response.modules], response.next_page_token)
+
+
+def delete_module(module: types.Module | str) -> Call[None]:
+    """Instances of it go on."""
+    return Call(
+        "DeleteModule", module_service_pb2.DeleteModuleRequest(name=module_resource(module)), read_nothing
+    )
+
+
+def is_whole_digest(text: str) -> bool:
+    """Whether the text can name a module as it is; anything else is looked up as the start of a digest."""
+    return text.startswith("modules/") or len(text) >= hashlib.sha256().digest_size * 2
+
+
+def digest_with_prefix(prefix: str, digests: Sequence[str]) -> str:
+    """The one digest that starts with `prefix`, of those of all modules that do.
+
+    Raises:
+        NotFoundError: none does, or several do.
+    """
+    if len(digests) == 1:
+        return digests[0]
+    if not digests:
+        raise NotFoundError(f"no module whose digest starts with {prefix!r}", resource=f"modules/{prefix}")
+    shown = ", ".join(digest[: len(prefix) + 8] for digest in digests[:5])
+    more = ", ..." if len(digests) > 5 else ""
+    raise NotFoundError(
+        f"{len(digests)} modules have a digest that starts with {prefix!r}: {shown}{more}",
+        resource=f"modules/{prefix}",
+    )

@@ -1,0 +1,153 @@
+"""The synchronous client: modules, stores, and the server itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Self
+
+from farcall.client.calls import modules, server, stores
+from farcall.client.calls.invocations import DEFAULT_WINDOW
+from farcall.client.channel import DEFAULT_ADDRESS, Retries, Tls
+from farcall.client.connection import Connection
+from farcall.client.store import Store
+from farcall.client.stream import Stream
+from farcall.client.types import Module, ServerInfo, StoreInfo, UploadedModule
+
+
+class Client:
+    """A client of a farcall server; threads may share it.
+
+    Every method with a `timeout` (in seconds) raises DeadlineExceededError when it has passed. Without one,
+    the client's own `timeout` holds; where that is None, requests that run no guest code wait 30 seconds,
+    and those that do as long as the server lets them run.
+
+    Args:
+        address: of the server, `host:port`, or what gRPC understands (`unix:/path`, `dns:///host:port`).
+        timeout: for every request that does not bring its own, in seconds.
+        tls: encrypts the connection; None for plain text.
+        retries: how requests that are safe to repeat are repeated while the server is unavailable.
+    """
+
+    def __init__(
+        self,
+        address: str = DEFAULT_ADDRESS,
+        *,
+        timeout: float | None = None,
+        tls: Tls | None = None,
+        retries: Retries | None = None,
+    ) -> None:
+        self._connection = Connection(address, timeout, tls, retries if retries is not None else Retries())
+
+    @property
+    def address(self) -> str:
+        """The server's address."""
+        return self._connection.address
+
+    def upload(
+        self,
+        source: modules.ModuleSource,
+        *,
+        progress: modules.Progress | None = None,
+        timeout: float | None = None,
+    ) -> UploadedModule:
+        """Uploads a module and has it compiled; a module that the server has already costs it nothing.
+
+        Args:
+            source: the module's bytes, or the path of its file.
+            progress: called with (bytes sent, bytes in all) after each piece, in a thread of gRPC's.
+            timeout: in seconds.
+
+        Raises:
+            InvalidModuleError: the bytes are no valid module.
+            ResourceExhaustedError: the module is too large, or there are too many.
+            OSError: the file cannot be read.
+        """
+        return self._connection.run(modules.upload(source, progress), timeout)
+
+    def modules(self, *, timeout: float | None = None) -> Iterator[Module]:
+        """The modules that the server keeps, without what is in them; `timeout` is for each page."""
+        return self._connection.items(modules.list_modules, timeout)
+
+    def module(self, digest: str, *, content: bool = False, timeout: float | None = None) -> Module:
+        """What the server tells about a module.
+
+        Args:
+            digest: its SHA-256 in hexadecimal, or as much of its start as no other module has.
+            content: whether to fetch the contents of custom sections, too.
+            timeout: in seconds, of each request.
+
+        Raises:
+            NotFoundError: no module has that digest, or several have one that starts so.
+        """
+        if not modules.is_whole_digest(digest):
+            known = [module.digest for module in self.modules(timeout=timeout)]
+            digest = modules.digest_with_prefix(digest, known)
+        return self._connection.run(modules.get_module(digest, content), timeout)
+
+    def delete_module(self, module: Module | str, *, timeout: float | None = None) -> None:
+        """Deletes a module, given itself or its digest; instances of it go on."""
+        self._connection.run(modules.delete_module(module), timeout)
+
+    def store(self, name: str = "default") -> Store:
+        """The store of that name, without asking the server whether there is one."""
+        return Store(self._connection, name)
+
+    def create_store(
+        self,
+        name: str = "",
+        *,
+        max_instances: int | None = None,
+        max_memory_pages: int | None = None,
+        timeout: float | None = None,
+    ) -> Store:
+        """Creates a store.
+
+        Args:
+            name: its name; the server makes one up for an empty one.
+            max_instances: how many instances may be open in it; None for as many as the server allows.
+            max_memory_pages: pages (of 64 KiB) of all its memories together; None likewise.
+            timeout: in seconds.
+
+        Raises:
+            AlreadyExistsError: an open store has that name.
+            ResourceExhaustedError: too many stores.
+        """
+        call = stores.create_store(name, max_instances, max_memory_pages)
+        return Store(self._connection, self._connection.run(call, timeout).name)
+
+    def stores(self, *, timeout: float | None = None) -> Iterator[StoreInfo]:
+        """The open stores; `timeout` is for each page."""
+        return self._connection.items(stores.list_stores, timeout)
+
+    def stream(self, *, window: int = DEFAULT_WINDOW, timeout: float | None = None) -> Stream:
+        """A stream of calls into any instances.
+
+        Args:
+            window: how many calls may be under way; `send` waits where there are as many.
+            timeout: of the whole stream, in seconds.
+        """
+        return Stream(self._connection, None, window, timeout)
+
+    def server_info(self, *, timeout: float | None = None) -> ServerInfo:
+        """The server's version, features, limits and counters."""
+        return self._connection.run(server.get_server_info(), timeout)
+
+    def health(self, service: str = "", *, timeout: float | None = None) -> str:
+        """The serving status, `SERVING` where all is well; an empty `service` means the whole server."""
+        return self._connection.run(server.check_health(service), timeout)
+
+    def close(self) -> None:
+        """Ends what is under way; later requests raise ClosedError. What is on the server stays."""
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()

@@ -1,0 +1,79 @@
+"""The synchronous client's connection: sends requests and waits for the answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+import grpc
+
+from farcall.client.calls.call import Call, Page
+from farcall.client.channel import Retries, Tls, channel_options, methods
+from farcall.client.errors import ClosedError
+from farcall.client.status import error_from_call
+
+T = TypeVar("T")
+
+
+class Connection:
+    """A channel to a server; threads may share it.
+
+    Attributes:
+        address: the server's.
+    """
+
+    def __init__(self, address: str, timeout: float | None, tls: Tls | None, retries: Retries) -> None:
+        options = channel_options(retries, tls)
+        self.address = address
+        self._timeout = timeout
+        self._closed = False
+        if tls is None:
+            self._channel = grpc.insecure_channel(address, options)
+        else:
+            self._channel = grpc.secure_channel(address, tls.credentials(), options)
+        self._methods = methods(self._channel)
+
+    def run(self, call: Call[T], timeout: float | None = None) -> T:
+        """Sends a request and reads the answer; the errors of `farcall.client.errors`.
+
+        Args:
+            call: what to send, and how to read the answer.
+            timeout: in seconds; None for the client's, else the call's own.
+        """
+        if timeout is None:
+            timeout = self._timeout if self._timeout is not None else call.default_timeout
+        try:
+            response = self._methods[call.method](call.request, timeout=timeout)
+        except grpc.RpcError as error:
+            raise error_from_call(error, self.address) from None
+        except ValueError:
+            self._raise_if_closed()
+            raise
+        return call.read(response)
+
+    def items(self, list_page: Callable[[str], Call[Page[T]]], timeout: float | None) -> Iterator[T]:
+        """The items of all pages of a list, each page asked for when it is needed."""
+        token = ""
+        while True:
+            page = self.run(list_page(token), timeout)
+            yield from page.items
+            token = page.next_page_token
+            if not token:
+                return
+
+    def stream(self, method: str, requests: Iterator[object], timeout: float | None) -> Any:  # noqa: ANN401
+        """Begins a bidirectional stream; gives gRPC's call, an iterator of the answers."""
+        try:
+            return self._methods[method](requests, timeout=timeout if timeout is not None else self._timeout)
+        except ValueError:
+            self._raise_if_closed()
+            raise
+
+    def _raise_if_closed(self) -> None:
+        if self._closed:
+            raise ClosedError("the client has been closed") from None
+
+    def close(self) -> None:
+        """Ends what is under way; later requests raise ClosedError."""
+        self._closed = True
+        self._channel.close()

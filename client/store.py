@@ -1,0 +1,90 @@
+"""Stores of the synchronous client."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from types import TracebackType
+from typing import Self
+
+from farcall.client.calls import instances, stores
+from farcall.client.calls.resource_names import instance_resource
+from farcall.client.connection import Connection
+from farcall.client.handles import StoreHandle
+from farcall.client.instance import Instance
+from farcall.client.types import InstanceInfo, Module, StoreInfo
+
+
+class Store(StoreHandle):
+    """A store on the server: instances live in it, and are linked within it.
+
+    As a context manager it is closed at the end, with all its instances.
+    """
+
+    def __init__(self, connection: Connection, name: str) -> None:
+        super().__init__(name)
+        self._connection = connection
+
+    def instantiate(
+        self,
+        module: Module | str,
+        *,
+        name: str = "",
+        links: instances.Links | None = None,
+        timeout: float | None = None,
+    ) -> Instance:
+        """Instantiates a module.
+
+        Args:
+            module: the module, or its digest.
+            name: the instance's name; the server makes one up for an empty one.
+            links: how imports are resolved: `{"env": library}` takes every import from `env` of the
+                instance `library`; `{("env", "f"): (library, "g")}` a single one, and goes first.
+            timeout: in seconds.
+
+        Raises:
+            LinkError: an import cannot be resolved.
+            Trap: the start function, or an active segment.
+            NotFoundError: no such module, store or linked instance.
+            AlreadyExistsError: an open instance of the store has that name.
+            ResourceExhaustedError: the store is full.
+        """
+        call = instances.create_instance(self.resource, module, name, links or {})
+        return Instance(self._connection, self._connection.run(call, timeout))
+
+    def instance(self, name: str, *, timeout: float | None = None) -> Instance:
+        """The open instance of that name; NotFoundError where there is none."""
+        call = instances.get_instance(instance_resource(self.resource, name))
+        return Instance(self._connection, self._connection.run(call, timeout))
+
+    def instances(self, *, timeout: float | None = None) -> Iterator[InstanceInfo]:
+        """The open instances, without their exports; `timeout` is for each page."""
+        return self._connection.items(partial(instances.list_instances, self.resource), timeout)
+
+    def close_instance(self, name: str, *, timeout: float | None = None) -> None:
+        """Closes the instance of that name; NotFoundError where there is none."""
+        self._connection.run(instances.close_instance(instance_resource(self.resource, name)), timeout)
+
+    def info(self, *, timeout: float | None = None) -> StoreInfo:
+        """What the server tells about the store; NotFoundError where it is not open."""
+        return self._connection.run(stores.get_store(self.resource), timeout)
+
+    def close(self, *, timeout: float | None = None) -> None:
+        """Stops the guests that run in the store, and closes its instances.
+
+        Raises:
+            NotFoundError: the store is not open.
+            FailedPreconditionError: it is the store `default`, which stays.
+        """
+        self._connection.run(stores.close_store(self.resource), timeout)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()

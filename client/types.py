@@ -1,0 +1,274 @@
+"""What the server tells about modules, stores, instances and itself, as plain data.
+
+Both clients return these. Their texts (`str()`) are the words of the server's error messages and of
+`farcall inspect`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+
+class ValueType(StrEnum):
+    """A value type, by the text format's name (specification, section 2.3.5)."""
+
+    I32 = "i32"
+    I64 = "i64"
+    F32 = "f32"
+    F64 = "f64"
+    V128 = "v128"
+    FUNCREF = "funcref"
+    EXTERNREF = "externref"
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionType:
+    """Types of a function's parameters and results."""
+
+    parameters: tuple[ValueType, ...]
+    results: tuple[ValueType, ...]
+
+    def __str__(self) -> str:
+        return f"function ({', '.join(self.parameters)}) -> ({', '.join(self.results)})"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of a memory (in pages) or a table (in elements); `maximum` is None where there is none."""
+
+    minimum: int
+    maximum: int | None = None
+
+    def __str__(self) -> str:
+        return str(self.minimum) if self.maximum is None else f"{self.minimum}..{self.maximum}"
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryType:
+    """A memory's type; `page_size` is in bytes."""
+
+    limits: Limits
+    shared: bool = False
+    index_type: ValueType = ValueType.I32
+    page_size: int = 65536
+
+    def __str__(self) -> str:
+        return f"memory {self.index_type} {self.limits} pages{' shared' if self.shared else ''}"
+
+
+@dataclass(frozen=True, slots=True)
+class TableType:
+    """A table's type."""
+
+    element: ValueType
+    limits: Limits
+    index_type: ValueType = ValueType.I32
+
+    def __str__(self) -> str:
+        return f"table {self.limits} {self.element}"
+
+
+@dataclass(frozen=True, slots=True)
+class GlobalType:
+    """A global's type."""
+
+    value: ValueType
+    mutable: bool
+
+    def __str__(self) -> str:
+        return f"global mut {self.value}" if self.mutable else f"global {self.value}"
+
+
+ExternType = FunctionType | TableType | MemoryType | GlobalType
+"""What can be imported and exported (specification, section 2.3.11)."""
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionReference:
+    """A function that a funcref refers to.
+
+    As an argument, `instance` and `function` say it: a resource name and the name of an export. (A
+    `Function` of a client can be passed as well.) As a result, `function` may also be a name from the name
+    section, and where the instance has been closed, `instance` is empty.
+    """
+
+    instance: str
+    function: str
+    function_index: int | None = field(default=None, compare=False)
+
+
+Value = int | float | FunctionReference | None
+"""A WebAssembly value in Python: i32 and i64 in the signed range; an externref is a number of the caller's
+choice (unsigned, 64 bits) or None; a funcref is a `FunctionReference` or None."""
+
+Argument = Any
+"""A `Value`, or what Python can turn into one without loss (an int of numpy, a `Function` of a client)."""
+
+Results = Any
+"""What a call gives: None for no result, the `Value` for one, a tuple of them for several."""
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """Something that a module needs from outside."""
+
+    module: str
+    name: str
+    type: ExternType
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """Something that instances of a module offer."""
+
+    name: str
+    type: ExternType
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A section; `offset` (in bytes from the start of the module) and `size` are those of its content."""
+
+    id: int
+    name: str
+    offset: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class CustomSection:
+    """A custom section; `size` and `content` are without the name; `content` is None where not asked for."""
+
+    name: str
+    size: int
+    content: bytes | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Module:
+    """A module that the server keeps.
+
+    Attributes:
+        digest: SHA-256 of its bytes in lower-case hexadecimal: its name.
+        size: of its bytes.
+        create_time: when its upload was completed.
+        module_name: what it calls itself in its name section, or None.
+        imports: in the module's order; like all below empty in lists.
+        exports: in the module's order.
+        types: its function types.
+        sections: all of them, in the order of the bytes.
+        custom_sections: in the order of the bytes.
+    """
+
+    digest: str
+    size: int
+    create_time: datetime | None = None
+    module_name: str | None = None
+    imports: tuple[Import, ...] = ()
+    exports: tuple[Export, ...] = ()
+    types: tuple[FunctionType, ...] = ()
+    sections: tuple[Section, ...] = ()
+    custom_sections: tuple[CustomSection, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class UploadedModule(Module):
+    """A module, and what its upload did.
+
+    Attributes:
+        created: whether the server did not have it before.
+        compiled: whether this upload compiled it.
+        compile_seconds: time that the server spent on decoding, validating and compiling.
+    """
+
+    created: bool = False
+    compiled: bool = False
+    compile_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreInfo:
+    """What the server tells about a store.
+
+    Attributes:
+        name: the store's own name, for instance `default`.
+        create_time: when it was created.
+        instance_count: how many instances are open in it.
+        max_instances: how many can be.
+        max_memory_pages: pages (of 64 KiB) that all its memories can have together.
+    """
+
+    name: str
+    create_time: datetime | None
+    instance_count: int
+    max_instances: int | None
+    max_memory_pages: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """How imports of an instance are resolved; names as in `Store.instantiate`'s `links`."""
+
+    import_module: str
+    import_name: str | None
+    instance: str
+    export_name: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceInfo:
+    """What the server tells about an instance.
+
+    Attributes:
+        name: its own name in its store.
+        store: the store's name.
+        module: the digest of its module.
+        links: how its imports were resolved.
+        create_time: when it was instantiated.
+        exports: what it exports; empty in lists.
+    """
+
+    name: str
+    store: str
+    module: str
+    links: tuple[Link, ...]
+    create_time: datetime | None
+    exports: tuple[Export, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerLimits:
+    """What a server allows; sizes in bytes, times in seconds."""
+
+    max_message_bytes: int
+    max_module_bytes: int
+    max_modules: int
+    max_stores: int
+    max_pending_calls_per_instance: int
+    default_call_timeout: float
+    max_call_timeout: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerInfo:
+    """What a server is and does.
+
+    Attributes:
+        version: farcall's.
+        target: the machine that code is compiled for, as LLVM's target triple.
+        features: WebAssembly features that modules may use.
+        start_time: when the server started.
+        limits: what it allows.
+        counters: what there is and what has been done, by the names of `farcall.v1.ServerCounters`; those
+            of the engine begin with `engine.`.
+    """
+
+    version: str
+    target: str
+    features: tuple[str, ...]
+    start_time: datetime | None
+    limits: ServerLimits
+    counters: dict[str, int]

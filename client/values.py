@@ -1,0 +1,243 @@
+"""Values of Python as messages, and back.
+
+i32 and i64 are ints in the signed range, f32 and f64 floats, funcref a `FunctionReference` or None,
+externref a number of the caller's choice or None. Whatever does not fit is refused here, with the error
+that the server would send.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
+from typing import cast
+
+from farcall.client.errors import ArgumentError
+from farcall.client.floats import f32_bits, f32_from_bits
+from farcall.client.types import Argument, FunctionReference, Results, Value, ValueType
+from farcall.proto.farcall.v1 import invocation_service_pb2 as invocation_messages
+from farcall.proto.farcall.v1 import value_pb2 as messages
+
+_F32_LIMIT = 3.4028235677973366e38
+"""What is nearer to zero than this rounds to a finite f32."""
+
+_Message = messages.Value
+
+
+def _encode_i32(value: Argument) -> messages.Value:
+    if value is None:
+        raise TypeError
+    return _Message(i32=value)
+
+
+def _encode_i64(value: Argument) -> messages.Value:
+    if value is None:
+        raise TypeError
+    return _Message(i64=value)
+
+
+def _encode_f32(value: Argument) -> messages.Value:
+    if -_F32_LIMIT < value < _F32_LIMIT:
+        return _Message(f32=value)
+    return _Message(
+        f32_bits=f32_bits(value)
+    )  # infinities, NaNs with their payload; OverflowError for the rest
+
+
+def _encode_f64(value: Argument) -> messages.Value:
+    if value is None:
+        raise TypeError
+    return _Message(f64=value)
+
+
+def _encode_funcref(value: Argument) -> messages.Value:
+    if value is None:
+        return _Message(funcref=messages.FunctionReference())
+    reference: FunctionReference = value if isinstance(value, FunctionReference) else value.reference
+    return _Message(
+        funcref=messages.FunctionReference(instance=reference.instance, function=reference.function)
+    )
+
+
+def _encode_externref(value: Argument) -> messages.Value:
+    if value is None:
+        return _Message(externref=messages.ExternReference())
+    return _Message(externref=messages.ExternReference(handle=value))
+
+
+def _encode_v128(value: Argument) -> messages.Value:
+    raise TypeError
+
+
+_ENCODERS: dict[ValueType, Callable[[Argument], messages.Value]] = {
+    ValueType.I32: _encode_i32,
+    ValueType.I64: _encode_i64,
+    ValueType.F32: _encode_f32,
+    ValueType.F64: _encode_f64,
+    ValueType.V128: _encode_v128,
+    ValueType.FUNCREF: _encode_funcref,
+    ValueType.EXTERNREF: _encode_externref,
+}
+
+_REFUSALS = (TypeError, ValueError, OverflowError, AttributeError)
+"""What an encoder, or protobuf under it, raises for a value that does not fit."""
+
+_WANTED = {
+    ValueType.I32: "an int from -2**31 to 2**31 - 1",
+    ValueType.I64: "an int from -2**63 to 2**63 - 1",
+    ValueType.F32: "a number in the range of f32",
+    ValueType.F64: "a number in the range of f64",
+    ValueType.V128: "v128, which this version cannot pass",
+    ValueType.FUNCREF: "a function of an instance, or None",
+    ValueType.EXTERNREF: "an int from 0 to 2**64 - 1, or None",
+}
+
+
+def encode_value(value: Argument, wanted: ValueType, index: int | None = None) -> messages.Value:
+    """One value, of which `wanted` is wanted; `index` is its position among arguments.
+
+    Raises:
+        ArgumentError: it does not fit.
+    """
+    try:
+        return _ENCODERS[wanted](value)
+    except _REFUSALS:
+        raise _refusal(value, wanted, index) from None
+
+
+def _refusal(value: object, wanted: ValueType, index: int | None) -> ArgumentError:
+    given = f"{type(value).__name__} {_shortened(repr(value))}"
+    where = "" if index is None else f"argument {index}: "
+    message = f"{where}wanted {wanted} ({_WANTED[wanted]}), given {given}"
+    return ArgumentError(message, index=index, wanted=wanted.value, given=given)
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+_READERS: dict[str | None, Callable[[messages.Value], Value]] = {
+    "i32": lambda message: message.i32,
+    "i64": lambda message: message.i64,
+    "f32": lambda message: message.f32,
+    "f64": lambda message: message.f64,
+    "f32_bits": lambda message: f32_from_bits(message.f32_bits),
+    "funcref": lambda message: _decode_funcref(message.funcref),
+    "externref": lambda message: message.externref.handle if message.externref.HasField("handle") else None,
+}
+
+
+def _decode_funcref(message: messages.FunctionReference) -> FunctionReference | None:
+    if not message.instance and not message.function and not message.HasField("function_index"):
+        return None
+    index = message.function_index if message.HasField("function_index") else None
+    return FunctionReference(message.instance, message.function, index)
+
+
+def decode_value(message: messages.Value) -> Value:
+    """The value in a message, by the type that the message says."""
+    return _READERS[message.WhichOneof("kind")](message)
+
+
+def decode_results(results: Sequence[messages.Value]) -> Results:
+    """What a function returned: None for no result, the value for one, a tuple for several."""
+    if len(results) == 1:
+        message = results[0]
+        return _READERS[message.WhichOneof("kind")](message)
+    return tuple(decode_value(message) for message in results) if results else None
+
+
+class ArgumentEncoder:
+    """Encodes the arguments of one function's calls; what depends on the function only is worked out once."""
+
+    __slots__ = ("_encoders", "parameters")
+
+    def __init__(self, parameters: Sequence[ValueType]) -> None:
+        self.parameters = tuple(parameters)
+        self._encoders = tuple(_ENCODERS[parameter] for parameter in parameters)
+
+    def encode(self, arguments: Sequence[Argument]) -> list[messages.Value]:
+        """The arguments of one call.
+
+        Raises:
+            ArgumentError: wrong number, type or range.
+        """
+        if len(arguments) != len(self._encoders):
+            raise self._wrong_number(len(arguments))
+        try:
+            return [encode(value) for encode, value in zip(self._encoders, arguments, strict=True)]
+        except _REFUSALS:
+            pass
+        return [
+            encode_value(value, wanted, index)
+            for index, (wanted, value) in enumerate(zip(self.parameters, arguments, strict=True))
+        ]
+
+    def _wrong_number(self, given: int) -> ArgumentError:
+        wanted_text, given_text = _count(len(self.parameters)), _count(given)
+        return ArgumentError(
+            f"wanted {wanted_text} ({', '.join(self.parameters)}), given {given_text}",
+            wanted=wanted_text,
+            given=given_text,
+        )
+
+    def encode_call(self, arguments: Sequence[Argument], position: int) -> list[messages.Value]:
+        """The arguments of one call of many; its position stands in the message where they do not fit."""
+        try:
+            return self.encode(arguments)
+        except ArgumentError as error:
+            raise ArgumentError(
+                f"call {position}: {error}", index=error.index, wanted=error.wanted, given=error.given
+            ) from None
+
+    def encode_columns(self, calls: Sequence[Sequence[Argument]], first: int) -> list[messages.ValueColumn]:
+        """The arguments of many calls, a column a parameter; for parameters that are all numbers.
+
+        Raises:
+            ArgumentError: wrong number, type or range; the message names the call, counted from `first`.
+        """
+        count = len(self.parameters)
+        try:
+            if all(len(arguments) == count for arguments in calls):
+                columns = zip(*calls, strict=True) if count else ()
+                return [
+                    _COLUMNS[parameter](column)
+                    for parameter, column in zip(self.parameters, columns, strict=True)
+                ]
+        except _REFUSALS:
+            pass
+        for position, arguments in enumerate(calls, first):
+            self.encode_call(arguments, position)
+        raise AssertionError("a column was refused, but no value of it")
+
+
+def _count(number: int) -> str:
+    return "1 argument" if number == 1 else f"{number} arguments"
+
+
+def _f32_column(values: Iterable[Argument]) -> messages.ValueColumn:
+    column = tuple(values)
+    if not all(-_F32_LIMIT < value < _F32_LIMIT for value in column):
+        for value in column:
+            f32_bits(
+                value
+            )  # OverflowError where a finite value is too large, which protobuf would make infinite
+    return messages.ValueColumn(f32=messages.F32Column(values=column))
+
+
+_COLUMNS: dict[ValueType, Callable[[Iterable[Argument]], messages.ValueColumn]] = {
+    ValueType.I32: lambda values: messages.ValueColumn(i32=messages.I32Column(values=values)),
+    ValueType.I64: lambda values: messages.ValueColumn(i64=messages.I64Column(values=values)),
+    ValueType.F32: _f32_column,
+    ValueType.F64: lambda values: messages.ValueColumn(f64=messages.F64Column(values=values)),
+}
+
+COLUMN_TYPES = frozenset(_COLUMNS)
+"""The types that columns can have."""
+
+
+def decode_columns(message: invocation_messages.ResultColumns, call_count: int) -> list[Results]:
+    """What each of many calls returned, in the form of `decode_results`; for a call that failed, anything."""
+    columns = [getattr(column, cast(str, column.WhichOneof("kind"))).values for column in message.results]
+    if len(columns) == 1:
+        return list(chain.from_iterable(columns))
+    return list(zip(*columns, strict=True)) if columns else [None] * call_count
