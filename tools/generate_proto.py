@@ -1,11 +1,13 @@
 """Generates the Python modules of `farcall.proto` from `proto/farcall/v1/*.proto`.
 
-Run as `python tools/generate_proto.py` (the Makefile's `make proto`); with `--check` it writes nothing and exits
-with 1 where the committed files are not what it would write. It needs the `dev` extra (grpcio-tools, mypy-protobuf).
+Run as `python tools/generate_proto.py` (the Makefile's `make proto`); with `--check` it writes nothing and
+exits with 1 where the committed files are not what it would write. It needs the `dev` extra (grpcio-tools,
+mypy-protobuf).
 
 The import root of the .proto files is `proto/`, as buf's PACKAGE_DIRECTORY_MATCH and users of other languages
-expect: they import `farcall/v1/value.proto`. protoc derives the Python module from that name (`farcall.v1.value_pb2`),
-but here the modules are children of `farcall.proto`, so the import statements of what it writes are moved there.
+expect: they import `farcall/v1/value.proto`. protoc derives the Python module from that name
+(`farcall.v1.value_pb2`), but here the modules are children of `farcall.proto`, so the import statements of
+what it writes are moved there.
 """
 
 from __future__ import annotations

@@ -30,9 +30,9 @@ class _ModuleViewEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ModuleView
     MODULE_VIEW_UNSPECIFIED: _ModuleView.ValueType  # 0
     """The method's default: INTERFACE for get and upload, BASIC for list."""
     MODULE_VIEW_BASIC: _ModuleView.ValueType  # 1
-    """Name, digest, size, upload time, and the module's own name."""
+    """Name, digest, size and upload time."""
     MODULE_VIEW_INTERFACE: _ModuleView.ValueType  # 2
-    """BASIC and imports, exports, types, sections, and of custom sections their names and sizes."""
+    """BASIC and the module's own name, imports, exports, types, sections, and of custom sections their names and sizes."""
     MODULE_VIEW_FULL: _ModuleView.ValueType  # 3
     """INTERFACE and the content of the custom sections."""
 
@@ -42,9 +42,9 @@ class ModuleView(_ModuleView, metaclass=_ModuleViewEnumTypeWrapper):
 MODULE_VIEW_UNSPECIFIED: ModuleView.ValueType  # 0
 """The method's default: INTERFACE for get and upload, BASIC for list."""
 MODULE_VIEW_BASIC: ModuleView.ValueType  # 1
-"""Name, digest, size, upload time, and the module's own name."""
+"""Name, digest, size and upload time."""
 MODULE_VIEW_INTERFACE: ModuleView.ValueType  # 2
-"""BASIC and imports, exports, types, sections, and of custom sections their names and sizes."""
+"""BASIC and the module's own name, imports, exports, types, sections, and of custom sections their names and sizes."""
 MODULE_VIEW_FULL: ModuleView.ValueType  # 3
 """INTERFACE and the content of the custom sections."""
 Global___ModuleView: _TypeAlias = ModuleView  # noqa: Y015

@@ -27,7 +27,7 @@ from google.api import resource_pb2 as google_dot_api_dot_resource__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x66\x61rcall/v1/store_service.proto\x12\nfarcall.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd4\x01\n\x05Store\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x35\n\x0b\x63reate_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12+\n\x05quota\x18\x03 \x01(\x0b\x32\x16.farcall.v1.StoreQuotaB\x04\xe2\x41\x01\x01\x12\x1c\n\x0einstance_count\x18\x04 \x01(\x03\x42\x04\xe2\x41\x01\x03:5\xea\x41\x32\n\x11\x66\x61rcall.dev/Store\x12\x0estores/{store}*\x06stores2\x05store\"z\n\nStoreQuota\x12 \n\rmax_instances\x18\x01 \x01(\x03\x42\x04\xe2\x41\x01\x01H\x00\x88\x01\x01\x12#\n\x10max_memory_pages\x18\x02 \x01(\x03\x42\x04\xe2\x41\x01\x01H\x01\x88\x01\x01\x42\x10\n\x0e_max_instancesB\x13\n\x11_max_memory_pages\"n\n\x12\x43reateStoreRequest\x12\x16\n\x08store_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01\x12&\n\x05store\x18\x02 \x01(\x0b\x32\x11.farcall.v1.StoreB\x04\xe2\x41\x01\x01\x12\x18\n\nrequest_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"7\n\x13\x43reateStoreResponse\x12 \n\x05store\x18\x01 \x01(\x0b\x32\x11.farcall.v1.Store\";\n\x0fGetStoreRequest\x12(\n\x04name\x18\x01 \x01(\tB\x1a\xe2\x41\x01\x02\xfa\x41\x13\n\x11\x66\x61rcall.dev/Store\"4\n\x10GetStoreResponse\x12 \n\x05store\x18\x01 \x01(\x0b\x32\x11.farcall.v1.Store\"F\n\x11ListStoresRequest\x12\x17\n\tpage_size\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"P\n\x12ListStoresResponse\x12!\n\x06stores\x18\x01 \x03(\x0b\x32\x11.farcall.v1.Store\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"=\n\x11\x43loseStoreRequest\x12(\n\x04name\x18\x01 \x01(\tB\x1a\xe2\x41\x01\x02\xfa\x41\x13\n\x11\x66\x61rcall.dev/Store\"\x14\n\x12\x43loseStoreResponse2\xbf\x02\n\x0cStoreService\x12N\n\x0b\x43reateStore\x12\x1e.farcall.v1.CreateStoreRequest\x1a\x1f.farcall.v1.CreateStoreResponse\x12\x45\n\x08GetStore\x12\x1b.farcall.v1.GetStoreRequest\x1a\x1c.farcall.v1.GetStoreResponse\x12K\n\nListStores\x12\x1d.farcall.v1.ListStoresRequest\x1a\x1e.farcall.v1.ListStoresResponse\x12K\n\nCloseStore\x12\x1d.farcall.v1.CloseStoreRequest\x1a\x1e.farcall.v1.CloseStoreResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x66\x61rcall/v1/store_service.proto\x12\nfarcall.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd4\x01\n\x05Store\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x35\n\x0b\x63reate_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12+\n\x05quota\x18\x03 \x01(\x0b\x32\x16.farcall.v1.StoreQuotaB\x04\xe2\x41\x01\x01\x12\x1c\n\x0einstance_count\x18\x04 \x01(\x03\x42\x04\xe2\x41\x01\x03:5\xea\x41\x32\n\x11\x66\x61rcall.dev/Store\x12\x0estores/{store}*\x06stores2\x05store\"\xb8\x01\n\nStoreQuota\x12 \n\rmax_instances\x18\x01 \x01(\x03\x42\x04\xe2\x41\x01\x01H\x00\x88\x01\x01\x12#\n\x10max_memory_pages\x18\x02 \x01(\x03\x42\x04\xe2\x41\x01\x01H\x01\x88\x01\x01\x12%\n\x12max_table_elements\x18\x03 \x01(\x03\x42\x04\xe2\x41\x01\x01H\x02\x88\x01\x01\x42\x10\n\x0e_max_instancesB\x13\n\x11_max_memory_pagesB\x15\n\x13_max_table_elements\"n\n\x12\x43reateStoreRequest\x12\x16\n\x08store_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01\x12&\n\x05store\x18\x02 \x01(\x0b\x32\x11.farcall.v1.StoreB\x04\xe2\x41\x01\x01\x12\x18\n\nrequest_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"7\n\x13\x43reateStoreResponse\x12 \n\x05store\x18\x01 \x01(\x0b\x32\x11.farcall.v1.Store\";\n\x0fGetStoreRequest\x12(\n\x04name\x18\x01 \x01(\tB\x1a\xe2\x41\x01\x02\xfa\x41\x13\n\x11\x66\x61rcall.dev/Store\"4\n\x10GetStoreResponse\x12 \n\x05store\x18\x01 \x01(\x0b\x32\x11.farcall.v1.Store\"F\n\x11ListStoresRequest\x12\x17\n\tpage_size\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"P\n\x12ListStoresResponse\x12!\n\x06stores\x18\x01 \x03(\x0b\x32\x11.farcall.v1.Store\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"=\n\x11\x43loseStoreRequest\x12(\n\x04name\x18\x01 \x01(\tB\x1a\xe2\x41\x01\x02\xfa\x41\x13\n\x11\x66\x61rcall.dev/Store\"\x14\n\x12\x43loseStoreResponse2\xbf\x02\n\x0cStoreService\x12N\n\x0b\x43reateStore\x12\x1e.farcall.v1.CreateStoreRequest\x1a\x1f.farcall.v1.CreateStoreResponse\x12\x45\n\x08GetStore\x12\x1b.farcall.v1.GetStoreRequest\x1a\x1c.farcall.v1.GetStoreResponse\x12K\n\nListStores\x12\x1d.farcall.v1.ListStoresRequest\x1a\x1e.farcall.v1.ListStoresResponse\x12K\n\nCloseStore\x12\x1d.farcall.v1.CloseStoreRequest\x1a\x1e.farcall.v1.CloseStoreResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -48,6 +48,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_STOREQUOTA'].fields_by_name['max_instances']._serialized_options = b'\342A\001\001'
   _globals['_STOREQUOTA'].fields_by_name['max_memory_pages']._loaded_options = None
   _globals['_STOREQUOTA'].fields_by_name['max_memory_pages']._serialized_options = b'\342A\001\001'
+  _globals['_STOREQUOTA'].fields_by_name['max_table_elements']._loaded_options = None
+  _globals['_STOREQUOTA'].fields_by_name['max_table_elements']._serialized_options = b'\342A\001\001'
   _globals['_CREATESTOREREQUEST'].fields_by_name['store_id']._loaded_options = None
   _globals['_CREATESTOREREQUEST'].fields_by_name['store_id']._serialized_options = b'\342A\001\001'
   _globals['_CREATESTOREREQUEST'].fields_by_name['store']._loaded_options = None
@@ -64,24 +66,24 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CLOSESTOREREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\372A\023\n\021farcall.dev/Store'
   _globals['_STORE']._serialized_start=140
   _globals['_STORE']._serialized_end=352
-  _globals['_STOREQUOTA']._serialized_start=354
-  _globals['_STOREQUOTA']._serialized_end=476
-  _globals['_CREATESTOREREQUEST']._serialized_start=478
-  _globals['_CREATESTOREREQUEST']._serialized_end=588
-  _globals['_CREATESTORERESPONSE']._serialized_start=590
-  _globals['_CREATESTORERESPONSE']._serialized_end=645
-  _globals['_GETSTOREREQUEST']._serialized_start=647
-  _globals['_GETSTOREREQUEST']._serialized_end=706
-  _globals['_GETSTORERESPONSE']._serialized_start=708
-  _globals['_GETSTORERESPONSE']._serialized_end=760
-  _globals['_LISTSTORESREQUEST']._serialized_start=762
-  _globals['_LISTSTORESREQUEST']._serialized_end=832
-  _globals['_LISTSTORESRESPONSE']._serialized_start=834
-  _globals['_LISTSTORESRESPONSE']._serialized_end=914
-  _globals['_CLOSESTOREREQUEST']._serialized_start=916
-  _globals['_CLOSESTOREREQUEST']._serialized_end=977
-  _globals['_CLOSESTORERESPONSE']._serialized_start=979
-  _globals['_CLOSESTORERESPONSE']._serialized_end=999
-  _globals['_STORESERVICE']._serialized_start=1002
-  _globals['_STORESERVICE']._serialized_end=1321
+  _globals['_STOREQUOTA']._serialized_start=355
+  _globals['_STOREQUOTA']._serialized_end=539
+  _globals['_CREATESTOREREQUEST']._serialized_start=541
+  _globals['_CREATESTOREREQUEST']._serialized_end=651
+  _globals['_CREATESTORERESPONSE']._serialized_start=653
+  _globals['_CREATESTORERESPONSE']._serialized_end=708
+  _globals['_GETSTOREREQUEST']._serialized_start=710
+  _globals['_GETSTOREREQUEST']._serialized_end=769
+  _globals['_GETSTORERESPONSE']._serialized_start=771
+  _globals['_GETSTORERESPONSE']._serialized_end=823
+  _globals['_LISTSTORESREQUEST']._serialized_start=825
+  _globals['_LISTSTORESREQUEST']._serialized_end=895
+  _globals['_LISTSTORESRESPONSE']._serialized_start=897
+  _globals['_LISTSTORESRESPONSE']._serialized_end=977
+  _globals['_CLOSESTOREREQUEST']._serialized_start=979
+  _globals['_CLOSESTOREREQUEST']._serialized_end=1040
+  _globals['_CLOSESTORERESPONSE']._serialized_start=1042
+  _globals['_CLOSESTORERESPONSE']._serialized_end=1062
+  _globals['_STORESERVICE']._serialized_start=1065
+  _globals['_STORESERVICE']._serialized_end=1384
 # @@protoc_insertion_point(module_scope)

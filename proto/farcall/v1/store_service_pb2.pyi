@@ -59,34 +59,44 @@ Global___Store: _TypeAlias = Store  # noqa: Y015
 
 @_typing.final
 class StoreQuota(_message.Message):
-    """Limits of a store; what goes beyond fails with RESOURCE_EXHAUSTED."""
+    """Limits of a store. An instantiation that needs more fails with RESOURCE_EXHAUSTED; a guest's memory.grow or table.grow
+    beyond gives -1, as the WebAssembly specification has it.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
     MAX_INSTANCES_FIELD_NUMBER: _builtins.int
     MAX_MEMORY_PAGES_FIELD_NUMBER: _builtins.int
+    MAX_TABLE_ELEMENTS_FIELD_NUMBER: _builtins.int
     max_instances: _builtins.int
     """Open instances at a time."""
     max_memory_pages: _builtins.int
-    """Pages (of 64 KiB) of all its memories together; a guest's memory.grow beyond it gives -1."""
+    """Size of each memory, in pages of 64 KiB."""
+    max_table_elements: _builtins.int
+    """Size of each table, in elements."""
     def __init__(
         self,
         *,
         max_instances: _builtins.int | None = ...,
         max_memory_pages: _builtins.int | None = ...,
+        max_table_elements: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_max_instances", b"_max_instances", "_max_memory_pages", b"_max_memory_pages", "max_instances", b"max_instances", "max_memory_pages", b"max_memory_pages"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_max_instances", b"_max_instances", "_max_memory_pages", b"_max_memory_pages", "_max_table_elements", b"_max_table_elements", "max_instances", b"max_instances", "max_memory_pages", b"max_memory_pages", "max_table_elements", b"max_table_elements"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_instances", b"_max_instances", "_max_memory_pages", b"_max_memory_pages", "max_instances", b"max_instances", "max_memory_pages", b"max_memory_pages"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_instances", b"_max_instances", "_max_memory_pages", b"_max_memory_pages", "_max_table_elements", b"_max_table_elements", "max_instances", b"max_instances", "max_memory_pages", b"max_memory_pages", "max_table_elements", b"max_table_elements"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__max_instances: _TypeAlias = _typing.Literal["max_instances"]  # noqa: Y015
     _WhichOneofArgType__max_instances: _TypeAlias = _typing.Literal["_max_instances", b"_max_instances"]  # noqa: Y015
     _WhichOneofReturnType__max_memory_pages: _TypeAlias = _typing.Literal["max_memory_pages"]  # noqa: Y015
     _WhichOneofArgType__max_memory_pages: _TypeAlias = _typing.Literal["_max_memory_pages", b"_max_memory_pages"]  # noqa: Y015
+    _WhichOneofReturnType__max_table_elements: _TypeAlias = _typing.Literal["max_table_elements"]  # noqa: Y015
+    _WhichOneofArgType__max_table_elements: _TypeAlias = _typing.Literal["_max_table_elements", b"_max_table_elements"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__max_instances) -> _WhichOneofReturnType__max_instances | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__max_memory_pages) -> _WhichOneofReturnType__max_memory_pages | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_table_elements) -> _WhichOneofReturnType__max_table_elements | None: ...
 
 Global___StoreQuota: _TypeAlias = StoreQuota  # noqa: Y015
 
