@@ -163,7 +163,12 @@ def _decode_each_section(reader: Reader, contents: Contents) -> None:
                 )
             raise MalformedModuleError(reason, start)
         last = place
-        section.decode(reader, contents)
+        try:
+            section.decode(reader, contents)
+        except UnsupportedFeatureError as error:
+            if error.offset >= end:  # what was read there is no part of the section
+                raise MalformedModuleError(f"{UNEXPECTED_END}: the {section.name} section", end) from None
+            raise
         if reader.position != end:
             reason = (
                 f"section size mismatch: the {section.name} section has {size} bytes, its content "

@@ -40,8 +40,11 @@ def read_memory_type(reader: Reader) -> MemoryType:
     start = reader.position
     flags = reader.byte()
     if flags & _PAGE_SIZE and flags <= _PAGE_SIZE | _FLAGS:
-        for _ in range(2 + (flags & _HAS_MAXIMUM)):  # the limits and the page size: they must be there
-            reader.read(read_u64)
+        try:
+            for _ in range(2 + (flags & _HAS_MAXIMUM)):  # the limits and the page size
+                reader.read(read_u64)
+        except IndexError:
+            raise MalformedModuleError(f"malformed limits flags: {flags:#04x}", start) from None
         raise UnsupportedFeatureError("custom-page-sizes", start)
     reader.position = start
     return MemoryType(read_limits(reader))

@@ -5,6 +5,7 @@ Value types are interned: two equal types are the same object, so that validatio
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
@@ -29,6 +30,10 @@ class ValueType:
 
     def __repr__(self) -> str:
         return self.name
+
+    def __reduce__(self) -> tuple[Callable[[int], ValueType], tuple[int]]:
+        # A pickle or copy is the type itself: types are compared with `is`, in worker processes too.
+        return _value_type, (self.code,)
 
     @property
     def is_reference(self) -> bool:
@@ -64,6 +69,10 @@ VALUE_TYPES: dict[int, ValueType] = {
     value_type.code: value_type for value_type in (I32, I64, F32, F64, V128, FUNCREF, EXTERNREF)
 }
 """Every value type by its byte."""
+
+
+def _value_type(code: int) -> ValueType:
+    return VALUE_TYPES[code]
 
 
 @dataclass(frozen=True, slots=True)

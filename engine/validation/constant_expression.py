@@ -9,6 +9,7 @@ from farcall.engine.instructions.table import BY_NAME
 from farcall.engine.structure.module import ConstantExpression, ConstantInstruction
 from farcall.engine.structure.types import FUNCREF, ReferenceType, ValueType
 from farcall.engine.validation.module_context import ModuleContext
+from farcall.engine.validation.rejection import shorten
 
 _EXTENDED = frozenset(
     f"{value}.{operation}" for value in ("i32", "i64") for operation in ("add", "sub", "mul")
@@ -83,7 +84,7 @@ def validate_constant_expression(
             )
         left.append(rule(context, instruction, globals_known))
     if left != [expected]:
-        found = ", ".join([value.name for value in left]) or "nothing"
+        found = shorten(", ".join([value.name for value in left])) or "nothing"
         raise InvalidModuleError(
             f"type mismatch: constant expression expected {expected.name}, found {found}", expression.offset
         )

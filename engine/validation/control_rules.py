@@ -14,7 +14,7 @@ from farcall.engine.instructions.control import CONDITION
 from farcall.engine.instructions.instruction import Instruction
 from farcall.engine.structure.types import FUNCREF, ValueType
 from farcall.engine.validation.function_validator import UNKNOWN, FunctionValidator
-from farcall.engine.validation.rejection import Rejection, TypeMismatch
+from farcall.engine.validation.rejection import Rejection, TypeMismatch, shorten
 
 Rule = Callable[[FunctionValidator, Instruction, Any], None]
 
@@ -51,7 +51,7 @@ def _end(state: FunctionValidator, row: Instruction, immediate: None) -> None:
     control = state.pop_control()
     block_type = control.type
     if control.opener == "if" and block_type.parameters != block_type.results:
-        raise Rejection(f"type mismatch: an if without else has the type {block_type}")
+        raise Rejection(f"type mismatch: an if without else has the type {shorten(str(block_type))}")
     state.push_all(block_type.results)
 
 

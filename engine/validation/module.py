@@ -10,6 +10,7 @@ from farcall.engine.validation.constant_expression import validate_constant_expr
 from farcall.engine.validation.function_body import validate_body
 from farcall.engine.validation.function_validator import FunctionValidator
 from farcall.engine.validation.module_context import ModuleContext, distinct
+from farcall.engine.validation.rejection import shorten
 
 _MAXIMUM_PAGES = 1 << 16
 _MAXIMUM_TABLE_SIZE = (1 << 32) - 1
@@ -110,12 +111,11 @@ def _check_exports(module: Module) -> None:
     names: set[str] = set()
     for export in module.exports:
         what, count = spaces[export.kind]
+        name = shorten(repr(export.name))
         if export.index >= count:
-            raise InvalidModuleError(
-                f"unknown {what} {export.index}: exported as {export.name!r}", export.offset
-            )
+            raise InvalidModuleError(f"unknown {what} {export.index}: exported as {name}", export.offset)
         if export.name in names:
-            raise InvalidModuleError(f"duplicate export name: {export.name!r}", export.offset)
+            raise InvalidModuleError(f"duplicate export name: {name}", export.offset)
         names.add(export.name)
 
 
@@ -127,10 +127,9 @@ def _check_start(context: ModuleContext) -> None:
         raise InvalidModuleError(f"unknown function {module.start}: the start function", module.offsets.start)
     start_type = context.functions[module.start]
     if start_type.parameters or start_type.results:
-        raise InvalidModuleError(
-            f"start function must take and return nothing, function {module.start} is {start_type}",
-            module.offsets.start,
-        )
+        found = f"function {module.start} is {shorten(str(start_type))}"
+        reason = f"start function must take and return nothing: {found}"
+        raise InvalidModuleError(reason, module.offsets.start)
 
 
 def _check_element_segment(context: ModuleContext, segment: ElementSegment) -> None:

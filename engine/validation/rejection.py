@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from farcall.engine.structure.types import ValueType
 
-
 _LONGEST = 200
 
 
