@@ -152,7 +152,7 @@ class Engine(AbstractEngine):
 
     def compiled_module_count(self) -> int:
         """How many modules the cache holds in memory."""
-        return len({key.digest for key in self._cache.keys()})
+        return len({key.digest for key in self._cache.known()})
 
     def delete_compiled_module(self, module: Module) -> None:
         """Free the cache's hold on a module's code. It is unmapped when no instance uses it any more."""

@@ -129,14 +129,16 @@ class Frame:
         self.module_name = module_name
 
     def __str__(self) -> str:
-        function = self.function_name if self.function_name is not None else f"<function {self.function_index}>"
+        function = (
+            self.function_name if self.function_name is not None else f"<function {self.function_index}>"
+        )
         return f"{self.module_name or '<module>'}!{function}"
 
     def __repr__(self) -> str:
         return f"Frame({self.function_index}, {self.function_name!r}, {self.module_name!r})"
 
 
-class _GuestStopped(FarcallError):
+class _GuestStopped(FarcallError):  # noqa: N818 - a trap is the specification's word for one of its children
     """What a guest leaves when it does not return: a message and the frames, innermost first."""
 
     def __init__(self, message: str, backtrace: Sequence[Frame] = ()) -> None:
@@ -203,8 +205,11 @@ class RangeError(FarcallError):
     """An offset and length lie outside of a memory or table."""
 
 
-class ExportNotFoundError(FarcallError, LookupError):
+class ExportNotFoundError(FarcallError, KeyError):
     """An instance has no export of that name, or it is of another kind."""
+
+    def __str__(self) -> str:
+        return Exception.__str__(self)  # a KeyError would quote the message
 
 
 class ClosedError(FarcallError):

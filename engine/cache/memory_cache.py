@@ -63,7 +63,7 @@ class MemoryCache(Generic[Key, Value]):
                 del self._entries[key]
             return len(keys)
 
-    def keys(self) -> list[Key]:
+    def known(self) -> list[Key]:
         """The keys of what is there or being made."""
         with self._lock:
             return list(self._entries)

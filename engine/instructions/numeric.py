@@ -22,9 +22,7 @@ _FLOAT_COMPARISONS = {"eq": "oeq", "ne": "une", "lt": "olt", "gt": "ogt", "le": 
 def _integer_tests(value: ValueType, first: int) -> Iterator[Instruction]:
     llvm = value.llvm
     test = f"%{{n}}.c = icmp eq {llvm} {{a}}, 0\n%{{n}} = zext i1 %{{n}}.c to i32"
-    yield Instruction(
-        f"{value.name}.eqz", None, first, parameters=(value,), results=(I32,), template=test
-    )
+    yield Instruction(f"{value.name}.eqz", None, first, parameters=(value,), results=(I32,), template=test)
     for position, (name, predicate) in enumerate(
         zip(_INTEGER_COMPARISON_NAMES, _INTEGER_COMPARISONS, strict=True), start=1
     ):
@@ -129,7 +127,9 @@ def _float_binary(llvm: str, suffix: str) -> dict[str, str]:
     }
 
 
-def _operations(value: ValueType, first: int, unary: dict[str, str], binary: dict[str, str]) -> Iterator[Instruction]:
+def _operations(
+    value: ValueType, first: int, unary: dict[str, str], binary: dict[str, str]
+) -> Iterator[Instruction]:
     for position, (name, template) in enumerate((unary | binary).items()):
         parameters = (value,) if name in unary else (value, value)
         yield Instruction(

@@ -14,7 +14,13 @@ ROWS: tuple[Instruction, ...] = (
     Instruction("ref.null", None, 0xD0, (Immediate.HEAP_TYPE,), feature=_REFERENCES, rule="ref_null"),
     Instruction("ref.is_null", None, 0xD1, results=(I32,), feature=_REFERENCES, rule="ref_is_null"),
     Instruction(
-        "ref.func", None, 0xD2, (Immediate.FUNCTION,), results=(FUNCREF,), feature=_REFERENCES, rule="ref_func"
+        "ref.func",
+        None,
+        0xD2,
+        (Immediate.FUNCTION,),
+        results=(FUNCREF,),
+        feature=_REFERENCES,
+        rule="ref_func",
     ),
     Instruction(
         "table.init",
@@ -35,7 +41,11 @@ ROWS: tuple[Instruction, ...] = (
         feature=_BULK,
         rule="table_copy",
     ),
-    Instruction("table.grow", 0xFC, 15, (Immediate.TABLE,), results=(I32,), feature=_REFERENCES, rule="table_grow"),
-    Instruction("table.size", 0xFC, 16, (Immediate.TABLE,), results=(I32,), feature=_REFERENCES, rule="table_size"),
+    Instruction(
+        "table.grow", 0xFC, 15, (Immediate.TABLE,), results=(I32,), feature=_REFERENCES, rule="table_grow"
+    ),
+    Instruction(
+        "table.size", 0xFC, 16, (Immediate.TABLE,), results=(I32,), feature=_REFERENCES, rule="table_size"
+    ),
     Instruction("table.fill", 0xFC, 17, (Immediate.TABLE,), feature=_REFERENCES, rule="table_fill"),
 )

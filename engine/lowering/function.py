@@ -254,4 +254,4 @@ class FunctionLowering:
 
 
 Rule = Callable[[FunctionLowering, Instruction, tuple[Any, ...]], None]
-"""How a rule is lowered: from the function's state, the row and the immediates (as `binary.instructions` reads them)."""
+"""How a rule is lowered: from the function's state, the row and the immediates (see `binary.instructions`)."""

@@ -31,6 +31,8 @@ def lower_functions(
     for index in sorted(context.called - {body.index for body in functions}):
         signature = context.signature(module.function_types[index])
         parameters = ", ".join(("ptr", *signature.parameters))
-        parts.append(f"declare hidden {CALLING_CONVENTION} {signature.result} @f{index}({parameters}) {GUEST_FUNCTION}\n")
+        parts.append(
+            f"declare hidden {CALLING_CONVENTION} {signature.result} @f{index}({parameters}) {GUEST_FUNCTION}\n"
+        )
     parts.append(DEFINITIONS)
     return "\n".join(parts)

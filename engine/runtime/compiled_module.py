@@ -50,11 +50,15 @@ class CompiledCode:
         self.listening = listening
         self._mapped = MappedCode(image)
         self.size = self._mapped.size
-        self.type_ids = (ctypes.c_int32 * max(len(module.types), 1))(*(types.id_of(entry) for entry in module.types))
+        self.type_ids = (ctypes.c_int32 * max(len(module.types), 1))(
+            *(types.id_of(entry) for entry in module.types)
+        )
         self.function_records = self._make_function_records()
         native_runtime().registry.register(self._mapped, self)
         native_runtime().prepare_entries(
-            module.function_type(export.index) for export in module.exports if export.kind is ExternKind.FUNCTION
+            module.function_type(export.index)
+            for export in module.exports
+            if export.kind is ExternKind.FUNCTION
         )
 
     def address(self, index: int) -> int:

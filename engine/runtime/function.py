@@ -165,7 +165,10 @@ class Function:
         wanted = self._parameters.size // layout.SLOT_SIZE
         if len(arguments) != wanted:
             raise ArgumentError(
-                f"{len(arguments)} slots given where {wanted} are wanted", None, f"{wanted}", f"{len(arguments)}"
+                f"{len(arguments)} slots given where {wanted} are wanted",
+                None,
+                f"{wanted}",
+                f"{len(arguments)}",
             )
         slots = self._call_slots(struct.pack(f"<{wanted}Q", *arguments), None)
         return struct.unpack(f"<{len(slots) // layout.SLOT_SIZE}Q", slots)
@@ -211,7 +214,7 @@ class Function:
     def _outcome(self, row: Sequence[Any], stoppable: Stoppable | None) -> tuple[Any, ...] | Exception:
         try:
             return self.call(row, stoppable)
-        except Exception as error:  # noqa: BLE001 - whatever a host function raises is this call's outcome
+        except Exception as error:
             return error
 
     def _call_slots(self, content: bytes, stoppable: Stoppable | None) -> bytes:
@@ -273,7 +276,7 @@ def single(values: tuple[Any, ...]) -> Any:
 def _exit_error(status: int, group: LinkedGroup) -> Exception:
     try:
         raise_exit(status, group)
-    except Exception as error:  # noqa: BLE001 - whatever a host function raises is this call's outcome
+    except Exception as error:
         return error
 
 
@@ -323,7 +326,9 @@ def result_tuple(type: FunctionType, result: Any) -> tuple[Any, ...]:
     match len(type.results):
         case 0:
             if result is not None:
-                raise ArgumentError("the host function has no results but returned one", None, "None", repr(result))
+                raise ArgumentError(
+                    "the host function has no results but returned one", None, "None", repr(result)
+                )
             return ()
         case 1:
             return (result,)

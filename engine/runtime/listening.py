@@ -32,7 +32,9 @@ class ListenedFunction:
 class Reporter:
     """Reports the calls of one instance to its listeners."""
 
-    def __init__(self, module: Module, listeners: tuple[FunctionListener, ...], references: References) -> None:
+    def __init__(
+        self, module: Module, listeners: tuple[FunctionListener, ...], references: References
+    ) -> None:
         self._module = module
         self._listeners = listeners
         self._references = references

@@ -121,7 +121,9 @@ class Memory:
         return self.read(start, stop - start)
 
     def __setitem__(self, key: slice, data: bytes | bytearray | memoryview) -> None:
-        start, stop = self._range(slice(key.start, key.stop if key.stop is not None else (key.start or 0) + len(data)))
+        start, stop = self._range(
+            slice(key.start, key.stop if key.stop is not None else (key.start or 0) + len(data))
+        )
         if stop - start != len(data):
             raise RangeError(f"{len(data)} bytes do not fit a slice of {stop - start}")
         self.write(start, data)
@@ -140,7 +142,9 @@ class Memory:
             maximum = ctypes.c_uint64.from_address(self.record + layout.MEMORY_RECORD_MAXIMUM).value
             more = pages * self.declared_type.page_size
             if pages < 0 or former + more > maximum:
-                raise ExhaustionError(f"a memory of {former} bytes cannot grow by {more}: its limit is {maximum}")
+                raise ExhaustionError(
+                    f"a memory of {former} bytes cannot grow by {more}: its limit is {maximum}"
+                )
             if more:
                 try:
                     c_library.protect_memory(

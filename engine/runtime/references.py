@@ -75,7 +75,9 @@ class References:
         with self._lock:
             return self._objects[reference]
 
-    def from_python(self, type: ReferenceType, value: Any, keeper: Member | None, position: int | None = None) -> int:
+    def from_python(
+        self, type: ReferenceType, value: Any, keeper: Member | None, position: int | None = None
+    ) -> int:
         """The reference for a Python value.
 
         Parameters:

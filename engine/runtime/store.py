@@ -148,7 +148,9 @@ class Store:
             if limit is not None and len(self._instances) + len(self._reserved) >= limit:
                 raise ExhaustionError(f"the store has its limit of {limit} instances; close some first")
             if name is None:
-                name = next(made for made in map("instance-{}".format, self._numbers) if not self._taken(made))
+                name = next(
+                    made for made in map("instance-{}".format, self._numbers) if not self._taken(made)
+                )
             elif self._taken(name):
                 raise NameTakenError(f"the store has an instance named {name!r} already")
             self._reserved.add(name)
@@ -289,7 +291,9 @@ class Store:
         """
         with self._lock:
             self.closed = True
-            members: set[Member] = {instance.engine for instance in self._instances.values()} | self._unreleased
+            members: set[Member] = {
+                instance.engine for instance in self._instances.values()
+            } | self._unreleased
         for member in members:
             _close_with_guests(member)
         with self._lock:
@@ -307,7 +311,9 @@ class Store:
 
 def _refuse_in_host_function(group: LinkedGroup) -> None:
     if group.depth:
-        raise ReentrancyError("cannot close what is running: the guest that called this host function uses it")
+        raise ReentrancyError(
+            "cannot close what is running: the guest that called this host function uses it"
+        )
 
 
 def _close_with_guests(member: Member) -> None:

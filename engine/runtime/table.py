@@ -118,7 +118,9 @@ class Table:
         with self.owner.turn():
             former = self.size
             if count < 0 or former + count > self._most:
-                raise ExhaustionError(f"a table of {former} elements cannot grow by {count}: its limit is {self._most}")
+                raise ExhaustionError(
+                    f"a table of {former} elements cannot grow by {count}: its limit is {self._most}"
+                )
             self.write_elements(former, reference.to_bytes(8, "little") * count)
             self._length.value = former + count
             return former

@@ -111,4 +111,6 @@ def value_error(position: int | None, value_type: ValueType, value: Any) -> Argu
     wanted = _WANTED.get(value_type, value_type.name)
     where = "the value" if position is None else f"argument {position}"
     given = f"{value!r} ({type(value).__name__})"
-    return ArgumentError(f"{where}: {value_type.name} wants {wanted}, given {given}", position, value_type.name, given)
+    return ArgumentError(
+        f"{where}: {value_type.name} wants {wanted}, given {given}", position, value_type.name, given
+    )

@@ -102,4 +102,4 @@ def clear_memory_slot(address: int, size: int) -> None:
 
 def write_words(address: int, words: list[int]) -> None:
     """Store 64-bit words at `address`."""
-    (ctypes.c_uint64 * len(words)).from_address(address)[:] = words
+    (ctypes.c_uint64 * len(words)).from_address(address)[:] = words  # type: ignore[assignment]

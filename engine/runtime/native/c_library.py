@@ -83,7 +83,9 @@ def thread_stack() -> tuple[int, int]:
     _library.pthread_self.restype = ctypes.c_void_p
     address, size = ctypes.c_void_p(), ctypes.c_size_t()
     _check(_library.pthread_getattr_np(ctypes.c_void_p(_library.pthread_self()), ctypes.byref(attributes)))
-    _check(_library.pthread_attr_getstack(ctypes.byref(attributes), ctypes.byref(address), ctypes.byref(size)))
+    _check(
+        _library.pthread_attr_getstack(ctypes.byref(attributes), ctypes.byref(address), ctypes.byref(size))
+    )
     _library.pthread_attr_destroy(ctypes.byref(attributes))
     return address.value or 0, size.value
 

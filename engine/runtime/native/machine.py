@@ -11,6 +11,7 @@ import functools
 import signal
 import threading
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from farcall.engine.abi import layout
 from farcall.engine.abi.layout import RuntimeFunction
@@ -103,11 +104,11 @@ class NativeRuntime:
     def _callback_address(self, name: str) -> int:
         return ctypes.cast(self._callbacks[name], ctypes.c_void_p).value or 0
 
-    def _callback(self, name: str) -> ctypes._CFuncPtr:
+    def _callback(self, name: str) -> Any:
         def call(identity: int, index: int, slots: int) -> int:
             try:
                 self._handlers[name](identity, index, slots)
-            except BaseException as error:  # noqa: BLE001 - it is raised again behind the guest's frames
+            except BaseException as error:
                 self._waiting.exception = error
                 return 1
             return 0

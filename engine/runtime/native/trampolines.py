@@ -93,7 +93,11 @@ def entry_text(name: str, signature: FunctionType, key: int) -> str:
     )
     call = f"call {CALLING_CONVENTION} {result_type(signature.results)} %code(ptr %vmctx{operands})"
     calls, names = _result_values(signature, call)
-    run = [*_load(signature.parameters, "%slots", "argument"), *calls, *_store(names, "%slots", "result.slot")]
+    run = [
+        *_load(signature.parameters, "%slots", "argument"),
+        *calls,
+        *_store(names, "%slots", "result.slot"),
+    ]
     body = "\n  ".join(run)
     return f"""
 define i64 @{name}(ptr %code, ptr %vmctx, ptr %slots) #0 {{
