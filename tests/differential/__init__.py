@@ -1,0 +1,1 @@
+"""Execution compared with wasmtime's, on the same modules and arguments."""

@@ -1,0 +1,21 @@
+"""Both engines, once for each process of the test run."""
+
+from __future__ import annotations
+
+import pytest
+
+from farcall.engine import Engine
+
+from .wasmtime_oracle import WasmtimeOracle
+
+
+@pytest.fixture(scope="session")
+def engine():
+    with Engine() as engine:
+        yield engine
+
+
+@pytest.fixture(scope="session")
+def oracle():
+    with WasmtimeOracle() as oracle:
+        yield oracle

@@ -1,0 +1,38 @@
+"""Runs cases on farcall."""
+
+from __future__ import annotations
+
+from farcall.engine import Engine, Store
+from farcall.engine.errors import Trap
+
+from .case import Behaviour, Case
+from .wasmtime_oracle import TABLE_TRAP, to_bits
+
+_TABLE_TRAPS = frozenset(("undefined element", "out of bounds table access"))
+
+
+def run_on_farcall(engine: Engine, case: Case, *, ensure_termination: bool) -> Behaviour:
+    """What farcall makes of a case, in a store of its own."""
+    module = engine.load_module(case.module)
+    compiled = engine.compile_module(module, ensure_termination=ensure_termination)
+    try:
+        with Store(engine) as store:
+            instance = store.instantiate(compiled)
+            outcomes: list[tuple[int, ...] | str] = []
+            for name, arguments in case.calls:
+                try:
+                    outcomes.append(tuple(instance.function(name).call_bits(arguments)))
+                except Trap as trap:
+                    outcomes.append(TABLE_TRAP if trap.message in _TABLE_TRAPS else trap.message)
+            memory = None
+            if case.memory is not None:
+                found = instance.memory(case.memory)
+                memory = found.read(0, found.size)
+            found_globals = [instance.global_(name) for name in case.globals]
+            return Behaviour(
+                tuple(outcomes),
+                memory,
+                tuple(to_bits(found.type.value.name, found.value) for found in found_globals),
+            )
+    finally:
+        engine.delete_compiled_module(module)
