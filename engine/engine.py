@@ -205,7 +205,10 @@ class Engine(AbstractEngine):
             raise ClosedError("the engine is closed")
 
     def close(self) -> None:
-        """Close all stores, release all compiled modules. Later calls fail with ClosedError; closing twice is nothing."""
+        """Close all stores and release all compiled modules; later calls fail with ClosedError.
+
+        Closing twice is nothing.
+        """
         with self._lock:
             self._closed = True
             stores = list(self._stores)
