@@ -1,4 +1,4 @@
-"""Validated function bodies to LLVM IR in textual form: one function here for every rule of the instruction table.
+"""Validated function bodies to textual LLVM IR: a function for every rule of the instruction table.
 
 `module.lower_functions` is the way in.
 """

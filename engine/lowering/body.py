@@ -105,7 +105,7 @@ def _assemble(function: FunctionLowering) -> str:
         f", {llvm} noundef %p{position}" for position, llvm in enumerate(signature.parameters)
     )
     size = function.context.layout.size
-    # A cycle of calls goes through a function that calls: it looks for a request to stop as a loop's header does.
+    # A cycle of calls goes through functions that call: they look for a request to stop as loops do.
     checks = function.calls and function.context.options.ensure_termination
     lines = [
         f"define hidden {CALLING_CONVENTION} {signature.result} @f{function.body.index}"

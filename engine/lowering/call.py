@@ -9,7 +9,7 @@ from farcall.engine.abi.calls import CALLING_CONVENTION
 from farcall.engine.instructions.instruction import Instruction
 from farcall.engine.lowering.context import Signature
 from farcall.engine.lowering.function import FunctionLowering
-from farcall.engine.lowering.metadata import CONTEXT, INVARIANT, INVARIANT_POINTER
+from farcall.engine.lowering.metadata import CONTEXT, ELEMENT, INVARIANT, INVARIANT_POINTER
 from farcall.engine.lowering.table import element_address
 
 
@@ -53,14 +53,14 @@ def call(function: FunctionLowering, row: Instruction, immediates: tuple[Any, ..
 def call_indirect(function: FunctionLowering, row: Instruction, immediates: tuple[Any, ...]) -> None:
     """`call_indirect`.
 
-    A null element is not tested for: loading its type faults at a low address, which the signal handler takes for
-    the trap "uninitialized element". The load is volatile so that it stays, and stays first.
+    A null element is not tested for: loading its type faults at a low address, which the signal handler takes
+    for the trap "uninitialized element". The load is volatile so that it stays, and stays first.
     """
     type_index, table = immediates
     signature = function.context.signature(type_index)
     address = element_address(function, table, function.pop(), "undefined_element")
     texts = function.pop_many(len(signature.parameters))
-    record = function.define(f"load ptr, ptr {address}, align 8, !tbaa !8")
+    record = function.define(f"load ptr, ptr {address}, align 8{ELEMENT}")
     found_at = function.address(record, abi.FUNCTION_RECORD_TYPE_ID)
     found = function.define(f"load volatile i32, ptr {found_at}, align 4{CONTEXT}")
     type_ids = function.load("ptr", "%vmctx", abi.CONTEXT_TYPE_IDS, INVARIANT_POINTER)

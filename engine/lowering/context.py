@@ -1,4 +1,4 @@
-"""What all functions of one lowering share: the module, its layout, the options, signatures in LLVM's words."""
+"""What the functions of one lowering share: module, layout, options, and signatures in LLVM's words."""
 
 from __future__ import annotations
 

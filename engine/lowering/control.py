@@ -30,7 +30,7 @@ def _open(function: FunctionLowering, kind: str, block_type: ValueType | int | N
 
 
 def _edge(function: FunctionLowering, frame: Frame, block: str | None = None) -> str:
-    """Record a branch from `block` (the current one) to the frame's label with the top operands; the label."""
+    """Record a branch with the top operands from `block` (the current one) to the frame's label; the label."""
     count = len(frame.label_types)
     texts = [text for _, text in function.stack[-count:]] if count else []
     frame.incoming.append((function.block if block is None else block, texts))
@@ -92,7 +92,7 @@ def if_(function: FunctionLowering, row: Instruction, immediates: tuple[Any, ...
     frame.arguments = function.stack[frame.height :]
     name = frame.name
     function.lines.append(f"br i1 {condition}, label %{name}.then, label %{name}.else")
-    function.start_block(f"{name}.then")
+    function.continue_in(f"{name}.then")
 
 
 def else_(function: FunctionLowering, row: Instruction | None, immediates: tuple[Any, ...]) -> None:
@@ -139,14 +139,14 @@ def br_if(function: FunctionLowering, row: Instruction, immediates: tuple[Any, .
     target = _edge(function, function.frames[-1 - immediates[0]])
     after = function.name()
     function.lines.append(f"br i1 {condition}, label %{target}, label %{after}")
-    function.start_block(after)
+    function.continue_in(after)
 
 
 def br_table(function: FunctionLowering, row: Instruction, immediates: tuple[Any, ...]) -> None:
     """`br_table`.
 
-    A phi node wants an entry for each edge of a `switch`; where operands are carried, an LLVM block between makes
-    one edge of all that lead to the same label.
+    A phi node wants an entry for each edge of a `switch`; where operands are carried, an LLVM block between
+    makes one edge of all that lead to the same label.
     """
     index = function.pop()
     *depths, default = immediates[0]

@@ -1,7 +1,8 @@
 """The state of lowering one function: operand stack, open blocks, and the text made so far.
 
-Operands are pairs of LLVM type and text: the name of an SSA value (`%v7`) or a constant. Locals are stack slots of
-the entry block, which LLVM's SROA turns into SSA values; slots are made for locals that the code mentions.
+Operands are pairs of LLVM type and text: the name of an SSA value (`%v7`) or a constant. Locals are stack slots
+of the entry block, which LLVM's SROA turns into SSA values; slots are made for locals that the code mentions.
+What a local holds is remembered as long as control takes only one way: then reading it needs no code.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ Operand = tuple[str, str]
 """LLVM type and text."""
 
 ALIGNMENT: dict[str, int] = {"i32": 4, "i64": 8, "float": 4, "double": 8, "ptr": 8, "<2 x i64>": 16}
-"""Of values in the engine's structures, said explicitly: the text is parsed before it has a target's layout."""
+"""Of values in the engine's structures. Said explicitly: LLVM parses the text before it knows the target."""
 
 _ZERO: dict[str, str] = {"i32": "0", "i64": "0", "ptr": "null", "<2 x i64>": "zeroinitializer"}
 
@@ -39,7 +40,7 @@ class Frame:
         height: of the operand stack, without the parameters.
         incoming: the branches to its label: LLVM block that they leave, and operands' texts.
         arguments: an `if`'s parameters, kept for its `else`.
-        header: a loop's: index of the line that gets what its header begins with, once all branches are known.
+        header: a loop's: index of the line that gets the beginning of its header, once all branches are known.
     """
 
     kind: str
@@ -64,6 +65,9 @@ class FunctionLowering:
         lines: text of the body; `entry` and `prologue` go before it (see `body.lower_body`).
         block: label of the LLVM block that lines are added to.
         reachable: whether control can come to the end of `lines`; where it cannot, nothing is emitted.
+        stack: the operand stack; `frames` the open blocks, the innermost last.
+        known: what locals hold, where that is known.
+        indexed: pointers into memories that are known: by memory and index operand.
         traps: the kinds of trap that the function branches to.
         calls: whether it calls guest functions.
     """
@@ -80,8 +84,9 @@ class FunctionLowering:
         "counter",
         "entry",
         "frames",
+        "indexed",
+        "known",
         "lines",
-        "local_bytes",
         "locals",
         "prologue",
         "reachable",
@@ -104,7 +109,10 @@ class FunctionLowering:
         self.traps: set[str] = set()
         self.calls = False
         self.locals: dict[int, Operand] = {}
-        self.local_bytes = 0
+        self.known: dict[int, Operand] = {
+            index: (llvm, f"%p{index}") for index, llvm in enumerate(self.signature.parameters)
+        }
+        self.indexed: dict[tuple[int, str], str] = {}
         # Runs of locals of one type, as they are encoded: a run may count ten thousands.
         runs = [(1, parameter) for parameter in self.signature.type.parameters] + [*body.locals]
         self._local_types = [value for _, value in runs]
@@ -129,7 +137,13 @@ class FunctionLowering:
         return value
 
     def start_block(self, label: str) -> None:
-        """Go on in a new LLVM block."""
+        """Go on in a new LLVM block to which control comes on several ways."""
+        self.known.clear()
+        self.indexed.clear()
+        self.continue_in(label)
+
+    def continue_in(self, label: str) -> None:
+        """Go on in a new LLVM block to which control comes from the current one only."""
         self.lines.append(f"{label}:")
         self.block = label
         self.reachable = True
@@ -149,7 +163,7 @@ class FunctionLowering:
     def pop_condition(self) -> str:
         """Take an i32 that is a condition, as an i1.
 
-        Where the line before made it from a comparison, that comparison is it: nothing else can use its widened form.
+        Where the line before made it from a comparison, that is it: nothing else can use its widened form.
         """
         condition = self.pop()
         if self.lines and self.lines[-1].startswith(f"{condition}.c = "):
@@ -166,7 +180,7 @@ class FunctionLowering:
         self.traps.add(kind)
         label = self.name()
         self.lines.append(f"br i1 {condition}, label %trap.{kind}, label %{label}, !prof !0")
-        self.start_block(label)
+        self.continue_in(label)
 
     # -- The engine's structures ---------------------------------------------------------------------------------
 
@@ -191,16 +205,9 @@ class FunctionLowering:
         return self._uses_execution
 
     def memory_base(self, memory: int) -> str:
-        """The base of a memory, loaded once, in the prologue: it never changes."""
-        base = self._memory_bases.get(memory)
-        if base is None:
-            base = self._memory_bases[memory] = f"%memory{memory}"
-            entry = self.context.layout.memory(memory) + abi.MEMORY_ENTRY_BASE
-            self.prologue.append(
-                f"{base}.entry = getelementptr i8, ptr %vmctx, i64 {entry}\n"
-                f"{base} = load ptr, ptr {base}.entry, align 8{INVARIANT_POINTER}"
-            )
-        return base
+        """The base of a memory: it never changes, so LLVM loads it where that is best."""
+        entry = self.context.layout.memory(memory) + abi.MEMORY_ENTRY_BASE
+        return self.load("ptr", "%vmctx", entry, INVARIANT_POINTER)
 
     def memory_record(self, memory: int) -> str:
         """The pointer to a memory's record."""
@@ -248,7 +255,6 @@ class FunctionLowering:
         else:
             first = _ZERO[llvm]
         self.prologue.append(f"store {llvm} {first}, ptr {slot}, align {ALIGNMENT[llvm]}")
-        self.local_bytes += value.size
         local = self.locals[index] = (llvm, slot)
         return local
 

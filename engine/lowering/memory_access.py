@@ -11,7 +11,7 @@ the index is widened *without sign* to 64 bits before anything is added to it, a
 offset + width fits the guard. An offset that does not is checked against the memory's size.
 
 Accesses are volatile: LLVM then neither drops one that may trap, nor moves it over another side effect, nor
-invents one. They claim no alignment (`align 1`): a guest's alignment is a hint that may be wrong (section 4.4.7).
+invents one. They claim no alignment (`align 1`): a guest's alignment is a hint that may be wrong.
 """
 
 from __future__ import annotations
@@ -23,17 +23,23 @@ from farcall.engine.lowering.metadata import CONTEXT, GUEST
 
 def _address(function: FunctionLowering, memory: int, index: str, offset: int, size: int) -> str:
     """A pointer to `size` bytes at `index` (an i32) + `offset` that are the guest's, or else inaccessible."""
-    wide = function.define(f"zext i32 {index} to i64")
     if offset + size > MEMORY_GUARD_SIZE:
-        # All terms are below 2**33: the sum cannot wrap around.
-        end = function.define(f"add i64 {wide}, {offset + size}")
-        record = function.memory_record(memory)
-        length = function.load("i64", record, MEMORY_RECORD_BYTES, CONTEXT)
-        outside = function.define(f"icmp ugt i64 {end}, {length}")
-        function.trap_if(outside, "out_of_bounds_memory_access")
-    base = function.memory_base(memory)
-    address = function.define(f"getelementptr i8, ptr {base}, i64 {wide}")
-    return function.define(f"getelementptr i8, ptr {address}, i64 {offset}") if offset else address
+        _check(function, memory, index, offset + size)
+    indexed = function.indexed.get((memory, index))
+    if indexed is None:
+        wide = function.widen(index)
+        indexed = function.define(f"getelementptr i8, ptr {function.memory_base(memory)}, i64 {wide}")
+        function.indexed[memory, index] = indexed
+    return function.address(indexed, offset)
+
+
+def _check(function: FunctionLowering, memory: int, index: str, distance: int) -> None:
+    """Trap unless the memory has `distance` bytes from `index` (an i32) on."""
+    # Both terms are below 2**33: the sum cannot wrap around.
+    end = function.define(f"add i64 {function.widen(index)}, {distance}")
+    length = function.load("i64", function.memory_record(memory), MEMORY_RECORD_BYTES, CONTEXT)
+    outside = function.define(f"icmp ugt i64 {end}, {length}")
+    function.trap_if(outside, "out_of_bounds_memory_access")
 
 
 def load_guest(function: FunctionLowering, memory: int, index: str, offset: int, llvm: str, size: int) -> str:

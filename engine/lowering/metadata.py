@@ -1,15 +1,13 @@
 """Metadata and attributes that the lowered text refers to by number, and their definitions.
 
-Type-based alias analysis (TBAA) tells LLVM what cannot overlap: a guest's stores to its memory never touch what
-the instance's context leads to, so a table's length or a global need not be loaded again after them.
+Type-based alias analysis (TBAA) tells LLVM what cannot overlap: a guest's stores to its memory never touch
+what the instance's context leads to, so a table's length or a global need not be loaded again after them.
 """
 
 from __future__ import annotations
 
 UNLIKELY = ", !prof !0"
-"""Branch weights: the first target is hardly ever taken. The templates of the instruction table know the numbers."""
-
-LIKELY = ", !prof !1"
+"""Branch weights: the first target is hardly ever taken; `!1` says the opposite. The templates know both."""
 
 INVARIANT = ", !invariant.load !2, !tbaa !6"
 """On loads from the context, or through it, of what never changes while a frame of the instance is live."""
@@ -32,8 +30,8 @@ ELEMENT = ", !tbaa !8"
 GUEST_FUNCTION = "#0"
 """Attributes of guest functions.
 
-Frame pointers make the stack walkable without unwinding tables. Every page of a large frame is probed, so that a
-frame cannot reach over the stack's guard. Address 0 is no undefined behaviour: a null reference faults there.
+Frame pointers make the stack walkable without unwinding tables. Every page of a large frame is probed, so
+that none reaches over the stack's guard. Address 0 is no undefined behaviour: a null reference faults there.
 """
 
 TRAP_CALL = "#1"

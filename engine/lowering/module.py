@@ -17,8 +17,8 @@ def lower_functions(
 ) -> str:
     """The text of an LLVM module that defines `functions`, function `i` under the name `f<i>`.
 
-    It declares the other functions of the module that they call: whoever links supplies them. All else is reached
-    through the context. The text names no target.
+    It declares the other functions of the module that they call: whoever links supplies them. All else is
+    reached through the context. The text names no target.
 
     Args:
         module: validated; what the lowering makes of an invalid one is undefined.
@@ -31,8 +31,7 @@ def lower_functions(
     for index in sorted(context.called - {body.index for body in functions}):
         signature = context.signature(module.function_types[index])
         parameters = ", ".join(("ptr", *signature.parameters))
-        parts.append(
-            f"declare hidden {CALLING_CONVENTION} {signature.result} @f{index}({parameters}) {GUEST_FUNCTION}\n"
-        )
+        result = f"{CALLING_CONVENTION} {signature.result}"
+        parts.append(f"declare hidden {result} @f{index}({parameters}) {GUEST_FUNCTION}\n")
     parts.append(DEFINITIONS)
     return "\n".join(parts)

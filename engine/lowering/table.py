@@ -31,13 +31,12 @@ def element_address(function: FunctionLowering, table: int, index: str, trap: st
     wide = function.widen(index)
     if fixed is None:
         length = function.load("i64", record, TABLE_RECORD_LENGTH, CONTEXT)
+        constancy = CONTEXT  # the elements of a table that grows may move
     else:
         length = str(fixed)
+        constancy = INVARIANT_POINTER
     function.trap_if(function.define(f"icmp uge i64 {wide}, {length}"), trap)
-    # The elements of a table that grows may move.
-    elements = function.load(
-        "ptr", record, TABLE_RECORD_ELEMENTS, CONTEXT if fixed is None else INVARIANT_POINTER
-    )
+    elements = function.load("ptr", record, TABLE_RECORD_ELEMENTS, constancy)
     return function.define(f"getelementptr ptr, ptr {elements}, i64 {wide}")
 
 

@@ -14,23 +14,26 @@ from farcall.engine.structure.types import ValueType
 def local_get(function: FunctionLowering, row: Instruction, immediates: tuple[Any, ...]) -> None:
     """`local.get`."""
     index = immediates[0]
-    llvm, slot = function.locals.get(index) or function.local(index)
-    function.counter += 1
-    value = f"%v{function.counter}"
-    function.lines.append(f"{value} = load {llvm}, ptr {slot}, align {ALIGNMENT[llvm]}")
-    function.stack.append((llvm, value))
+    operand = function.known.get(index)
+    if operand is None:
+        llvm, slot = function.local(index)
+        operand = (llvm, function.define(f"load {llvm}, ptr {slot}, align {ALIGNMENT[llvm]}"))
+        function.known[index] = operand
+    function.stack.append(operand)
 
 
 def local_set(function: FunctionLowering, row: Instruction, immediates: tuple[Any, ...]) -> None:
     """`local.set`."""
-    llvm, slot = function.local(immediates[0])
-    function.lines.append(f"store {llvm} {function.pop()}, ptr {slot}, align {ALIGNMENT[llvm]}")
+    local_tee(function, row, immediates)
+    function.stack.pop()
 
 
 def local_tee(function: FunctionLowering, row: Instruction, immediates: tuple[Any, ...]) -> None:
     """`local.tee`."""
-    llvm, slot = function.local(immediates[0])
-    function.lines.append(f"store {llvm} {function.stack[-1][1]}, ptr {slot}, align {ALIGNMENT[llvm]}")
+    index = immediates[0]
+    llvm, slot = function.local(index)
+    operand = function.known[index] = function.stack[-1]
+    function.lines.append(f"store {llvm} {operand[1]}, ptr {slot}, align {ALIGNMENT[llvm]}")
 
 
 def _known_value(function: FunctionLowering, value: ValueType, defined: int) -> Operand | None:
