@@ -10,6 +10,7 @@
 """
 
 from farcall.engine.abi.traps import TrapKind
+from farcall.engine.binary.section_headers import SectionHeader, section_headers
 from farcall.engine.engine import Engine, EngineStatistics
 from farcall.engine.errors import (
     ArgumentError,
@@ -39,6 +40,7 @@ from farcall.engine.runtime.instantiation import Instantiation
 from farcall.engine.runtime.limits import StoreLimits
 from farcall.engine.runtime.linking import Extern, Imports
 from farcall.engine.runtime.memory import Memory
+from farcall.engine.runtime.stoppable import Stoppable
 from farcall.engine.runtime.store import Store
 from farcall.engine.runtime.table import Table
 from farcall.engine.structure.module import Export, Import, Module
@@ -110,6 +112,8 @@ __all__ = [
     "RangeError",
     "ReentrancyError",
     "ReferenceType",
+    "SectionHeader",
+    "Stoppable",
     "Store",
     "StoreLimits",
     "Table",
@@ -119,4 +123,5 @@ __all__ = [
     "TrapKind",
     "UnsupportedFeatureError",
     "ValueType",
+    "section_headers",
 ]

@@ -63,6 +63,9 @@ _IN_ORDER = (
 )
 """All but custom sections, which may stand anywhere."""
 
+SECTION_NAMES = {_CUSTOM: "custom", **{section.id: section.name for section in _IN_ORDER}}
+"""What the specification calls the section of an id."""
+
 _PLACES = {section.id: (place, section) for place, section in enumerate(_IN_ORDER)}
 
 
