@@ -4,7 +4,7 @@
 
     from farcall.client import Client
 
-    with Client("localhost:7411") as client:
+    with Client("localhost:7070") as client:
         module = client.upload("adder.wasm")
         with client.store().instantiate(module) as instance:
             print(instance.exports.add(1, 2))

@@ -22,7 +22,7 @@ from farcall.proto.farcall.v1 import (
     table_service_pb2_grpc,
 )
 
-DEFAULT_ADDRESS = "localhost:7411"
+DEFAULT_ADDRESS = "localhost:7070"
 """Where a server listens that was told nothing else."""
 
 _MAX_RECEIVED_MESSAGE_BYTES = 256 << 20

@@ -61,7 +61,7 @@ class Connection:
             if not token:
                 return
 
-    def stream(self, method: str, requests: Iterator[object], timeout: float | None) -> Any:  # noqa: ANN401
+    def stream(self, method: str, requests: Iterator[object], timeout: float | None) -> Any:
         """Begins a bidirectional stream; gives gRPC's call, an iterator of the answers."""
         try:
             return self._methods[method](requests, timeout=timeout if timeout is not None else self._timeout)

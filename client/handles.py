@@ -140,7 +140,7 @@ class Exports(Mapping[str, ExternT], Generic[ExternT]):
             extern = self._externs[name] = self._make(name, type_)
         return extern
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - what an export is only its instance knows
+    def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):  # Python's own protocols ask for these
             raise AttributeError(name)
         return self[name]

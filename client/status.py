@@ -73,6 +73,8 @@ def error_from_status(status: Status) -> errors.FarcallError:
             return read(status, detail, reason)
     if reason == _REASON_CLOSED:
         return errors.ClosedError(status.message)
+    if reason == _REASON_EXPORT_NOT_FOUND:
+        return errors.ExportNotFoundError(status.message)
     return _plain_error(_code_name(status), status.message)
 
 

@@ -24,16 +24,16 @@ from farcall.proto.farcall.v1 import invocation_service_pb2 as messages
 class Pending:
     """A call that has been sent on a stream."""
 
-    __slots__ = ("_outcome", "_stream", "answered")
+    __slots__ = ("_answered", "_outcome", "_stream")
 
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
         self._outcome: Outcome = None
-        self.answered = False
+        self._answered = False
 
     def done(self) -> bool:
         """Whether the answer has been read; `result` does not wait then."""
-        return self.answered
+        return self._answered
 
     def result(self) -> Results:
         """Waits for the answer; gives what the function returned, or raises as a call does."""
@@ -44,13 +44,13 @@ class Pending:
 
     def outcome(self) -> Outcome:
         """Waits for the answer; gives what the function returned, or the error."""
-        while not self.answered:
+        while not self._answered:
             self._stream._read_answer(self)
         return self._outcome
 
     def _resolve(self, outcome: Outcome) -> None:
         self._outcome = outcome
-        self.answered = True
+        self._answered = True
 
 
 class Stream:
@@ -153,7 +153,7 @@ class Stream:
         """Reads one answer, unless `wanted` has been answered or, for None, there is room in the window."""
         with self._reading:
             with self._state:
-                enough = len(self._pending) < self._window if wanted is None else wanted.answered
+                enough = len(self._pending) < self._window if wanted is None else wanted._answered
                 if enough or (wanted is None and self._failure is not None):
                     return
             try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
 from types import TracebackType
 from typing import Any, Self
@@ -119,7 +118,8 @@ class Stream:
     ) -> AsyncIterator[Outcome]:
         """Calls a function with one list of arguments after the other; gives the results in the same order.
 
-        Up to `window` calls are under way at a time; `calls` is read as far as that.
+        Up to `window` calls are under way at a time; `calls` is read as far as that, also while results are
+        awaited.
 
         Args:
             function: the function; its name, if the stream is one of an instance.
@@ -128,13 +128,26 @@ class Stream:
             return_exceptions: whether a failed call's error is given at its place; else it is raised there.
         """
         take = Pending.outcome if return_exceptions else Pending.result
-        under_way: deque[Pending] = deque()
-        async for arguments in _asynchronous(calls):
-            while under_way and (under_way[0].done() or len(under_way) >= self._window):
-                yield await take(under_way.popleft())
-            under_way.append(await self.send(function, *arguments, timeout=timeout))
-        while under_way:
-            yield await take(under_way.popleft())
+        under_way: asyncio.Queue[Pending | Exception | None] = asyncio.Queue(self._window)
+
+        async def send_all() -> None:
+            end: Exception | None = None
+            try:
+                async for arguments in _asynchronous(calls):
+                    await under_way.put(await self.send(function, *arguments, timeout=timeout))
+            except Exception as error:
+                end = error
+            await under_way.put(end)
+
+        # In a task of its own, so that an answer is given also while `calls` does not know what comes next.
+        sender = asyncio.create_task(send_all())
+        try:
+            while (pending := await under_way.get()) is not None:
+                if isinstance(pending, Exception):
+                    raise pending
+                yield await take(pending)
+        finally:
+            sender.cancel()
 
     async def _sent_requests(self) -> AsyncIterator[messages.StreamInvokeRequest]:
         while (request := await self._requests.get()) is not None:

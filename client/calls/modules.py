@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from farcall.client import messages, types
@@ -71,19 +71,19 @@ def is_whole_digest(text: str) -> bool:
     return text.startswith("modules/") or len(text) >= hashlib.sha256().digest_size * 2
 
 
-def digest_with_prefix(prefix: str, digests: Sequence[str]) -> str:
-    """The one digest that starts with `prefix`, of those of all modules that do.
+def digest_with_prefix(prefix: str, digests: Iterable[str]) -> str:
+    """The one of `digests` that starts with `prefix`.
 
     Raises:
         NotFoundError: none does, or several do.
     """
-    if len(digests) == 1:
-        return digests[0]
-    if not digests:
-        raise NotFoundError(f"no module whose digest starts with {prefix!r}", resource=f"modules/{prefix}")
-    shown = ", ".join(digest[: len(prefix) + 8] for digest in digests[:5])
-    more = ", ..." if len(digests) > 5 else ""
+    found = [digest for digest in digests if digest.startswith(prefix.lower())]
+    if len(found) == 1:
+        return found[0]
+    resource = f"modules/{prefix}"
+    if not found:
+        raise NotFoundError(f"no module whose digest starts with {prefix!r}", resource=resource)
+    shown = ", ".join([*(digest[: len(prefix) + 8] for digest in found[:5]), *(["..."] if found[5:] else [])])
     raise NotFoundError(
-        f"{len(digests)} modules have a digest that starts with {prefix!r}: {shown}{more}",
-        resource=f"modules/{prefix}",
+        f"{len(found)} modules have a digest that starts with {prefix!r}: {shown}", resource=resource
     )
