@@ -1,0 +1,128 @@
+"""Measures farcall beside wasmtime, gcc -O2 and a bare gRPC server: `python -m benchmarks [--json OUT] [--quick]`."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import platform
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+from benchmarks.embedding import measure_embedding
+from benchmarks.kernel_runs import ResultMismatchError, measure_kernels
+from benchmarks.kernels import KERNELS
+from benchmarks.peers.native_peer import compiler_version
+from benchmarks.peers.process import PeerError, PeerProcess
+from benchmarks.report import print_embedding, print_kernels, print_targets
+from benchmarks.targets import targets
+
+ENGINES = ("farcall", "farcall_unchecked", "wasmtime")
+PARTS = ("kernels", "embedding", "service")
+
+stdout, stderr = Console(width=150), Console(stderr=True)
+
+
+def environment() -> dict[str, Any]:
+    """What was measured, and on what."""
+    packages = ("farcall", "llvmlite", "wasmtime", "grpcio", "protobuf")
+    return {
+        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "processor": processor(),
+        "cores": os.cpu_count(),
+        "load_average": os.getloadavg(),
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "gcc": compiler_version(),
+        "packages": {name: metadata.version(name) for name in packages},
+    }
+
+
+def processor() -> str:
+    """The processor's name, where the system tells it."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+@contextlib.contextmanager
+def progress_line() -> Iterator[Callable[[str], None]]:
+    """Shows on standard error what is being done: in place on a terminal, else a line each."""
+    if not stderr.is_terminal:
+        yield lambda text: stderr.print(text, style="dim")
+        return
+    with stderr.status("starting") as status:
+        yield status.update
+
+
+def measure(parts: tuple[str, ...], rounds: int) -> dict[str, Any]:
+    """Measure the parts asked for."""
+    results: dict[str, Any] = {"environment": environment()}
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        contextlib.ExitStack() as running,
+        progress_line() as progress,
+    ):
+        names = [*ENGINES, *(["gcc"] if compiler_version() else [])]
+        if {"kernels", "embedding"} & set(parts):
+            peers = {name: running.enter_context(PeerProcess(name)) for name in names}
+        if "kernels" in parts:
+            results |= measure_kernels(KERNELS, peers, Path(directory), rounds, progress)
+        if "embedding" in parts:
+            engines = {name: peers[name] for name in ENGINES}
+            results["embedding"] = measure_embedding(KERNELS, engines, Path(directory), rounds, progress)
+    return results
+
+
+@click.command()
+@click.option(
+    "--json",
+    "json_path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write all results to a file.",
+)
+@click.option("--rounds", default=11, show_default=True, help="How often everything in process is measured.")
+@click.option("--quick", is_flag=True, help="Two rounds: does it work, rather than how fast is it.")
+@click.option(
+    "--only",
+    "parts",
+    type=click.Choice(PARTS),
+    multiple=True,
+    help="Measure this part only; can be given several times.",
+)
+def main(json_path: Path | None, rounds: int, quick: bool, parts: tuple[str, ...]) -> None:
+    """Measure farcall beside wasmtime, gcc -O2 and a bare gRPC server, in turns, in one run."""
+    try:
+        results = measure(parts or PARTS, 2 if quick else rounds)
+    except (ResultMismatchError, PeerError) as error:
+        stderr.print(f"error: {error}", style="red", markup=False)
+        sys.exit(1)
+    machine = results["environment"]
+    stdout.print(f"{machine['processor']}, {machine['cores']} cores; Python {machine['python']}; "
+                 + ", ".join(f"{name} {version}" for name, version in machine["packages"].items())
+                 + f"; {machine['gcc'] or 'no gcc: native code is left out'}", highlight=False)  # fmt: skip
+    if "kernels" in results:
+        print_kernels(stdout, results)
+    if "embedding" in results:
+        print_embedding(stdout, results)
+    reached = list(targets(results))
+    print_targets(stdout, reached)
+    results["targets"] = [{**asdict(target), "met": target.met} for target in reached]
+    if json_path is not None:
+        json_path.write_text(json.dumps(results, indent=2) + "\n")
+        stdout.print(f"All of it is in {json_path}.", highlight=False)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""Prints results as tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.targets import Target
+
+TITLES = {
+    "farcall": "farcall",
+    "farcall_unchecked": "farcall, no\ntermination checks",
+    "wasmtime": "wasmtime",
+    "gcc": "gcc -O2",
+}
+
+
+def print_kernels(console: Console, results: Mapping[str, Any]) -> None:
+    """Run times and ratios of all kernels."""
+    kernels: Mapping[str, Any] = results["kernels"]
+    names = list(next(iter(kernels.values()))["seconds"])
+    others = [name for name in names if name != "farcall"]
+    table = Table(title="Kernels: shortest run, milliseconds", title_justify="left")
+    table.add_column("kernel")
+    table.add_column("subject", style="dim")
+    for name in names:
+        table.add_column(TITLES[name], justify="right")
+    for name in others:
+        table.add_column("farcall /\n" + TITLES[name].replace("farcall, ", ""), justify="right")
+    for kernel, measured in kernels.items():
+        shortest = {name: measured["seconds"][name]["shortest"] for name in names}
+        table.add_row(
+            kernel,
+            measured["subject"],
+            *(f"{shortest[name] * 1e3:.1f}" for name in names),
+            *(f"{shortest['farcall'] / shortest[name]:.2f}" for name in others),
+        )
+    table.add_section()
+    means = [f"{results['ratios'][f'farcall_to_{name}']:.3f}" for name in others]
+    table.add_row("geometric mean", "", *("" for _ in names), *means, style="bold")
+    console.print(table)
+
+
+def print_embedding(console: Console, results: Mapping[str, Any]) -> None:
+    """What an embedding program pays."""
+    measured: Mapping[str, Mapping[str, float]] = results["embedding"]
+    table = Table(title="In process, from Python: microseconds each", title_justify="left")
+    table.add_column("")
+    for name in measured:
+        table.add_column(TITLES[name], justify="right")
+    for what in measured["farcall"]:
+        table.add_row(what, *(f"{seconds[what] * 1e6:,.2f}" for seconds in measured.values()))
+    console.print(table)
+
+
+def print_targets(console: Console, targets: Sequence[Target]) -> None:
+    """Promises, and what was reached."""
+    table = Table(title="Targets", title_justify="left")
+    table.add_column("")
+    table.add_column("measured", justify="right")
+    table.add_column("target", justify="right")
+    table.add_column("")
+    for target in targets:
+        bound = f"{'>=' if target.at_least else '<='} {target.bound:,g} {target.unit}"
+        verdict = "[green]met[/]" if target.met else "[red]not met[/]"
+        table.add_row(target.subject, f"{target.measured:,.4g} {target.unit}".strip(), bound.strip(), verdict)
+    console.print(table)

@@ -1,0 +1,57 @@
+"""What farcall is to reach, and whether a run of the benchmarks reached it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks.peers.peer import TRAPPING
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A promise and what was measured.
+
+    Attributes:
+        subject: of the promise.
+        measured: what came out.
+        bound: what was promised.
+        at_least: whether the bound is a lower one.
+        unit: of both.
+    """
+
+    subject: str
+    measured: float
+    bound: float
+    at_least: bool = False
+    unit: str = ""
+
+    @property
+    def met(self) -> bool:
+        """Whether the promise is kept."""
+        return self.measured >= self.bound if self.at_least else self.measured <= self.bound
+
+
+def targets(results: dict[str, Any]) -> Iterator[Target]:
+    """The promises about what was measured; none about what was left out.
+
+    Args:
+        results: of the run, as they are written as JSON.
+    """
+    ratios = results.get("ratios", {})
+    if "farcall_to_wasmtime" in ratios:
+        yield Target("kernels, geometric mean of farcall / wasmtime", ratios["farcall_to_wasmtime"], 0.85)
+    if "farcall_to_gcc" in ratios:
+        yield Target("kernels, geometric mean of farcall / gcc -O2", ratios["farcall_to_gcc"], 1.10)
+    if "farcall_to_farcall_unchecked" in ratios:
+        cost = (ratios["farcall_to_farcall_unchecked"] - 1) * 100
+        yield Target("kernels, cost of termination checks", cost, 5.0, unit="%")
+    if "embedding" in results:
+        seconds = results["embedding"]["farcall"]
+        call = seconds["call add"]
+        slowest_trap = max(seconds[f"trap: {name}"] for name in TRAPPING)
+        instantiate = seconds["instantiate, one page of memory"]
+        yield Target("a call from Python into a trivial function", call * 1e6, 2.0, unit="us")
+        yield Target("what a trap adds to it, the slowest kind", (slowest_trap - call) * 1e6, 15.0, unit="us")
+        yield Target("instantiating a module with one page", instantiate * 1e6, 300.0, unit="us")
