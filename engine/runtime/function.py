@@ -96,6 +96,11 @@ class Function:
         return hash((self._code, self._context))
 
     @property
+    def index(self) -> int:
+        """Its index in the function index space of the module that defines it."""
+        return ctypes.c_uint32.from_address(self.reference + layout.FUNCTION_RECORD_INDEX).value
+
+    @property
     def code(self) -> int:
         """Address of the machine code, for the instances that import it."""
         return self._code
@@ -157,10 +162,10 @@ class Function:
         content = self._parameters.pack(arguments, owner)
         return self._results.unpack(self._call_slots(content, stoppable))
 
-    def call_bits(self, arguments: Sequence[int]) -> tuple[int, ...]:
+    def call_bits(self, arguments: Sequence[int], stoppable: Stoppable | None = None) -> tuple[int, ...]:
         """Call with arguments and results as bit patterns: unsigned 64-bit ints, exact for every NaN.
 
-        Vectors take two slots. Raises as calling does.
+        Vectors take two slots. Raises as `call` does.
         """
         wanted = self._parameters.size // layout.SLOT_SIZE
         if len(arguments) != wanted:
@@ -170,7 +175,7 @@ class Function:
                 f"{wanted}",
                 f"{len(arguments)}",
             )
-        slots = self._call_slots(struct.pack(f"<{wanted}Q", *arguments), None)
+        slots = self._call_slots(struct.pack(f"<{wanted}Q", *arguments), stoppable)
         return struct.unpack(f"<{len(slots) // layout.SLOT_SIZE}Q", slots)
 
     def call_many(
