@@ -109,7 +109,7 @@ def _assemble(function: FunctionLowering) -> str:
     checks = function.calls and function.context.options.ensure_termination
     lines = [
         f"define hidden {CALLING_CONVENTION} {signature.result} @f{function.body.index}"
-        f"(ptr noundef nonnull align 8 dereferenceable({size}) %vmctx{parameters}) {GUEST_FUNCTION} {{",
+        f"(ptr noundef nonnull align 8 dereferenceable({size}) %vmctx{parameters}) {GUEST_FUNCTION} align 32 {{",
         "entry:",
         *function.entry,
     ]
