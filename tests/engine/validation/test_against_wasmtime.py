@@ -96,6 +96,7 @@ MORE_THAN_VERSION_2_HERE = (
 MORE_THAN_VERSION_2_THERE = (
     "extended-const",  # cannot be switched off in wasmtime
     "function-references",  # wasmtime reads (ref null func) as another spelling of funcref
+    "gc",  # wasmtime reads (sub final (func)) as another spelling of (func)
 )
 
 
