@@ -11,9 +11,11 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from functools import partial
 from pathlib import Path
 
 from .outcomes import FileReport, tally
+from .runner import Variant, run_file
 from .suite import HOW_TO_GET_IT, all_scripts, find_script, suite_directory
 from .workers import run_files
 
@@ -37,7 +39,8 @@ def main() -> int:
         return 2
 
     reports = []
-    for report in run_files(files, arguments.processes, arguments.timeout):
+    run = partial(run_file, variant=Variant(arguments.variant))
+    for report in run_files(files, arguments.processes, arguments.timeout, run):
         print(report.line)
         limit = None if arguments.verbose else SHOWN_FAILURES
         for failure in report.failures[:limit]:
@@ -64,6 +67,10 @@ def _parse_arguments() -> argparse.Namespace:
         "-j", "--processes", type=int, default=2, metavar="N", help="run N scripts at a time (2)"
     )
     parser.add_argument("--timeout", type=float, default=120, metavar="S", help="seconds for a script (120)")
+    variants = [variant.value for variant in Variant]
+    parser.add_argument(
+        "--variant", choices=variants, default=variants[0], help=f"which code to generate ({variants[0]})"
+    )
     parser.add_argument(
         "-v", "--verbose", action="store_true", help=f"show more than {SHOWN_FAILURES} failures a script"
     )

@@ -20,12 +20,13 @@ class ModuleSource:
     Attributes:
         form: `text` (cut out of the script), `binary` (bytes) or `quote` (text in strings).
         content: its text or bytes.
-        imported: names of the modules that its import fields mention; for `text` only.
+        changes: names of the modules whose state it can change when instantiated, through what it imports;
+            known of the form `text` only.
     """
 
     form: Literal["text", "binary", "quote"]
     content: bytes
-    imported: frozenset[str] = frozenset()
+    changes: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +186,7 @@ def parse_script(source: bytes) -> list[Command]:
         # A file may be the fields of one module, without the brackets around them.
         forms = [expression for expression in expressions if isinstance(expression, Form)]
         content = source[expressions[0].start : expressions[-1].end]
-        module = ModuleSource("text", b"(module " + content + b"\n)", _imported_modules(forms))
+        module = ModuleSource("text", b"(module " + content + b"\n)", _changed_modules(forms))
         return [ModuleCommand(1, None, module, definition_only=False)]
     return _ScriptParser(source).commands(expressions)
 
@@ -305,7 +306,7 @@ class _ScriptParser:
             keyword = form.items[1]
             before = self._source[form.start : keyword.start]
             content = before + b" " * len("definition") + self._source[keyword.end : form.end]
-        return ModuleSource("text", content, _imported_modules(form.items))
+        return ModuleSource("text", content, _changed_modules(form.items))
 
     def _register(self, form: Form, line: int) -> RegisterCommand:
         items = _Items(form)
@@ -364,13 +365,22 @@ class _ScriptParser:
         return WaitCommand(line, thread)
 
 
-def _imported_modules(fields: Sequence[Expression]) -> frozenset[str]:
-    """Names of the modules that import fields mention, `(func (import "M" "f"))` included."""
+def _changed_modules(fields: Sequence[Expression]) -> frozenset[str]:
+    """Names of the modules whose tables, memories or globals are imported; of all, where a start function runs."""
+    forms = [entry for entry in fields if isinstance(entry, Form)]
+    kinds = {"table", "memory", "global"} | (
+        {"func"} if any(form.head == "start" for form in forms) else set()
+    )
     names: set[str] = set()
-    for entry in fields:
-        if not isinstance(entry, Form):
-            continue
-        for form in (entry, *(item for item in entry.items if isinstance(item, Form))):
-            if form.head == "import" and len(form.items) > 1 and isinstance(form.items[1], String):
-                names.add(form.items[1].value.decode("utf-8", "replace"))
+    for form in forms:
+        # (import "M" "t" (table ...)) and (table (import "M" "t") ...)
+        inner = [item for item in form.items if isinstance(item, Form)]
+        if form.head == "import" and any(item.head in kinds for item in inner):
+            names |= _first_string(form)
+        elif form.head in kinds:
+            names |= {name for item in inner if item.head == "import" for name in _first_string(item)}
     return frozenset(names)
+
+
+def _first_string(form: Form) -> set[str]:
+    return {item.value.decode("utf-8", "replace") for item in form.items[1:2] if isinstance(item, String)}

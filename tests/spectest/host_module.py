@@ -21,6 +21,8 @@ from farcall.engine.structure.types import (
 if TYPE_CHECKING:
     from farcall.engine import Store
 
+HOST_MODULE = "spectest"
+
 PRINT_FUNCTIONS = {
     "print": (),
     "print_i32": (I32,),

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import struct
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from farcall.engine import Engine, Store
+from farcall.engine import Engine, FunctionDefinition, Store
 from farcall.engine.errors import (
     FarcallError,
     InvalidModuleError,
@@ -38,9 +39,10 @@ from .commands import (
     command_name,
     parse_script,
 )
-from .host_module import spectest_externs
+from .host_module import HOST_MODULE, spectest_externs
 from .outcomes import CUSTOM_CONTENT, TEXT_FORMAT, Outcome
 from .s_expressions import ScriptSyntaxError
+from .suite import superseded_assertions
 from .values import NUMERIC_TYPES, Argument, Result, show
 
 Report = Callable[[Outcome], None]
@@ -74,15 +76,61 @@ class Scope:
     instances: dict[str | None, Any] = field(default_factory=dict)
     registered: dict[str, Any] = field(default_factory=dict)
     threads: dict[str, threading.Thread] = field(default_factory=dict)
+    lost: list[tuple[Any, NotSupportedError]] = field(default_factory=list)
+    """Instances that a skipped module would have changed: what they do now says nothing."""
+
+    def present(self, found: Any) -> Any:
+        """A module or instance, unless there is none in its place, or its state is lost."""
+        if isinstance(found, Missing):
+            raise found.error
+        for instance, error in self.lost:
+            if instance is found:
+                raise error
+        return found
+
+    def lose(self, names: frozenset[str], error: NotSupportedError) -> None:
+        """A module that would have changed these registered instances is skipped.
+
+        The host module does not count: no script looks at what another module left there.
+        """
+        names = names & self.registered.keys() - {HOST_MODULE}
+        self.lost += [(self.registered[name], error) for name in names]
 
 
-def run_file(path: Path, report: Report, progress: Callable[[int], None] = lambda _: None) -> None:
+class Variant(Enum):
+    """How modules are compiled; the value is the command line's word for it."""
+
+    STOPPABLE = "stoppable"
+    PLAIN = "plain"
+    LISTENED = "listened"
+
+
+class IdleListener:
+    """Makes the engine use code that tells of calls."""
+
+    def before(self, function: FunctionDefinition, arguments: tuple[Any, ...]) -> None:
+        """A call begins."""
+
+    def after(self, function: FunctionDefinition, results: tuple[Any, ...]) -> None:
+        """It returned."""
+
+    def abort(self, function: FunctionDefinition, error: BaseException) -> None:
+        """It did not return."""
+
+
+def run_file(
+    path: Path,
+    report: Report,
+    progress: Callable[[int], None] = lambda _: None,
+    variant: Variant = Variant.STOPPABLE,
+) -> None:
     """Run the script at `path`.
 
     Args:
         path: the `.wast` file.
         report: is told the outcome of every assertion, and of other commands that failed or were skipped.
         progress: is told the line of every command before it runs.
+        variant: how modules are compiled.
     """
     try:
         commands = parse_script(path.read_bytes())
@@ -90,14 +138,25 @@ def run_file(path: Path, report: Report, progress: Callable[[int], None] = lambd
         report(Outcome(1, "script", "failed", expected="a script", got=str(error)))
         return
     with Engine() as engine, Store(engine) as store:
-        scope = Scope(registered={"spectest": spectest_externs(store)})
-        ScriptRunner(engine, store, report, progress).run(commands, scope)
+        scope = Scope(registered={HOST_MODULE: spectest_externs(store)})
+        runner = ScriptRunner(engine, store, report, progress, variant, superseded_assertions(path))
+        runner.run(commands, scope)
 
 
 class ScriptRunner:
     """Runs commands in one store."""
 
-    def __init__(self, engine: Engine, store: Store, report: Report, progress: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        store: Store,
+        report: Report,
+        progress: Callable[[int], None],
+        variant: Variant,
+        superseded: Mapping[str, str],
+    ) -> None:
+        self._variant = variant
+        self._superseded = superseded
         self._engine = engine
         self._store = store
         self._report = report
@@ -150,32 +209,43 @@ class ScriptRunner:
         imports = {}
         for entry in module.imports:
             if entry.module in scope.registered:
-                imports[entry.module] = _present(scope.registered[entry.module])
-        return self._store.instantiate(module, imports)
+                imports[entry.module] = scope.present(scope.registered[entry.module])
+        listeners = [IdleListener()] if self._variant is Variant.LISTENED else []
+        stoppable = self._variant is not Variant.PLAIN
+        compiled = self._engine.compile_module(module, listeners, ensure_termination=stoppable)
+        return self._store.instantiate(compiled, imports)
 
     def _module(self, command: ModuleCommand, scope: Scope) -> None:
         if command.definition_only:
             _define(scope.definitions, command, lambda: self._load(command.source))
-            return
-        _define(scope.instances, command, lambda: self._instantiate(self._load(command.source), scope))
+        else:
+            _define(scope.instances, command, lambda: self._load_and_instantiate(command.source, scope))
+
+    def _load_and_instantiate(self, source: ModuleSource, scope: Scope) -> Any:
+        try:
+            module = self._load(source)
+        except NotSupportedError as error:
+            scope.lose(source.changes, error)
+            raise
+        return self._instantiate(module, scope)
 
     def _instance(self, command: InstanceCommand, scope: Scope) -> None:
         _define(
             scope.instances,
             command,
-            lambda: self._instantiate(_present(scope.definitions[command.definition]), scope),
+            lambda: self._instantiate(scope.present(scope.definitions[command.definition]), scope),
         )
 
     def _register(self, command: RegisterCommand, scope: Scope) -> None:
         scope.registered[command.name] = scope.instances[command.instance]
-        _present(scope.registered[command.name])
+        scope.present(scope.registered[command.name])
 
     # Actions.
 
     def _act(self, action: Action, scope: Scope) -> list[Result]:
         if action.instance not in scope.instances:
             raise ExpectationError(f"an instance {action.instance or ''}".rstrip(), "none of that name")
-        instance = _present(scope.instances[action.instance])
+        instance = scope.present(scope.instances[action.instance])
         if isinstance(action, Invoke):
             return _call(instance.function(action.name), action.arguments)
         found = instance.global_(action.name)
@@ -209,12 +279,14 @@ class ScriptRunner:
             raise NotSupportedError(CUSTOM_CONTENT)
         if command.kind == "assert_malformed" and command.source.form != "binary":
             raise NotSupportedError(TEXT_FORMAT)
+        if command.message in self._superseded:
+            raise NotSupportedError(self._superseded[command.message])
         wanted = f"{command.kind.removeprefix('assert_')} {command.message!r}"
         try:
-            module = self._load(command.source)
             if command.kind in ("assert_malformed", "assert_invalid"):
+                self._load(command.source)
                 raise ExpectationError(wanted, "a valid module")
-            self._instantiate(module, scope)
+            self._load_and_instantiate(command.source, scope)
         except MalformedModuleError as error:
             _check_refusal(command.kind == "assert_malformed", wanted, command.message, error, error.reason)
         except InvalidModuleError as error:
@@ -232,7 +304,7 @@ class ScriptRunner:
 
     def _thread(self, command: ThreadCommand, scope: Scope) -> None:
         shared: dict[str | None, Any] = {name: scope.instances[name] for name in command.shared}
-        child = Scope(instances=shared, registered={"spectest": scope.registered["spectest"]})
+        child = Scope(instances=shared, registered={HOST_MODULE: scope.registered[HOST_MODULE]})
         # In the proposal's scripts, a shared instance keeps the name it is registered under.
         for name, instance in scope.registered.items():
             if any(instance is candidate for candidate in shared.values()):
@@ -274,12 +346,6 @@ def _define(
             names[command.identifier] = made
 
 
-def _present(found: Any) -> Any:
-    if isinstance(found, Missing):
-        raise found.error
-    return found
-
-
 def _check_trap(wanted: str, message: str, trap: Trap) -> None:
     # "uninitialized element 2" is expected of implementations that say which; ours may be the shorter one.
     if not (trap.message.startswith(message) or message.startswith(trap.message)):
@@ -304,13 +370,26 @@ def _call(function: Any, arguments: Sequence[Argument]) -> list[Result]:
     names = [value_type.name for value_type in function.type.results]
     types = [value_type.name for value_type in (*function.type.parameters, *function.type.results)]
     if NUMERIC_TYPES.issuperset(types):
-        bits = function.call_bits([argument.value for argument in arguments])
-        return [Result(name, value) for name, value in zip(names, bits, strict=True)]
+        slots = function.call_bits([slot for argument in arguments for slot in _slots(argument)])
+        return _from_slots(names, iter(slots))
     returned = function(*map(_python_value, arguments))
     values = returned if isinstance(returned, tuple) and len(names) != 1 else (returned,) if names else ()
     return [_result(name, value) for name, value in zip(names, values, strict=True)]
 
 
+def _slots(argument: Argument) -> tuple[int, ...]:
+    """An argument as slots of 64 bits: a vector takes two, the lower half first."""
+    assert isinstance(argument.value, int)
+    if argument.type == "v128":
+        return argument.value & _SLOT, argument.value >> 64
+    return (argument.value,)
+
+
+def _from_slots(names: Sequence[str], slots: Iterator[int]) -> list[Result]:
+    return [Result(name, next(slots) | (next(slots) << 64 if name == "v128" else 0)) for name in names]
+
+
+_SLOT = (1 << 64) - 1
 _FORMATS = {"i32": ("<i", "<I"), "i64": ("<q", "<Q"), "f32": ("<f", "<I"), "f64": ("<d", "<Q")}
 
 

@@ -13,6 +13,21 @@ HOW_TO_GET_IT = (
     "or set FARCALL_TESTSUITE to the directory that has it."
 )
 
+SUPERSEDED = {
+    (
+        "proposals/threads/imports.wast",
+        "multiple tables",
+    ): "superseded by reference types, which allow several tables",
+}
+"""Assertions, by file and message, that WebAssembly 2.0 contradicts: proposals are written against older versions."""
+
+
+def superseded_assertions(path: Path) -> dict[str, str]:
+    """The messages of superseded assertions in the script at `path`, and what supersedes each."""
+    return {
+        message: reason for (name, message), reason in SUPERSEDED.items() if path.as_posix().endswith(name)
+    }
+
 
 def suite_directory() -> Path | None:
     """The directory with the suite's scripts, or None where there is none."""

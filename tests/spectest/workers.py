@@ -72,7 +72,7 @@ def run_files(
                     report = _receive(worker)
                     if report is not None:
                         finished[position] = report
-                    if not worker.process.is_alive() or worker.connection.closed:
+                    if worker.connection.closed:  # read to its end, because the process is dead
                         workers[index] = _start(run)
             while next_to_yield in finished:
                 yield finished.pop(next_to_yield)
