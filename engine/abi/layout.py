@@ -60,8 +60,10 @@ MEMORY_RECORD_BYTES = 8
 MEMORY_RECORD_MAXIMUM = 16
 MEMORY_RECORD_PAGE = 24
 
-TABLE_ENTRY_SIZE = 8
-"""A table in the context: a pointer to its table record."""
+TABLE_ENTRY_SIZE = 16
+"""A table in the context: a pointer to its elements (constant for its lifetime), then one to its table record."""
+TABLE_ENTRY_ELEMENTS = 0
+TABLE_ENTRY_RECORD = 8
 
 TABLE_RECORD_SIZE = 24
 """A table, shared by all that import it: pointer to the elements (8 bytes each), size, maximum (elements)."""

@@ -20,17 +20,24 @@ class Optimization(Enum):
 
 
 def _run_passes(module: llvm.ModuleRef, machine: llvm.TargetMachine) -> None:
+    """Run the short pipeline on every function of the module."""
     builder = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=2))
     passes = llvm.create_new_function_pass_manager()
-    passes.add_sroa_pass()
+    passes.add_sroa_pass()  # locals become values
+    passes.add_instruction_combine_pass()  # comparisons lose their way through i32; addresses get simple
+    passes.add_simplify_cfg_pass()
+    passes.add_loop_rotate_pass()  # one branch for each iteration instead of two
+    passes.add_loop_unroll_pass()
     passes.add_instruction_combine_pass()
     passes.add_simplify_cfg_pass()
-    passes.add_loop_rotate_pass()
-    manager = llvm.create_new_module_pass_manager()
     for function in module.functions:
         if not function.is_declaration:
             passes.run(function, builder)
-    manager.close()
+
+
+# Let functions have several epilogues, of up to 16 instructions, instead of one that all returns jump to: binary
+# trees took 0.6 of the time, nothing else changed. LLVM has this only as an option of the whole process.
+llvm.set_option("farcall", "-tail-dup-placement-threshold=16")
 
 
 _machines = threading.local()

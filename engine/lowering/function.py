@@ -216,7 +216,8 @@ class FunctionLowering:
 
     def table_record(self, table: int) -> str:
         """The pointer to a table's record."""
-        return self.load("ptr", "%vmctx", self.context.layout.table(table), INVARIANT_POINTER)
+        entry = self.context.layout.table(table) + abi.TABLE_ENTRY_RECORD
+        return self.load("ptr", "%vmctx", entry, INVARIANT_POINTER)
 
     def call_runtime(self, function: RuntimeFunction, *arguments: str) -> str:
         """Call a runtime function; the result's text, which means nothing where it has none."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from farcall.engine.abi.layout import (
     SEGMENT_LENGTH,
-    TABLE_RECORD_ELEMENTS,
+    TABLE_ENTRY_ELEMENTS,
     TABLE_RECORD_LENGTH,
     RuntimeFunction,
 )
@@ -26,17 +26,16 @@ def _fixed_length(function: FunctionLowering, table: int) -> int | None:
 
 def element_address(function: FunctionLowering, table: int, index: str, trap: str) -> str:
     """A pointer to the element at `index` (an i32), or the trap where the table has none."""
-    record = function.table_record(table)
     fixed = _fixed_length(function, table)
     wide = function.widen(index)
-    if fixed is None:
-        length = function.load("i64", record, TABLE_RECORD_LENGTH, CONTEXT)
-        constancy = CONTEXT  # the elements of a table that grows may move
-    else:
-        length = str(fixed)
-        constancy = INVARIANT_POINTER
+    length = (
+        function.load("i64", function.table_record(table), TABLE_RECORD_LENGTH, CONTEXT)
+        if fixed is None
+        else str(fixed)
+    )
     function.trap_if(function.define(f"icmp uge i64 {wide}, {length}"), trap)
-    elements = function.load("ptr", record, TABLE_RECORD_ELEMENTS, constancy)
+    entry = function.context.layout.table(table) + TABLE_ENTRY_ELEMENTS
+    elements = function.load("ptr", "%vmctx", entry, INVARIANT_POINTER)
     return function.define(f"getelementptr ptr, ptr {elements}, i64 {wide}")
 
 

@@ -153,7 +153,7 @@ class NativeModuleEngine(ModuleEngine, Member):
 
     def import_table(self, table: Table) -> None:
         """Share `table` as the next table. It may come to hold this instance's functions, which must then live."""
-        write_words(self.context + self._layout.table(len(self.tables)), [table.record])
+        write_words(self.context + self._layout.table(len(self.tables)), [table.elements, table.record])
         self.tables.append(table)
         self.need(table.owner)
         table.owner.need(self)
@@ -188,7 +188,7 @@ class NativeModuleEngine(ModuleEngine, Member):
             self._place_memory(len(self.memories), memory)
         for table_type in self.module.tables[len(self.tables) :]:
             table = Table(self, table_type, self._references, self._limits.table_elements)
-            write_words(self.context + self._layout.table(len(self.tables)), [table.record])
+            write_words(self.context + self._layout.table(len(self.tables)), [table.elements, table.record])
             self._own_tables.append(table)
             self.tables.append(table)
 

@@ -24,6 +24,7 @@ class Table:
 
     Attributes:
         declared_type: as the module declares it; `type` has the present size as its minimum.
+        elements: address of element 0; room for the largest size is there from the start, so it never moves.
         record: address of the table record.
     """
 
@@ -50,12 +51,12 @@ class Table:
             raise ExhaustionError(f"a table of {limits.minimum} elements is over the limit of {most}")
         self._mapped = c_library.round_to_pages(max(most, 1) * 8)
         try:
-            self._elements = c_library.map_memory(self._mapped, c_library.PROT_READ | c_library.PROT_WRITE)
+            self.elements = c_library.map_memory(self._mapped, c_library.PROT_READ | c_library.PROT_WRITE)
         except OSError as error:
             raise ExhaustionError(f"no memory left for a table of up to {most} elements: {error}") from error
         self._record = ctypes.create_string_buffer(layout.TABLE_RECORD_SIZE)
         self.record = ctypes.addressof(self._record)
-        write_words(self.record, [self._elements, limits.minimum, most])
+        write_words(self.record, [self.elements, limits.minimum, most])
         self._length = ctypes.c_uint64.from_address(self.record + layout.TABLE_RECORD_LENGTH)
         self._most = most
 
@@ -75,11 +76,11 @@ class Table:
 
     def element(self, index: int) -> int:
         """The reference at `index`, as compiled code holds it; the group's lock is held."""
-        return ctypes.c_uint64.from_address(self._elements + 8 * index).value
+        return ctypes.c_uint64.from_address(self.elements + 8 * index).value
 
     def write_elements(self, offset: int, references: bytes) -> None:
         """Store references, as compiled code holds them, from `offset` on; they fit, and the group's lock is held."""
-        ctypes.memmove(self._elements + 8 * offset, references, len(references))
+        ctypes.memmove(self.elements + 8 * offset, references, len(references))
 
     def get(self, index: int) -> Any:
         """The element at `index`: a Function, a host value, or None.
@@ -138,4 +139,4 @@ class Table:
     def release(self) -> None:
         """Give its memory back. Nothing may use the table any more."""
         self._length.value = 0
-        c_library.unmap_memory(self._elements, self._mapped)
+        c_library.unmap_memory(self.elements, self._mapped)
