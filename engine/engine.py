@@ -25,6 +25,8 @@ from farcall.engine.codegen.elf import read_object
 from farcall.engine.codegen.linker import Image, link
 from farcall.engine.codegen.target import host_target
 from farcall.engine.errors import ClosedError
+from farcall.engine.instructions.instruction import Feature
+from farcall.engine.instructions.table import INSTRUCTIONS
 from farcall.engine.interface import AbstractCompiledModule, AbstractEngine, FunctionListener
 from farcall.engine.lowering import LoweringOptions, lower_functions
 from farcall.engine.runtime import function, listening
@@ -35,6 +37,11 @@ from farcall.engine.runtime.native.machine import native_runtime
 from farcall.engine.runtime.store import Store
 from farcall.engine.structure.module import Module
 from farcall.engine.validation import validate_module
+
+
+_FEATURES = tuple(
+    sorted({"multi-value", "mutable-globals"} | {row.feature.value for row in INSTRUCTIONS} - {Feature.CORE.value})
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +96,16 @@ class Engine(AbstractEngine):
         self._stores: weakref.WeakSet[Store] = weakref.WeakSet()  # guarded by _lock
         self._compile_seconds = 0.0  # guarded by _lock
         self._closed = False
+
+    @property
+    def target(self) -> str:
+        """The machine that code is made for, as LLVM's triple."""
+        return host_target().triple
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """What modules may use beyond the first version of WebAssembly, by name."""
+        return _FEATURES
 
     # -- From bytes to code ----------------------------------------------------------------------------------------
 
