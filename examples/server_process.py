@@ -3,75 +3,65 @@
 from __future__ import annotations
 
 import contextlib
+import select
 import signal
-import socket
 import subprocess
 import sys
 import sysconfig
-import time
 from collections.abc import Iterator
 from pathlib import Path
-
-from farcall.client import Client, UnavailableError
+from typing import IO
 
 START_TIMEOUT = 60.0
-"""Seconds that a server may take until it serves."""
+STOP_TIMEOUT = 30.0
+"""Seconds that a server may take until it listens, and until it has stopped."""
+
+_ANNOUNCEMENT = "listening on "
 
 
 class ServerFailedError(Exception):
     """The server did not start, or did not stop as it should."""
 
 
-def free_port() -> int:
-    """A TCP port of the loopback interface that nothing listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
 @contextlib.contextmanager
-def running_server(data_directory: Path) -> Iterator[str]:
+def running_server(directory: Path) -> Iterator[str]:
     """A server on a free loopback port; its address. At the end it is asked to stop, and must have done so well.
 
+    Args:
+        directory: where it keeps modules, and where its log is written.
+
     Raises:
-        ServerFailedError: it did not serve in time, or stopped with an exit status other than 0.
+        ServerFailedError: it did not listen in time, or did not stop with exit status 0.
     """
-    address = f"127.0.0.1:{free_port()}"
-    command = [
-        str(Path(sysconfig.get_path("scripts")) / "farcall"),
-        *("serve", "--address", address, "--data-directory", str(data_directory)),
-    ]
-    print(f"$ farcall {' '.join(command[1:])}", flush=True)
-    log = data_directory / "server.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
-    try:
-        _wait_until_serving(process, address)
-        yield address
-        process.send_signal(signal.SIGTERM)
-        status = process.wait(timeout=30)
-        if status != 0:
-            raise ServerFailedError(f"the server stopped with exit status {status}")
-    except BaseException:
-        sys.stderr.write(log.read_text(errors="replace"))
-        raise
-    finally:
-        if process.poll() is None:
+    arguments = ["serve", "--address", "127.0.0.1:0", "--data-directory", str(directory / "data")]
+    print(f"$ farcall {' '.join(arguments)}", flush=True)
+    command = [str(Path(sysconfig.get_path("scripts")) / "farcall"), *arguments]
+    log = directory / "server.log"
+    with (
+        log.open("wb") as errors,
+        subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, text=True
+        ) as process,
+    ):
+        try:
+            assert process.stdout is not None
+            yield _announced_address(process.stdout)
+            process.send_signal(signal.SIGTERM)
+            status = process.wait(STOP_TIMEOUT)
+            if status != 0:
+                raise ServerFailedError(f"the server stopped with exit status {status}, not 0")
+        except (ServerFailedError, subprocess.TimeoutExpired) as error:
+            sys.stderr.write(log.read_text(errors="replace"))
+            raise ServerFailedError(str(error)) from error
+        finally:
             process.kill()
-            process.wait()
 
 
-def _wait_until_serving(process: subprocess.Popen[bytes], address: str) -> None:
-    deadline = time.monotonic() + START_TIMEOUT
-    with Client(address) as client:
-        while True:
-            if process.poll() is not None:
-                raise ServerFailedError(f"the server ended with exit status {process.returncode}")
-            try:
-                if client.health(timeout=1) == "SERVING":
-                    return
-            except (UnavailableError, TimeoutError):
-                pass
-            if time.monotonic() > deadline:
-                raise ServerFailedError(f"the server at {address} did not serve within {START_TIMEOUT} s")
-            time.sleep(0.02)
+def _announced_address(output: IO[str]) -> str:
+    """The address in the line that a server prints when it listens."""
+    if not select.select([output], [], [], START_TIMEOUT)[0]:
+        raise ServerFailedError(f"the server did not listen within {START_TIMEOUT:g} seconds")
+    line = output.readline().strip()
+    if not line.startswith(_ANNOUNCEMENT):
+        raise ServerFailedError(f"the server did not start; it printed {line!r}")
+    return line.removeprefix(_ANNOUNCEMENT)
