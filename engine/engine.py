@@ -38,7 +38,6 @@ from farcall.engine.runtime.store import Store
 from farcall.engine.structure.module import Module
 from farcall.engine.validation import validate_module
 
-
 _FEATURES = tuple(
     sorted({"multi-value", "mutable-globals"} | {row.feature.value for row in INSTRUCTIONS} - {Feature.CORE.value})
 )
