@@ -50,6 +50,8 @@ def error_from_call(error: grpc.RpcError, address: str) -> errors.FarcallError:
                 return error_from_status(status)
     if code is grpc.StatusCode.UNAVAILABLE:
         message = f"the server at {address} is unavailable: {message.removeprefix(_CONNECT_PREFIX)}"
+    elif code is grpc.StatusCode.DEADLINE_EXCEEDED:
+        message = f"the time ran out while waiting for the server at {address}"
     return _plain_error(code.name, message)
 
 

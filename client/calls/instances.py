@@ -32,7 +32,9 @@ class ExternLike(Protocol):
         """The export's."""
 
 
-Links = Mapping[str | tuple[str, str], InstanceLike | ExternLike | str | tuple[InstanceLike | str, str]]
+LinkKey = str | tuple[str, str]
+LinkProvider = InstanceLike | ExternLike | str | tuple[InstanceLike | str, str]
+Links = Mapping[str, LinkProvider] | Mapping[tuple[str, str], LinkProvider] | Mapping[LinkKey, LinkProvider]
 """How imports are resolved. Keys: the import's module name, for every import from it, or that and the
 import's own name. Values: the instance (or its name) whose exports of the same names are taken; with a key
 of two names also a pair of instance and export name, or an export itself (`library.exports.memory`)."""

@@ -178,14 +178,12 @@ class FakeServer:
         return type(name, (base,), {method: self._method(method) for method in methods})()
 
     def _method(self, name):
-        implementation = getattr(self, name, None)
-
         def handle(_, request, context):
             self.calls[name] += 1
             try:
                 if self.failures[name]:
                     raise self.failures[name].pop(0)
-                return implementation(request)
+                return getattr(self, name)(request)
             except StatusError as error:
                 return context.abort_with_status(rpc_status.to_status(error.status))
 
@@ -193,7 +191,7 @@ class FakeServer:
             self.calls[name] += 1
             if self.failures[name]:
                 context.abort_with_status(rpc_status.to_status(self.failures[name].pop(0).status))
-            yield from implementation(requests)
+            yield from getattr(self, name)(requests)
 
         return handle_stream if name == "StreamInvoke" else handle
 

@@ -1,0 +1,196 @@
+"""What commands do in their own process with the engine; imported only by those that need it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from farcall import engine
+from farcall.client import errors
+from farcall.client.command_line.guest_arguments import read_arguments
+from farcall.client.floats import f32_bits, f32_from_bits, f64_bits, f64_from_bits
+from farcall.client.messages import read_module
+from farcall.client.types import Argument, FunctionReference, FunctionType, Module, Results, Value, ValueType
+from farcall.engine.binary import decode_module
+from farcall.engine.validation import validate_module
+
+T = TypeVar("T")
+
+_STOP_PATIENCE = 5.0
+"""Seconds that a guest which was told to stop gets to say where it was."""
+
+
+def read_module_file(source: bytes) -> Module:
+    """What a server would tell about a module; InvalidModuleError where it would refuse it."""
+    from farcall.server.messages.modules import module_message  # noqa: PLC0415 - so that both ways show the same
+
+    try:
+        module = decode_module(source)
+        validate_module(module)
+    except engine.FarcallError as error:
+        raise client_error(error) from None
+    return read_module(module_message(module, 0, content=True), with_content=True)
+
+
+def execute(
+    source: bytes,
+    function: str,
+    arguments: Sequence[str],
+    libraries: Mapping[str, bytes],
+    timeout: float | None,
+) -> tuple[Results, FunctionType]:
+    """Instantiates a module in this process and calls a function of it.
+
+    Args:
+        source: the module.
+        function: name of the export.
+        arguments: as texts.
+        libraries: by import module, the module whose instance provides for it.
+        timeout: seconds after which the guest is stopped; None for no end.
+
+    Returns:
+        The results as a client gives them, and the function's type.
+
+    Raises:
+        errors.FarcallError: as a client raises.
+    """
+    with engine.Engine() as running_engine, engine.Store(running_engine) as store:
+
+        def work() -> tuple[Results, FunctionType]:
+            imports = {
+                name: store.instantiate(running_engine.load_module(data)) for name, data in libraries.items()
+            }
+            instance = store.instantiate(running_engine.load_module(source), imports)
+            callee = instance.function(function)
+            function_type = _function_type(callee.type)
+            return _call(callee, function_type, read_arguments(arguments, function_type)), function_type
+
+        return _run_until(work, timeout, store.close)
+
+
+def _run_until(work: Callable[[], T], timeout: float | None, stop: Callable[[], None]) -> T:
+    """Runs `work` in a thread of its own: while a guest runs, Python's main thread would not notice signals."""
+    results: list[T] = []
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            results.append(work())
+        except BaseException as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    try:
+        thread.join(timeout)
+    except KeyboardInterrupt:
+        stop()
+        thread.join(_STOP_PATIENCE)
+        raise
+    if thread.is_alive():
+        stop()
+        thread.join(_STOP_PATIENCE)
+        backtrace = _frames(failures[0]) if failures else ()
+        raise errors.DeadlineExceededError(f"stopped after {timeout:g} seconds", backtrace=backtrace)
+    if failures:
+        failure = failures[0]
+        raise client_error(failure) if isinstance(failure, engine.FarcallError) else failure
+    return results[0]
+
+
+def _call(callee: engine.Function, function_type: FunctionType, arguments: Sequence[Argument]) -> Results:
+    """Calls with bit patterns where all values are numbers, so that every NaN keeps its bits."""
+    parameters, results = function_type.parameters, function_type.results
+    if _TO_BITS.keys() >= {*parameters, *results}:
+        bits = [_TO_BITS[type_](value) for type_, value in zip(parameters, arguments, strict=True)]
+        slots = callee.call_bits(bits)
+        values: tuple[Value, ...] = tuple(
+            _FROM_BITS[type_](slot) for type_, slot in zip(results, slots, strict=False)
+        )
+    else:
+        values = tuple(_reference(value) for value in callee.call(arguments))
+    return values[0] if len(values) == 1 else values or None
+
+
+def _reference(value: Any) -> Value:
+    if isinstance(value, engine.Function):
+        return FunctionReference("", value.name or "")
+    result: Value = value
+    return result
+
+
+def _signed(bits: int, width: int) -> int:
+    return (bits & (1 << width) - 1) - ((bits >> (width - 1) & 1) << width)
+
+
+_TO_BITS: dict[ValueType, Callable[[Any], int]] = {
+    ValueType.I32: lambda value: value & 0xFFFF_FFFF,
+    ValueType.I64: lambda value: value & 0xFFFF_FFFF_FFFF_FFFF,
+    ValueType.F32: f32_bits,
+    ValueType.F64: f64_bits,
+}
+
+_FROM_BITS: dict[ValueType, Callable[[int], int | float]] = {
+    ValueType.I32: lambda bits: _signed(bits, 32),
+    ValueType.I64: lambda bits: _signed(bits, 64),
+    ValueType.F32: lambda bits: f32_from_bits(bits & 0xFFFF_FFFF),
+    ValueType.F64: f64_from_bits,
+}
+
+
+def _function_type(type_: engine.FunctionType) -> FunctionType:
+    return FunctionType(
+        tuple(ValueType(parameter.name) for parameter in type_.parameters),
+        tuple(ValueType(result.name) for result in type_.results),
+    )
+
+
+_CLIENT_ERRORS: tuple[tuple[type[engine.FarcallError], Callable[[Any], errors.FarcallError]], ...] = (
+    (
+        engine.ModuleError,
+        lambda error: errors.InvalidModuleError(
+            str(error), reason=error.reason, offset=error.offset, function_index=error.function_index
+        ),
+    ),
+    (
+        engine.LinkError,
+        lambda error: errors.LinkError(
+            str(error), module=error.module, name=error.name, wanted=error.wanted, found=error.found
+        ),
+    ),
+    (
+        engine.Trap,
+        lambda error: errors.Trap(error.message, kind=error.kind.name.lower(), backtrace=_frames(error)),
+    ),
+    (
+        engine.TerminatedError,
+        lambda error: errors.CancelledError(error.message, backtrace=_frames(error)),
+    ),
+    (
+        engine.ArgumentError,
+        lambda error: errors.ArgumentError(
+            str(error), index=error.index, wanted=error.wanted, given=error.given
+        ),
+    ),
+    (engine.ExhaustionError, lambda error: errors.ResourceExhaustedError(str(error))),
+    (engine.ExportNotFoundError, lambda error: errors.ExportNotFoundError(str(error))),
+    (engine.ClosedError, lambda error: errors.ClosedError(str(error))),
+)
+
+
+def client_error(error: engine.FarcallError) -> errors.FarcallError:
+    """The client's error for the engine's, so that both are printed alike."""
+    for kind, convert in _CLIENT_ERRORS:
+        if isinstance(error, kind):
+            return convert(error)
+    return errors.ServerError(str(error), code="INTERNAL")
+
+
+def _frames(error: BaseException) -> tuple[errors.Frame, ...]:
+    if not isinstance(error, engine.Trap | engine.TerminatedError):
+        return ()
+    return tuple(
+        errors.Frame(frame.function_index, frame.function_name, frame.module_name)
+        for frame in error.backtrace
+    )

@@ -1,0 +1,176 @@
+"""Commands about modules: upload, modules, rm, inspect."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn
+
+from farcall.client.command_line import output
+from farcall.client.command_line.settings import REMOTE, Settings, pass_settings, shared_options
+from farcall.client.types import Module
+
+_PROGRESS_AFTER_SECONDS = 1.0
+
+
+class UploadProgress:
+    """A bar on standard error, if that is a terminal and the upload takes more than a second."""
+
+    def __init__(self) -> None:
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            DownloadColumn(),
+            TimeElapsedColumn(),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        self._task = self._progress.add_task("uploading", total=None)
+        self._timer = threading.Timer(_PROGRESS_AFTER_SECONDS, self._progress.start)
+        self._timer.daemon = True
+
+    def __call__(self, sent: int, total: int) -> None:
+        """So many bytes of so many are sent; when all are, the server compiles."""
+        description = "compiling" if sent == total else "uploading"
+        self._progress.update(self._task, completed=sent, total=total, description=description)
+
+    def __enter__(self) -> Self:
+        if sys.stderr.isatty():
+            self._timer.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._timer.cancel()
+        if self._timer.ident is not None:
+            self._timer.join()
+        if self._progress.live.is_started:
+            self._progress.stop()
+
+
+def _source(file: str) -> bytes | Path:
+    """`-` is standard input."""
+    return sys.stdin.buffer.read() if file == "-" else Path(file)
+
+
+_FILE = click.Path(exists=True, dir_okay=False, allow_dash=True)
+
+
+@click.command(short_help="Upload a module's file.")
+@click.argument("file", type=_FILE)
+@shared_options(*REMOTE)
+@pass_settings
+def upload(settings: Settings, file: str) -> None:
+    """Upload a module's FILE (`-`: standard input), and print its digest.
+
+    The server compiles the module. Uploading one that it has already does no harm and costs it nothing.
+    """
+    with settings.client() as client, UploadProgress() as progress:
+        module = client.upload(_source(file), progress=progress)
+    if settings.json:
+        output.print_json(module)
+    else:
+        output.print_line(module.digest)
+
+
+@click.command()
+@shared_options(*REMOTE)
+@pass_settings
+def modules(settings: Settings) -> None:
+    """List the modules that the server keeps."""
+    with settings.client() as client:
+        entries = list(client.modules())
+    if settings.json:
+        kept = ("digest", "size", "create_time", "module_name")
+        output.print_json([{name: getattr(module, name) for name in kept} for module in entries])
+        return
+    output.print_table(
+        ("MODULE", "SIZE", "UPLOADED", "NAME"),
+        [
+            (
+                output.digest_text(module.digest),
+                module.size,
+                output.time_text(module.create_time),
+                module.module_name or "",
+            )
+            for module in entries
+        ],
+        right=("SIZE",),
+    )
+
+
+@click.command(short_help="Delete modules.")
+@click.argument("modules", nargs=-1, required=True, metavar="MODULE...")
+@shared_options(*REMOTE)
+@pass_settings
+def rm(settings: Settings, modules: tuple[str, ...]) -> None:
+    """Delete a MODULE, given as its digest or the unique start of it.
+
+    Instances of it go on.
+    """
+    deleted = []
+    with settings.client() as client:
+        for prefix in modules:
+            digest = client.module(prefix).digest
+            client.delete_module(digest)
+            deleted.append(digest)
+    if settings.json:
+        output.print_json({"deleted": deleted})
+
+
+@click.command()
+@click.argument("module", metavar="FILE|MODULE")
+@shared_options(*REMOTE)
+@pass_settings
+def inspect(settings: Settings, module: str) -> None:
+    """Show a module's sections, types, imports and exports.
+
+    A FILE (`-`: standard input) is read here, without a server. Otherwise it is a MODULE on the server,
+    given as its digest or the unique start of it.
+    """
+    if module == "-" or Path(module).is_file():
+        from farcall.client.command_line.local_engine import read_module_file  # noqa: PLC0415 - the engine only where it is needed
+
+        source = _source(module)
+        content = read_module_file(source if isinstance(source, bytes) else source.read_bytes())
+    else:
+        with settings.client() as client:
+            content = client.module(module)
+    if settings.json:
+        output.print_json(content)
+    else:
+        _print_module(content)
+
+
+def _print_module(module: Module) -> None:
+    name = f" {module.module_name!r}" if module.module_name else ""
+    output.print_line(f"module{name} {module.digest}, {module.size} bytes")
+    _print_part(
+        "sections",
+        ("ID", "NAME", "OFFSET", "SIZE"),
+        [(entry.id, entry.name, f"{entry.offset:#x}", entry.size) for entry in module.sections],
+    )
+    _print_part("types", ("INDEX", "TYPE"), [(index, str(entry)) for index, entry in enumerate(module.types)])
+    _print_part(
+        "imports",
+        ("MODULE", "NAME", "TYPE"),
+        [(entry.module, entry.name, str(entry.type)) for entry in module.imports],
+    )
+    _print_part("exports", ("NAME", "TYPE"), [(entry.name, str(entry.type)) for entry in module.exports])
+    _print_part(
+        "custom sections", ("NAME", "SIZE"), [(entry.name, entry.size) for entry in module.custom_sections]
+    )
+
+
+def _print_part(title: str, columns: tuple[str, ...], rows: list[tuple[object, ...]]) -> None:
+    """A table under its title; nothing where it has no rows."""
+    if rows:
+        output.print_line(f"\n{title} ({len(rows)})")
+        output.print_table(columns, rows, right=("ID", "INDEX", "OFFSET", "SIZE"))

@@ -1,0 +1,91 @@
+"""The command that runs a server: serve."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from farcall.client.command_line import output
+from farcall.client.command_line.settings import Settings, pass_settings, seconds, shared_options
+
+_LIMITS = {
+    "max_message_bytes": "Largest message, in both directions.",
+    "max_module_bytes": "Largest module.",
+    "max_modules": "How many modules are kept.",
+    "max_concurrent_uploads": "How many uploads may be in progress.",
+    "max_stores": "How many stores may be open.",
+    "max_instances_per_store": "How many instances may be open in a store.",
+    "max_memory_pages": "Size of a memory, in pages of 64 KiB.",
+    "max_table_elements": "Size of a table, in elements.",
+    "max_pending_calls_per_instance": "How many calls may wait for an instance.",
+    "max_concurrent_calls": "How many guests may run at the same time.",
+}
+"""Numbers of `farcall.server`'s configuration, which has their defaults."""
+
+
+def _limits(command: Callable[..., Any]) -> Callable[..., Any]:
+    for name, text in reversed(_LIMITS.items()):
+        option = click.option(f"--{name.replace('_', '-')}", type=click.IntRange(min=1), help=text)
+        command = option(command)
+    return command
+
+
+@click.command()
+@click.option("--address", metavar="HOST:PORT", help="Where to listen; port 0 takes a free one.")
+@click.option(
+    "--data-directory",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIRECTORY",
+    help="Keep modules here across restarts; without it they are kept in memory only.",
+)
+@click.option(
+    "--shutdown-grace",
+    type=click.FloatRange(min=0),
+    metavar="SECONDS",
+    help="How long running calls may go on after SIGTERM or SIGINT.",
+)
+@click.option("--default-call-timeout", type=seconds, metavar="SECONDS", help="For calls without a deadline.")
+@click.option("--max-call-timeout", type=seconds, metavar="SECONDS", help="For calls with any deadline.")
+@_limits
+@click.option(
+    "--log-level",
+    type=click.Choice(["debug", "info", "warning", "error"], case_sensitive=False),
+    default="info",
+    show_default=True,
+    help="What is logged, on standard error.",
+)
+@click.option(
+    "--log-format",
+    type=click.Choice(["console", "json"]),
+    default="console",
+    show_default=True,
+    help="How the log is written.",
+)
+@shared_options("json")
+@pass_settings
+def serve(settings: Settings, /, log_level: str, log_format: str, **options: Any) -> None:
+    """Run a server until SIGTERM or SIGINT.
+
+    Prints the address when it listens. Told to stop, it refuses new calls, lets running ones finish within
+    the grace, and ends with exit status 0.
+    """
+    from farcall.server.main import run  # noqa: PLC0415
+
+    from farcall.server.configuration import ServerConfiguration  # noqa: PLC0415 - only here is a server needed
+
+    given = {name: value for name, value in options.items() if value is not None}
+    try:
+        configuration = ServerConfiguration(**given)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+
+    def announce(address: str) -> None:
+        if settings.json:
+            output.print_json({"address": address})
+        else:
+            output.print_line(f"listening on {address}")
+
+    run(configuration, log_level=log_level, log_format=log_format, on_listening=announce)

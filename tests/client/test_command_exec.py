@@ -1,0 +1,258 @@
+"""`farcall exec` and `farcall inspect FILE`: the engine in the command's own process."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from command_line_support import CommandLine, in_a_process
+from wasmtime import wat2wasm
+
+MODULE = """
+(module $calculator
+  (func (export "add") (param i32 i32) (result i32) local.get 0 local.get 1 i32.add)
+  (func (export "add64") (param i64 i64) (result i64) local.get 0 local.get 1 i64.add)
+  (func (export "same_f32") (param f32) (result f32) local.get 0)
+  (func (export "same_f64") (param f64) (result f64) local.get 0)
+  (func (export "half") (param f32) (result f32) local.get 0 f32.const 0.5 f32.mul)
+  (func (export "divide_f64") (param f64 f64) (result f64) local.get 0 local.get 1 f64.div)
+  (func (export "nothing"))
+  (func (export "three") (result i32 f64 i64) i32.const -1 f64.const 0.1 i64.const 9223372036854775807)
+  (func $divide (export "divide") (param i32 i32) (result i32) local.get 0 local.get 1 i32.div_s)
+  (func $outer (export "divide_by_zero") (param i32) (result i32) local.get 0 i32.const 0 call $divide)
+  (func (export "spin") (loop $forever br $forever))
+  (func (export "recurse") call $recurse)
+  (func $recurse call $recurse)
+  (func (export "same_reference") (param externref funcref) (result externref funcref)
+    local.get 0 local.get 1)
+  (func (export "itself") (result funcref) ref.func $divide)
+  (memory (export "memory") 2 5)
+  (table (export "table") 3 funcref)
+  (global (export "counter") (mut i64) (i64.const 0)))
+"""
+
+APPLICATION = """
+(module
+  (import "math" "add" (func $add (param i32 i32) (result i32)))
+  (import "math" "memory" (memory 1))
+  (func (export "twice") (param i32) (result i32) local.get 0 local.get 0 call $add))
+"""
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("modules") / "calculator.wasm"
+    path.write_bytes(wat2wasm(MODULE))
+    return path
+
+
+@pytest.fixture(scope="module")
+def application(tmp_path_factory):
+    path = tmp_path_factory.mktemp("modules") / "application.wasm"
+    path.write_bytes(wat2wasm(APPLICATION))
+    return path
+
+
+@pytest.fixture
+def farcall(capfd):
+    return CommandLine(capfd)
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments", "lines"),
+    [
+        ("add", ["1", "2"], ["3"]),
+        ("add", ["-1", "-2"], ["-3"]),
+        ("add", ["-0x80000000", "0x7fffffff"], ["-1"]),
+        ("add64", ["-9223372036854775808", "9223372036854775807"], ["-1"]),
+        ("same_f32", ["0.1"], ["0.1"]),
+        ("same_f32", ["-0.0"], ["-0.0"]),
+        ("same_f32", ["-inf"], ["-inf"]),
+        ("same_f32", ["-nan:0x1"], ["-nan:0x1"]),
+        ("same_f32", ["3.4028235e38"], ["3.4028235e+38"]),
+        ("half", ["16777217"], ["8388608.0"]),
+        ("same_f64", ["nan:0x123"], ["nan:0x123"]),
+        ("same_f64", ["-.5"], ["-0.5"]),
+        ("same_f64", ["5e-324"], ["5e-324"]),
+        ("same_f64", ["Inf"], ["inf"]),
+        ("divide_f64", ["1", "-0"], ["-inf"]),
+        ("nothing", [], []),
+        ("three", [], ["-1", "0.1", "9223372036854775807"]),
+        ("same_reference", ["null", "null"], ["null", "null"]),
+        ("itself", [], ["<instance>!divide"]),
+    ],
+)
+def test_each_result_is_a_line_and_nothing_else_is_printed(farcall, file, function, arguments, lines):
+    ended = farcall("exec", file, function, *arguments)
+    assert ended.out == "".join(f"{line}\n" for line in lines)
+    assert ended.err == ""
+
+
+def test_options_may_stand_behind_negative_numbers(farcall, file):
+    assert json.loads(farcall("exec", file, "add", "-1", "-2", "--json").out) == {
+        "results": [-3],
+        "types": ["i32"],
+    }
+    assert farcall("exec", "--timeout", "10", file, "add", "--", "-1", "-2").out == "-3\n"
+    assert json.loads(farcall("--json", "exec", file, "add", "1", "2").out)["results"] == [3]
+
+
+def test_json_keeps_what_json_has_no_number_for_as_text(farcall, file):
+    def results(*arguments):
+        return json.loads(farcall("exec", "--json", file, *arguments).out)["results"]
+
+    assert results("same_f64", "nan") == ["nan"]
+    assert results("same_f64", "-inf") == ["-inf"]
+    assert results("same_f32", "nan:0x1") == ["nan:0x1"]
+    assert results("same_f32", "0.1") == [0.1]
+    assert results("three") == [-1, 0.1, 2**63 - 1]
+    assert results("nothing") == []
+    assert results("same_reference", "null", "null") == [None, None]
+
+
+def test_a_trap_prints_the_backtrace(farcall, file):
+    ended = farcall("exec", file, "divide_by_zero", "7", status=1)
+    assert ended.out == ""
+    lines = ended.err.splitlines()
+    assert lines[0] == "trap: integer divide by zero"
+    assert [line.rpartition("!")[2] for line in lines[1:]] == ["divide", "outer"]
+    ended = farcall("--json", "exec", file, "divide_by_zero", "7", status=1)
+    error = json.loads(ended.err)["error"]
+    assert (error["type"], error["code"], error["kind"]) == ("Trap", "ABORTED", "integer_divide_by_zero")
+    assert [frame["function_name"] for frame in error["backtrace"]] == ["divide", "outer"]
+
+
+def test_endless_recursion_is_a_trap(farcall, file):
+    assert farcall("exec", file, "recurse", status=1).err.startswith("trap: call stack exhausted\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["add", "1"], "wanted 2 arguments (i32, i32), given 1 argument"),
+        (["nothing", "1"], "wanted 0 arguments, given 1 argument"),
+        (
+            ["add", "1", "2147483648"],
+            "argument 1: out of range for i32 (-2147483648 to 2147483647): '2147483648'",
+        ),
+        (["add", "1", "x"], "argument 1: not an integer, which i32 wants: 'x'"),
+        (["add", "1", "1.5"], "argument 1: not an integer, which i32 wants: '1.5'"),
+        (["same_f32", "1e39"], "argument 0: out of range for f32: '1e39'"),
+        (["missing"], "missing"),
+        (["memory"], "memory"),
+    ],
+)
+def test_what_does_not_fit_the_function_fails(farcall, file, arguments, message):
+    ended = farcall("exec", file, *arguments, status=1)
+    assert ended.out == ""
+    assert ended.err.startswith("error: ")
+    assert message in ended.err
+    assert ended.err.count("\n") == 1
+
+
+def test_a_timeout_stops_the_guest(farcall, file):
+    started = time.monotonic()
+    ended = farcall("exec", "--timeout", "0.3", file, "spin", status=1)
+    assert time.monotonic() - started < 3
+    assert ended.err.startswith("error: stopped after 0.3 seconds\n  0: ")
+    error = json.loads(farcall("exec", "--json", "--timeout", "0.2", file, "spin", status=1).err)["error"]
+    assert (error["type"], error["code"]) == ("DeadlineExceededError", "DEADLINE_EXCEEDED")
+    assert len(error["backtrace"]) == 1
+
+
+def test_an_interrupt_stops_the_guest(file):
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "from farcall.client.command_line import main; main()",
+            "exec",
+            str(file),
+            "spin",
+        ],
+        stderr=subprocess.PIPE,
+    )
+    with process:
+        time.sleep(2)
+        assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 130
+        assert process.stderr.read().strip() == b""
+
+
+def test_libraries_provide_imports(farcall, file, application):
+    assert farcall("exec", application, "twice", "21", "--link", f"math={file}").out == "42\n"
+    ended = farcall("exec", application, "twice", "21", status=1)
+    assert '"math" "add"' in ended.err
+    error = json.loads(farcall("exec", application, "twice", "21", "--json", status=1).err)["error"]
+    assert (error["type"], error["module"], error["name"]) == ("LinkError", "math", "add")
+    assert error["found"] is None
+    assert "IMPORT_MODULE=FILE" in farcall("exec", application, "twice", "1", "--link", "math", status=2).err
+    assert "no file 'x'" in farcall("exec", application, "twice", "1", "--link", "math=x", status=2).err
+
+
+def test_a_file_that_is_no_module(farcall, tmp_path, file):
+    path = tmp_path / "bad.wasm"
+    cases = (
+        (b"", "malformed module"),
+        (b"\0asm\1\0\0\0\x01", "malformed module"),
+        (file.read_bytes()[:-3], "(at byte 0x"),
+    )
+    for content, message in cases:
+        path.write_bytes(content)
+        for command in (("exec", path, "add"), ("inspect", path)):
+            ended = farcall(*command, status=1)
+            assert ended.err.startswith("error: ")
+            assert message in ended.err
+            assert ended.out == ""
+    path.write_bytes(
+        wat2wasm("(module (func))").replace(b"\x0a\x04\x01\x02\x00\x0b", b"\x0a\x05\x01\x03\x00\x6a\x0b")
+    )
+    error = json.loads(farcall("inspect", path, "--json", status=1).err)["error"]
+    assert error["type"] == "InvalidModuleError"
+    assert error["function_index"] == 0
+    assert error["offset"] > 20
+
+
+def test_inspect_tells_what_is_in_a_file(farcall, file):
+    lines = farcall("inspect", file).out.splitlines()
+    assert lines[0].startswith("module 'calculator' ")
+    assert lines[0].endswith(f", {file.stat().st_size} bytes")
+    text = "\n".join(lines)
+    assert "counter         global mut i64" in text
+    assert "memory          memory i32 2..5 pages" in text
+    assert "three           function () -> (i32, f64, i64)" in text
+    assert "table           table 3 funcref" in text
+    titles = [line for line in lines if line.endswith(")") and not line.startswith(" ") and "  " not in line]
+    assert titles == ["sections (8)", "types (12)", "exports (16)", "custom sections (1)"]
+    content = json.loads(farcall("inspect", file, "--json").out)
+    assert content["module_name"] == "calculator"
+    assert content["exports"][0] == {
+        "name": "add",
+        "type": {"kind": "function", "parameters": ["i32", "i32"], "results": ["i32"]},
+    }
+    memory = next(entry for entry in content["exports"] if entry["name"] == "memory")
+    assert memory["type"]["limits"] == {"minimum": 2, "maximum": 5}
+    source = file.read_bytes()
+    type_section = content["sections"][0]
+    assert (type_section["id"], type_section["name"]) == (1, "type")
+    assert source[type_section["offset"] - 2] == 1
+    assert content["custom_sections"][0]["name"] == "name"
+    assert bytes.fromhex(content["custom_sections"][0]["content"]) in source
+
+
+def test_inspect_reads_standard_input(file):
+    with file.open("rb") as stream:
+        ended = in_a_process("inspect", "-", stdin=stream)
+    assert ended.returncode == 0
+    assert ended.stdout.startswith(b"module 'calculator' ")
+
+
+def test_names_of_guests_do_not_command_the_terminal(farcall, tmp_path):
+    path = tmp_path / "evil.wasm"
+    path.write_bytes(wat2wasm('(module (func (export "\\1b[31m[bold]red\\07")))'))
+    out = farcall("inspect", path).out
+    assert "\\x1b[31m[bold]red\\x07" in out
+    assert "\x1b" not in out
