@@ -1,0 +1,70 @@
+"""What a server can be told at its start."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+MEBIBYTE = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class ServerConfiguration:
+    """Configuration of a server; every limit has a default that a small machine can bear.
+
+    Attributes:
+        address: host and port to listen on; port 0 chooses a free one.
+        data_directory: where uploaded modules are kept; None keeps them in memory only, until the server ends.
+        max_message_bytes: largest message in both directions.
+        max_module_bytes: largest module.
+        max_modules: how many modules are kept.
+        max_concurrent_uploads: how many uploads may be in progress.
+        max_stores: how many stores may be open, `default` included.
+        max_instances_per_store: open instances of a store, where its quota does not say less.
+        max_memory_pages: size of each memory in pages of 64 KiB, where a store's quota does not say less.
+        max_table_elements: size of each table, where a store's quota does not say less.
+        max_pending_calls_per_instance: requests that wait for, or run in, one instance.
+        max_concurrent_calls: guests that run at the same time (each in a thread).
+        default_call_timeout: seconds that a call may take where the caller sets no deadline.
+        max_call_timeout: seconds that a call may take, whatever deadline the caller sets.
+        shutdown_grace: seconds that running calls get to finish when the server is told to stop.
+        max_remembered_requests: answers that are kept for repeated request ids.
+    """
+
+    address: str = "127.0.0.1:7070"
+    data_directory: Path | None = None
+    max_message_bytes: int = 16 * MEBIBYTE
+    max_module_bytes: int = 64 * MEBIBYTE
+    max_modules: int = 10_000
+    max_concurrent_uploads: int = 16
+    max_stores: int = 1_000
+    max_instances_per_store: int = 10_000
+    max_memory_pages: int = 65_536
+    max_table_elements: int = 10_000_000
+    max_pending_calls_per_instance: int = 1_000
+    max_concurrent_calls: int = 64
+    default_call_timeout: float = 60.0
+    max_call_timeout: float = 3600.0
+    shutdown_grace: float = 10.0
+    max_remembered_requests: int = 10_000
+
+    def __post_init__(self) -> None:
+        for name in (
+            "max_message_bytes",
+            "max_module_bytes",
+            "max_modules",
+            "max_concurrent_uploads",
+            "max_stores",
+            "max_instances_per_store",
+            "max_memory_pages",
+            "max_table_elements",
+            "max_pending_calls_per_instance",
+            "max_concurrent_calls",
+            "default_call_timeout",
+            "max_call_timeout",
+            "max_remembered_requests",
+        ):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} must be more than 0, not {getattr(self, name)}")
+        if self.shutdown_grace < 0:
+            raise ValueError(f"shutdown_grace must not be negative, but is {self.shutdown_grace}")

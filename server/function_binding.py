@@ -1,0 +1,145 @@
+"""A function that callers can reach: how messages become its arguments, and its results messages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from google.protobuf.internal.containers import RepeatedCompositeFieldContainer
+
+from farcall.engine import Function, Stoppable
+from farcall.proto.farcall.v1 import invocation_service_pb2, value_pb2
+from farcall.server.errors import bad_request
+from farcall.server.messages.values import (
+    COLUMN_TYPES,
+    ReferenceTable,
+    is_exact_only_as_bits,
+    kind_of,
+    read_bits,
+    read_columns,
+    read_value,
+    write_bits,
+    write_columns,
+    write_value,
+    wrong_count,
+    zero_row,
+)
+
+_WEIGHT = 0.25
+"""Of a call's time in the running estimate of what a call of the function takes."""
+
+
+class FunctionBinding:
+    """An exported function of an instance, with all that depends on its type worked out once.
+
+    Attributes:
+        function: the engine's.
+        is_short: whether a call is certain to end after few instructions, whatever its arguments.
+        expected_seconds: running estimate of what a call takes.
+    """
+
+    __slots__ = (
+        "_bits",
+        "_kinds",
+        "_references",
+        "_result_kinds",
+        "expected_seconds",
+        "function",
+        "is_short",
+    )
+
+    def __init__(self, function: Function, references: ReferenceTable) -> None:
+        self.function = function
+        self.is_short = False
+        self.expected_seconds = 0.0
+        self._references = references
+        self._bits = is_exact_only_as_bits(function.type)
+        numbers = COLUMN_TYPES.issuperset(function.type.parameters)
+        self._kinds = tuple(map(kind_of, function.type.parameters)) if numbers and not self._bits else None
+        plain = COLUMN_TYPES.issuperset(function.type.results) and not self._bits
+        self._result_kinds = tuple(map(kind_of, function.type.results)) if plain else None
+
+    def read_arguments(self, messages: Sequence[value_pb2.Value]) -> list[Any]:
+        """A call's arguments, as `call` wants them. Raises RequestError that says what is wrong with which."""
+        parameters, kinds = self.function.type.parameters, self._kinds
+        if len(messages) != len(parameters):
+            raise wrong_count(len(messages), parameters)
+        if self._bits:
+            return [
+                read_bits(message, wanted, index)
+                for index, (message, wanted) in enumerate(zip(messages, parameters, strict=True))
+            ]
+        if kinds is not None:
+            arguments = []
+            for message, kind in zip(messages, kinds, strict=True):
+                if not message.HasField(kind):  # type: ignore[arg-type]
+                    break
+                arguments.append(getattr(message, kind))
+            else:
+                return arguments
+        return [
+            read_value(message, wanted, index, self._references)
+            for index, (message, wanted) in enumerate(zip(messages, parameters, strict=True))
+        ]
+
+    def call(self, arguments: Sequence[Any], stoppable: Stoppable) -> tuple[Any, ...]:
+        """Call the function; results for `write_results`. Raises what the engine raises."""
+        if self._bits:
+            return self.function.call_bits(arguments, stoppable)
+        return self.function.call(arguments, stoppable)
+
+    def write_results(
+        self, results: tuple[Any, ...], messages: RepeatedCompositeFieldContainer[value_pb2.Value]
+    ) -> None:
+        """Store what `call` returned."""
+        kinds = self._result_kinds
+        if kinds is not None:
+            for kind, value in zip(kinds, results, strict=True):
+                setattr(messages.add(), kind, value)
+            return
+        for value_type, value in zip(self.function.type.results, results, strict=True):
+            if self._bits:
+                write_bits(value_type, value, messages.add())
+            else:
+                write_value(value_type, value, messages.add(), self._references)
+
+    def call_at_once(self, arguments: Sequence[Any]) -> tuple[Any, ...]:
+        """What `call` does, in the way that costs least, and cannot be stopped: for functions that are short."""
+        if self._bits:
+            return self.function.call_bits(arguments)
+        if self._kinds is None:
+            return self.function.call(arguments)
+        results = self.function(*arguments)
+        return results if type(results) is tuple else () if results is None else (results,)
+
+    # -- Columns ---------------------------------------------------------------------------------------------------
+
+    def check_columns(self) -> None:
+        """Raise RequestError unless columns can carry the function's arguments and results."""
+        function_type = self.function.type
+        if not COLUMN_TYPES.issuperset((*function_type.parameters, *function_type.results)):
+            raise bad_request(
+                "columns", f"carry numbers only, but the function is {function_type}; send a list of calls"
+            )
+
+    def read_rows(self, columns: invocation_service_pb2.CallColumns) -> list[tuple[Any, ...]]:
+        """The calls' arguments. Raises RequestError that says what is wrong with which column."""
+        return read_columns(columns.arguments, columns.call_count, self.function.type.parameters)
+
+    def write_rows(
+        self, outcomes: list[tuple[Any, ...] | Exception], message: invocation_service_pb2.ResultColumns
+    ) -> list[tuple[int, Exception]]:
+        """Store the outcomes of `Function.call_many`; which calls failed, and why, is returned."""
+        failures: list[tuple[int, Exception]] = []
+        if any(type(outcome) is not tuple for outcome in outcomes):
+            zeros = zero_row(self.function.type.results)
+            for index, outcome in enumerate(outcomes):
+                if isinstance(outcome, Exception):
+                    failures.append((index, outcome))
+                    outcomes[index] = zeros
+        write_columns(outcomes, self.function.type.results, message.results)  # type: ignore[arg-type]
+        return failures
+
+    def took(self, seconds: float) -> None:
+        """Learn from a call's time."""
+        self.expected_seconds += _WEIGHT * (seconds - self.expected_seconds)

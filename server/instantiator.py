@@ -1,0 +1,145 @@
+"""Makes and closes instances and stores: where registry, module library and execution meet."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import structlog
+
+from farcall.engine import ExportNotFoundError
+from farcall.proto.farcall.v1 import instance_service_pb2 as messages
+from farcall.server.errors import StopReason, bad_request, failed_precondition
+from farcall.server.execution.call_queue import CallQueue
+from farcall.server.execution.executor import Executor
+from farcall.server.execution.job import Job
+from farcall.server.module_library import ModuleLibrary
+from farcall.server.resource_names import parse_module_name
+from farcall.server.store_registry import DEFAULT_STORE, InstanceRecord, StoreRecord, StoreRegistry
+
+_logger = structlog.get_logger(__name__)
+
+
+class Instantiator:
+    """Makes and closes instances and stores. Used by the event loop's thread only."""
+
+    def __init__(self, registry: StoreRegistry, library: ModuleLibrary, executor: Executor) -> None:
+        self._registry = registry
+        self._library = library
+        self._executor = executor
+        self._closing: set[asyncio.Task[None]] = set()
+
+    # -- Making ----------------------------------------------------------------------------------------------------
+
+    async def create(
+        self, store: StoreRecord, instance_id: str, wanted: messages.Instance, limit: Callable[[], float]
+    ) -> InstanceRecord:
+        """Make an instance.
+
+        Parameters:
+            limit: tells how many seconds are left for it.
+
+        Raises:
+            RequestError: the id is taken, the module or a linked instance is not there, or it was stopped.
+            FarcallError: it cannot be linked, traps, or exceeds a limit.
+        """
+        module = self._library.record(parse_module_name(wanted.module, "instance.module"))
+        providers = self._providers(store, wanted.links)
+        instance_id = store.reserve_instance_id(instance_id)
+        try:
+            compiled = await self._library.compiled(module)
+            imports = _imports(wanted.links, providers)
+            queue = await self._common_queue(providers, limit)
+            instantiation = store.store.instantiation(compiled, imports, name=instance_id)
+            pending: deque[None] = deque()
+            job = Job(lambda _stoppable: instantiation.run(), pending, instantiation)
+            instance = await self._executor.run(queue, job, limit)
+            record = InstanceRecord(store, instance, module.name, wanted.links, queue, pending)
+            self._registry.add_instance(record)
+        finally:
+            store.release_instance_id(instance_id)
+        _logger.debug("instance created", instance=record.name, module=record.module_name)
+        return record
+
+    def _providers(self, store: StoreRecord, links: Sequence[messages.Link]) -> list[InstanceRecord]:
+        """The instance that each link names. Raises RequestError that says which link is wrong."""
+        providers = []
+        seen: set[tuple[str, str | None]] = set()
+        for position, link in enumerate(links):
+            field = f"instance.links[{position}]"
+            record = self._registry.instance(link.instance, f"{field}.instance")
+            if record.store is not store:
+                raise bad_request(f"{field}.instance", f"must be in {store.name!r}, but is {record.name!r}")
+            if link.HasField("export_name") and not link.HasField("import_name"):
+                raise bad_request(f"{field}.export_name", "needs import_name: it resolves a single import")
+            key = (link.import_module, link.import_name if link.HasField("import_name") else None)
+            if key in seen:
+                raise bad_request(field, f"resolves {link.import_module!r} a second time")
+            seen.add(key)
+            providers.append(record)
+        return providers
+
+    async def _common_queue(
+        self, providers: Iterable[InstanceRecord], limit: Callable[[], float]
+    ) -> CallQueue:
+        """One queue for a new instance and all it is linked to: theirs, merged."""
+        queues = list(dict.fromkeys(record.queue for record in providers))
+        if not queues:
+            return self._executor.new_queue()
+        first = queues[0]
+        for other in queues[1:]:
+            # The hand-over takes its turn in the queue that ends, so that nothing of it runs any more.
+            source = other.current
+            job = Job(lambda _stoppable, source=source: source.hand_over(first), deque())  # type: ignore[misc]
+            await self._executor.run(source, job, limit)
+        return first.current
+
+    # -- Closing ---------------------------------------------------------------------------------------------------
+
+    async def close(self, record: InstanceRecord) -> None:
+        """Close an instance: no request finds it any more, its calls are stopped, those of others go on.
+
+        Closing goes on when the caller goes away.
+        """
+        self._registry.remove_instance(record)
+        self._executor.stop_all(StopReason.CLOSED, record.pending)
+        # The engine's close would stop whatever runs in linked instances: it takes its turn among their calls.
+        job: Job[None] = Job(lambda _stoppable: record.instance.close(), record.pending)
+        await self._finish(self._executor.run(record.queue, job, lambda: float("inf")))
+
+    async def close_store(self, store: StoreRecord) -> None:
+        """Close a store: its calls are stopped.
+
+        Raises:
+            RequestError: it is the default one.
+        """
+        if store.store_id == DEFAULT_STORE:
+            raise failed_precondition(f"{store.name!r} cannot be closed: it is always there")
+        for record in self._registry.remove_store(store):
+            self._executor.stop_all(StopReason.CLOSED, record.pending)
+        await self._finish(asyncio.to_thread(store.store.close))
+        _logger.info("store closed", store=store.name)
+
+    async def _finish(self, work: Any) -> None:
+        """Await work that goes on when the caller goes away."""
+        task = asyncio.ensure_future(work)
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+        await asyncio.shield(task)
+
+
+def _imports(links: Sequence[messages.Link], providers: Sequence[InstanceRecord]) -> dict[Any, Any]:
+    """Links as the engine wants its imports. Raises RequestError for an export that is not there."""
+    imports: dict[Any, Any] = {}
+    for link, record in zip(links, providers, strict=True):
+        if not link.HasField("import_name"):
+            imports[link.import_module] = record.instance
+            continue
+        name = link.export_name if link.HasField("export_name") else link.import_name
+        try:
+            imports[link.import_module, link.import_name] = record.instance.export(name)
+        except ExportNotFoundError:
+            raise record.no_export("extern", name) from None
+    return imports

@@ -1,0 +1,1 @@
+"""What happens around every method of farcall.v1, a file for each concern."""

@@ -1,0 +1,197 @@
+"""One `StreamInvoke`: calls as they come in, responses as they are done."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import Any
+
+import grpc
+
+from farcall.engine import FarcallError
+from farcall.proto.farcall.v1 import invocation_service_pb2 as messages
+from farcall.server.deadlines import TimeLimits
+from farcall.server.errors import RequestError, StopReason, bad_request, shutting_down
+from farcall.server.execution.job import Job
+from farcall.server.invoker import ColumnsJob, Invoker, PreparedCall
+from farcall.server.status import status_of
+
+WINDOW = 256
+"""Requests of a stream that may be under way. Beyond, the server stops reading, and HTTP/2 makes the sender wait."""
+
+_Context = grpc.aio.ServicerContext[messages.StreamInvokeRequest, messages.StreamInvokeResponse]
+
+
+class InvocationStream:
+    """The state of one stream. Used by the event loop's thread only."""
+
+    def __init__(self, context: _Context, invoker: Invoker, limits: TimeLimits) -> None:
+        self._context = context
+        self._invoker = invoker
+        self._limits = limits
+        self._jobs: set[Job[Any]] = set()
+        self._responses: deque[messages.StreamInvokeResponse] = deque()
+        self._writing = False
+        self._writer: asyncio.Task[None] | None = None
+        self._closed = False
+        self._progress = asyncio.Event()
+        self._reader = asyncio.current_task()
+        self._draining = False
+
+    async def run(self) -> None:
+        """Serve the stream to its end.
+
+        Raises:
+            RequestError: the server is shutting down.
+        """
+        try:
+            await self._read_all()
+        except asyncio.CancelledError:
+            if self._draining and self._reader is not None and self._reader.uncancel() == 0:
+                raise shutting_down() from None
+            raise
+        finally:
+            for job in list(self._jobs):
+                self._invoker.executor.stop(job, StopReason.CANCELLED)
+            self._closed = True
+            if self._writer is not None:
+                self._writer.cancel()
+
+    def drain(self) -> None:
+        """The server is shutting down: end the stream as soon as nothing is under way on it."""
+        self._draining = True
+        self._end_if_drained()
+
+    def _end_if_drained(self) -> None:
+        if self._draining and not self._jobs and not self._responses and not self._writing and self._reader:
+            self._reader.cancel()
+
+    async def _read_all(self) -> None:
+        while True:
+            request = await self._context.read()
+            if not isinstance(request, messages.StreamInvokeRequest):
+                break  # grpc.aio.EOF: the caller sends no more
+            self._begin(request)
+            if self._responses and not self._writing:
+                self._writing = True
+                await self._write()
+            while len(self._jobs) + len(self._responses) >= WINDOW:
+                await self._wait_for_progress()
+        while self._jobs or self._responses or self._writing:
+            await self._wait_for_progress()
+
+    async def _wait_for_progress(self) -> None:
+        self._progress.clear()
+        await self._progress.wait()
+
+    async def _write(self) -> None:
+        """Write all responses that are there; one task at a time does."""
+        try:
+            while self._responses:
+                await self._context.write(self._responses.popleft())
+        finally:
+            self._writing = False
+            self._progress.set()
+        self._end_if_drained()
+
+    def _respond(self, response: messages.StreamInvokeResponse) -> None:
+        """A response has come while the reader waits for requests: have it written."""
+        if self._closed:
+            return
+        self._responses.append(response)
+        if not self._writing:
+            self._writing = True
+            self._writer = asyncio.create_task(self._write())
+            self._writer.add_done_callback(_forget)
+
+    # -- Requests --------------------------------------------------------------------------------------------------
+
+    def _begin(self, request: messages.StreamInvokeRequest) -> None:
+        """Do what a request asks for, or start it; what is wrong with it is its response."""
+        response = messages.StreamInvokeResponse(correlation_id=request.correlation_id)
+        try:
+            if self._draining:
+                raise shutting_down()
+            match request.WhichOneof("request"):
+                case "call":
+                    done = self._begin_call(request, response)
+                case "columns":
+                    done = self._begin_columns(request, response)
+                case _:
+                    raise bad_request("request", "must be set: `call` or `columns`")
+        except (RequestError, FarcallError) as error:
+            response.error.CopyFrom(status_of(error))
+            done = True
+        if done:
+            self._responses.append(response)
+
+    def _begin_call(
+        self, request: messages.StreamInvokeRequest, response: messages.StreamInvokeResponse
+    ) -> bool:
+        message = request.call
+        call = self._invoker.prepare(message.instance, message.function, message.arguments)
+        results = self._invoker.call_at_once(call)
+        if results is not None:
+            _write_results(call, results, response)
+            return True
+        job = self._invoker.call_job(call)
+        executor = self._invoker.executor
+        queue = call.record.queue
+
+        def end(job: Job[tuple[Any, ...]]) -> None:
+            self._invoker.ended(call.binding, job)
+            try:
+                _write_results(call, job.outcome(), response)
+            except Exception as error:
+                self._invoker.failed(error)
+                response.error.CopyFrom(status_of(error))
+
+        if executor.try_now(queue, job, call.binding.expected_seconds):
+            end(job)
+            return True
+        self._attend(job, queue, request, response, end)
+        return False
+
+    def _begin_columns(
+        self, request: messages.StreamInvokeRequest, response: messages.StreamInvokeResponse
+    ) -> bool:
+        work: ColumnsJob = self._invoker.columns_job(request.columns)
+        job, queue = work.job, work.record.queue
+
+        def end(job: Job[messages.ResultColumns]) -> None:
+            work.ended()
+            try:
+                response.columns.CopyFrom(job.outcome())
+            except Exception as error:
+                self._invoker.failed(error)
+                response.error.CopyFrom(status_of(error))
+
+        if self._invoker.executor.try_now(queue, job, work.expected_seconds):
+            end(job)
+            return True
+        self._attend(job, queue, request, response, end)
+        return False
+
+    def _attend(self, job: Any, queue: Any, request: Any, response: Any, end: Any) -> None:
+        wanted = request.timeout.ToTimedelta().total_seconds() if request.HasField("timeout") else None
+        self._jobs.add(job)
+
+        def deliver(job: Job[Any]) -> None:
+            self._jobs.discard(job)
+            end(job)
+            self._respond(response)
+
+        self._invoker.executor.attend(queue, job, self._limits.seconds_or(self._context, wanted), deliver)
+
+
+def _forget(task: asyncio.Task[None]) -> None:
+    """A write that fails means that the caller is gone, which the reader is told, too."""
+    if not task.cancelled():
+        task.exception()
+
+
+def _write_results(
+    call: PreparedCall, results: tuple[Any, ...], response: messages.StreamInvokeResponse
+) -> None:
+    response.results.SetInParent()
+    call.binding.write_results(results, response.results.values)

@@ -1,0 +1,1 @@
+"""Between the engine's objects and messages of farcall.v1."""

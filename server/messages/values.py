@@ -1,0 +1,295 @@
+"""Values between messages and the engine.
+
+The engine takes Python ints and floats. A Python float is 64 bits wide, and widening an f32 alters signalling
+NaNs; therefore functions that have f32 among their types are called with bit patterns.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Protocol
+
+from google.protobuf.internal.containers import RepeatedCompositeFieldContainer
+
+from farcall import engine
+from farcall.engine import F32, F64, FUNCREF, I32, I64, V128, Function, ValueType
+from farcall.proto.farcall.v1 import value_pb2
+from farcall.server.errors import RequestError, argument_failure
+from farcall.server.messages.types import value_type_message
+
+_SHOWN = 100
+
+
+class ReferenceTable(Protocol):
+    """What references mean in a store."""
+
+    def function(self, reference: value_pb2.FunctionReference) -> Function | None:
+        """The function that a message names. Raises LookupError with what is wrong."""
+
+    def function_reference(self, function: Function) -> value_pb2.FunctionReference:
+        """The message for a function."""
+
+    def external(self, handle: int) -> int:
+        """The object for a caller's number, always the same one. Raises RequestError over the limit."""
+
+
+# -- Bit patterns ------------------------------------------------------------------------------------------------------
+
+_U32 = struct.Struct("<I")
+_U64 = struct.Struct("<Q")
+_BINARY32 = struct.Struct("<f")
+_BINARY64 = struct.Struct("<d")
+
+_MASK32 = 0xFFFF_FFFF
+_MASK64 = 0xFFFF_FFFF_FFFF_FFFF
+_CANONICAL_NAN32 = 0x7FC0_0000
+_EXPONENT32 = 0x7F80_0000
+
+
+def f32_bits(value: float) -> int:
+    """The bit pattern of the f32 in a message's `float` field, which Python holds as a wider float."""
+    return int(_U32.unpack(_BINARY32.pack(value))[0])
+
+
+def f64_bits(value: float) -> int:
+    """The bit pattern of an f64."""
+    return int(_U64.unpack(_BINARY64.pack(value))[0])
+
+
+def _i32_from_bits(bits: int) -> int:
+    bits &= _MASK32
+    return bits - (bits >> 31 << 32)
+
+
+def _i64_from_bits(bits: int) -> int:
+    return bits - (bits >> 63 << 64)
+
+
+def _f64_from_bits(bits: int) -> float:
+    return float(_BINARY64.unpack(_U64.pack(bits))[0])
+
+
+_TO_BITS: dict[str, Callable[[Any], int]] = {
+    "i32": lambda value: value & _MASK32,
+    "i64": lambda value: value & _MASK64,
+    "f32": f32_bits,
+    "f32_bits": lambda value: value,
+    "f64": f64_bits,
+}
+
+
+def write_f32_bits(message: value_pb2.Value, bits: int) -> None:
+    """Store an f32: as a number, or by its bits if it is a NaN that conversions might alter."""
+    bits &= _MASK32
+    if bits & _EXPONENT32 == _EXPONENT32 and bits & 0x7F_FFFF and bits != _CANONICAL_NAN32:
+        message.f32_bits = bits
+    else:
+        message.f32 = _BINARY32.unpack(_U32.pack(bits))[0]
+
+
+def _write_i32_bits(message: value_pb2.Value, bits: int) -> None:
+    message.i32 = _i32_from_bits(bits)
+
+
+def _write_i64_bits(message: value_pb2.Value, bits: int) -> None:
+    message.i64 = _i64_from_bits(bits)
+
+
+def _write_f64_bits(message: value_pb2.Value, bits: int) -> None:
+    message.f64 = _f64_from_bits(bits)
+
+
+_BITS_WRITERS: dict[ValueType, Callable[[value_pb2.Value, int], None]] = {
+    I32: _write_i32_bits,
+    I64: _write_i64_bits,
+    F32: write_f32_bits,
+    F64: _write_f64_bits,
+}
+
+
+def write_bits(value_type: ValueType, bits: int, message: value_pb2.Value) -> None:
+    """Store a number that is given by its bit pattern."""
+    _BITS_WRITERS[value_type](message, bits)
+
+
+# -- Messages to values ------------------------------------------------------------------------------------------------
+
+_KINDS: dict[ValueType, str] = {I32: "i32", I64: "i64", F32: "f32", F64: "f64", V128: "v128"}
+
+
+def kind_of(value_type: ValueType) -> str:
+    """The field of `Value` that carries a type."""
+    kind = _KINDS.get(value_type)
+    if kind is not None:
+        return kind
+    return "funcref" if value_type is FUNCREF else "externref"
+
+
+def read_value(
+    message: value_pb2.Value, wanted: ValueType, index: int | None, references: ReferenceTable
+) -> Any:
+    """The Python value of a message, of which `wanted` is wanted.
+
+    Parameters:
+        index: position among the arguments, for the error.
+
+    Raises:
+        RequestError: it is of another type.
+    """
+    given, kind = message.WhichOneof("kind"), kind_of(wanted)
+    if given == "f32_bits" and wanted is F32:
+        return _BINARY32.unpack(_U32.pack(message.f32_bits))[0]
+    if given != kind:
+        raise _wrong_value(message, wanted, index, f"wanted {wanted}, given {describe_value(message)}")
+    match kind:
+        case "funcref":
+            try:
+                return references.function(message.funcref)
+            except LookupError as error:
+                raise _wrong_value(message, wanted, index, str(error.args[0])) from None
+        case "externref":
+            return (
+                references.external(message.externref.handle)
+                if message.externref.HasField("handle")
+                else None
+            )
+        case _:
+            return getattr(message, kind)
+
+
+def read_bits(message: value_pb2.Value, wanted: ValueType, index: int) -> int:
+    """The bit pattern of a number. Raises RequestError as `read_value` does."""
+    given = message.WhichOneof("kind")
+    if given != kind_of(wanted) and not (given == "f32_bits" and wanted is F32):
+        raise _wrong_value(message, wanted, index, f"wanted {wanted}, given {describe_value(message)}")
+    return _TO_BITS[given](getattr(message, given))
+
+
+def _wrong_value(message: value_pb2.Value, wanted: ValueType, index: int | None, reason: str) -> RequestError:
+    where = "the value" if index is None else f"argument {index}"
+    return argument_failure(
+        f"{where}: {reason}",
+        index=index,
+        wanted_type=value_type_message(wanted),
+        wanted=wanted.name,
+        given=describe_value(message),
+    )
+
+
+def wrong_count(given: int, wanted: Sequence[ValueType]) -> RequestError:
+    """The number of arguments is wrong."""
+    types = ", ".join(value_type.name for value_type in wanted)
+    count = _arguments(len(wanted))
+    return argument_failure(
+        f"{count} wanted ({types}), {given} given" if wanted else f"{count} wanted, {given} given",
+        index=None,
+        wanted_type=None,
+        wanted=count,
+        given=_arguments(given),
+    )
+
+
+def _arguments(count: int) -> str:
+    return f"{count} argument" if count == 1 else f"{count} arguments"
+
+
+def describe_value(message: value_pb2.Value) -> str:
+    """A value in words, its type first."""
+    kind = message.WhichOneof("kind")
+    match kind:
+        case None:
+            return "no value"
+        case "funcref":
+            reference = message.funcref
+            text = f"{reference.instance}!{reference.function}" if reference.instance else "null"
+        case "externref":
+            text = str(message.externref.handle) if message.externref.HasField("handle") else "null"
+        case "f32_bits":
+            kind, text = "f32", f"{message.f32_bits:#010x}"
+        case _:
+            text = repr(getattr(message, kind))
+    return f"{kind} {text if len(text) <= _SHOWN else text[:_SHOWN] + '...'}"
+
+
+# -- Values to messages ------------------------------------------------------------------------------------------------
+
+
+def write_value(
+    value_type: ValueType, value: Any, message: value_pb2.Value, references: ReferenceTable
+) -> None:
+    """Store a Python value in a message."""
+    kind = kind_of(value_type)
+    match kind:
+        case "funcref":
+            message.funcref.SetInParent()
+            if value is not None:
+                message.funcref.CopyFrom(references.function_reference(value))
+        case "externref":
+            message.externref.SetInParent()
+            if value is not None:
+                message.externref.handle = value
+        case _:
+            setattr(message, kind, value)
+
+
+# -- Columns -----------------------------------------------------------------------------------------------------------
+
+COLUMN_TYPES = frozenset({I32, I64, F32, F64})
+"""Types that columns can carry."""
+
+
+def read_columns(
+    columns: Sequence[value_pb2.ValueColumn], call_count: int, wanted: Sequence[ValueType]
+) -> list[tuple[Any, ...]]:
+    """Columns, one a parameter, as rows, one a call.
+
+    Raises:
+        RequestError: the number, type or length of a column is wrong.
+    """
+    if len(columns) != len(wanted):
+        raise wrong_count(len(columns), wanted)
+    if not columns:
+        return [()] * call_count
+    values = []
+    for index, (column, value_type) in enumerate(zip(columns, wanted, strict=True)):
+        given = column.WhichOneof("kind")
+        if given != value_type.name:
+            raise _wrong_column(index, value_type, f"a column of {given}" if given else "no column")
+        entries = getattr(column, given).values
+        if len(entries) != call_count:
+            raise _wrong_column(index, value_type, f"{len(entries)} values for {call_count} calls")
+        values.append(entries)
+    return list(zip(*values, strict=True))
+
+
+def _wrong_column(index: int, wanted: ValueType, given: str) -> RequestError:
+    return argument_failure(
+        f"argument {index}: a column of {wanted} wanted, {given} given",
+        index=index,
+        wanted_type=value_type_message(wanted),
+        wanted=wanted.name,
+        given=given,
+    )
+
+
+def write_columns(
+    rows: Sequence[Sequence[Any]],
+    types: Sequence[ValueType],
+    columns: RepeatedCompositeFieldContainer[value_pb2.ValueColumn],
+) -> None:
+    """Rows, one a call, as columns, one a result."""
+    values: Iterable[Sequence[Any]] = zip(*rows, strict=True) if rows else [()] * len(types)
+    for value_type, entries in zip(types, values, strict=True):
+        getattr(columns.add(), value_type.name).values.extend(entries)
+
+
+def zero_row(types: Sequence[ValueType]) -> tuple[Any, ...]:
+    """What stands in columns for a call that failed."""
+    return tuple(0 if value_type in (I32, I64) else 0.0 for value_type in types)
+
+
+def is_exact_only_as_bits(function_type: engine.FunctionType) -> bool:
+    """Whether calls must use bit patterns: f32 among the types, and no references."""
+    types = (*function_type.parameters, *function_type.results)
+    return F32 in types and COLUMN_TYPES.issuperset(types)

@@ -1,0 +1,238 @@
+"""The modules that the server keeps, each once, decoded and compiled when first needed."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import structlog
+
+from farcall.engine import CompiledModule, Engine, Module
+from farcall.proto.farcall.v1 import error_details_pb2 as details
+from farcall.server.errors import RequestError, limit_reached, not_found
+from farcall.server.module_files import DamagedModuleError, ModuleFiles, StoredModule
+from farcall.server.resource_names import module_name
+
+T = TypeVar("T")
+
+_COMPILERS = 2
+"""Threads that read, decode, validate and compile; LLVM lets one of them work at a time."""
+
+_logger = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class ModuleRecord:
+    """A module that the server keeps.
+
+    Attributes:
+        sha256: its digest.
+        size: bytes.
+        create_time: when its upload was completed (Unix time).
+        compiled: its code, and in it the decoded module; None until it is needed after a restart.
+        using: held while it is uploaded, loaded or deleted.
+    """
+
+    sha256: str
+    size: int
+    create_time: float
+    compiled: CompiledModule | None = None
+    using: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def name(self) -> str:
+        """Its resource name."""
+        return module_name(self.sha256)
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """What an upload said of its bytes beforehand."""
+
+    sha256: str | None = None
+    size: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """What an upload did: see `UploadModuleResponse`."""
+
+    record: ModuleRecord
+    module: Module
+    created: bool
+    compiled: bool
+    seconds: float
+
+
+class ModuleLibrary:
+    """All modules, on disk if `files` is given. Used by the event loop's thread only."""
+
+    def __init__(
+        self, engine: Engine, files: ModuleFiles | None, *, max_modules: int, max_module_bytes: int
+    ) -> None:
+        self._engine = engine
+        self._files = files
+        self._max_modules = max_modules
+        self._max_module_bytes = max_module_bytes
+        self._threads = ThreadPoolExecutor(_COMPILERS, thread_name_prefix="compile")
+        stored = files.stored() if files is not None else []
+        self._records = {
+            entry.sha256: ModuleRecord(entry.sha256, entry.size, entry.create_time) for entry in stored
+        }
+        self._uploading: dict[str, asyncio.Task[Upload]] = {}
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    @property
+    def records(self) -> Sequence[ModuleRecord]:
+        """All modules, ordered by name."""
+        return [self._records[sha256] for sha256 in sorted(self._records)]
+
+    def record(self, sha256: str) -> ModuleRecord:
+        """The module with that digest. Raises RequestError if there is none."""
+        record = self._records.get(sha256)
+        if record is None:
+            raise not_found("module", module_name(sha256))
+        return record
+
+    def check_size(self, size: int) -> None:
+        """Raise RequestError if a module of that size, or so much of one, is too large."""
+        if size > self._max_module_bytes:
+            raise limit_reached(
+                "server",
+                f"the module has {size} bytes or more, at most {self._max_module_bytes} are accepted",
+            )
+
+    # -- Upload ----------------------------------------------------------------------------------------------------
+
+    async def add(self, chunks: Sequence[bytes], announced: Announcement) -> Upload:
+        """Keep a module, given in pieces.
+
+        Uploads of the same bytes at the same time share one task, which goes on when a caller goes away.
+
+        Raises:
+            RequestError: the bytes are not those that were announced, or there are too many modules.
+            ModuleError: they are no valid module.
+        """
+        source, sha256 = await self._in_thread(lambda: _joined(chunks))
+        _check_announcement(announced, len(source), sha256)
+        task = self._uploading.get(sha256)
+        if task is not None:
+            return _repeated(await asyncio.shield(task))
+        if sha256 not in self._records and len(self._records) + len(self._uploading) >= self._max_modules:
+            raise limit_reached(
+                "server", f"the server keeps its limit of {self._max_modules} modules; delete some"
+            )
+        task = self._uploading[sha256] = asyncio.create_task(self._add(source, sha256))
+        task.add_done_callback(lambda task: self._uploaded(sha256, task))
+        return await asyncio.shield(task)
+
+    def _uploaded(self, sha256: str, task: asyncio.Task[Upload]) -> None:
+        del self._uploading[sha256]
+        if not task.cancelled():
+            task.exception()  # a caller that is still there gets it; without one nobody asks
+
+    async def _add(self, source: bytes, sha256: str) -> Upload:
+        known = self._records.get(sha256)
+        if known is not None and known.compiled is not None:
+            return Upload(known, known.compiled.module, created=False, compiled=False, seconds=0.0)
+        before, start = self._engine.statistics().compilations, time.perf_counter()
+        compiled = await self._in_thread(lambda: self._compile(source))
+        seconds = time.perf_counter() - start
+        # A module that is known from before a restart is written again: that mends a damaged file.
+        stored = await self._in_thread(lambda: self._write(sha256, source))
+        record = ModuleRecord(sha256, stored.size, stored.create_time, compiled)
+        self._records[sha256] = record
+        _logger.info("module uploaded", module=record.name, size=record.size, seconds=round(seconds, 4))
+        fresh = self._engine.statistics().compilations > before
+        return Upload(record, compiled.module, created=known is None, compiled=fresh, seconds=seconds)
+
+    def _compile(self, source: bytes) -> CompiledModule:
+        return self._engine.compile_module(self._engine.load_module(source), ensure_termination=True)
+
+    def _write(self, sha256: str, source: bytes) -> StoredModule:
+        if self._files is None:
+            return StoredModule(sha256, len(source), time.time())
+        return self._files.write(sha256, source)
+
+    # -- Use -------------------------------------------------------------------------------------------------------
+
+    async def compiled(self, record: ModuleRecord) -> CompiledModule:
+        """A module's code and, in it, the decoded module; after a restart the first one who asks has them made."""
+        if record.compiled is None:
+            async with record.using:
+                if record.compiled is None:
+                    if self._records.get(record.sha256) is not record:
+                        raise not_found("module", record.name)
+                    try:
+                        record.compiled = await self._in_thread(lambda: self._load(record.sha256))
+                    except DamagedModuleError as error:
+                        _logger.error("damaged module", module=record.name, error=str(error))
+                        message = f"the stored bytes of {record.name} are damaged; upload the module again"
+                        raise RequestError(details.ERROR_REASON_INTERNAL, message) from error
+        return record.compiled
+
+    def _load(self, sha256: str) -> CompiledModule:
+        assert self._files is not None
+        return self._compile(self._files.read(sha256))
+
+    async def delete(self, sha256: str) -> None:
+        """Forget a module; instances of it live on. Raises RequestError if there is none."""
+        record = self.record(sha256)
+        async with record.using:
+            if self._records.get(sha256) is not record:
+                raise not_found("module", record.name)
+            # In this order: once it is forgotten, an upload of the same bytes would write the file again.
+            if self._files is not None:
+                files = self._files
+                await self._in_thread(lambda: files.delete(sha256))
+            del self._records[sha256]
+            if record.compiled is not None:
+                self._engine.delete_compiled_module(record.compiled.module)
+        _logger.info("module deleted", module=record.name)
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+    async def close(self) -> None:
+        """End the threads and let the data directory go."""
+        await asyncio.to_thread(self._threads.shutdown, wait=True, cancel_futures=True)
+        if self._files is not None:
+            self._files.close()
+
+
+def _joined(chunks: Sequence[bytes]) -> tuple[bytes, str]:
+    source = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+    return source, hashlib.sha256(source).hexdigest()
+
+
+def _repeated(upload: Upload) -> Upload:
+    """What an upload is told whose bytes another one was bringing at the same time."""
+    return Upload(upload.record, upload.module, created=False, compiled=False, seconds=upload.seconds)
+
+
+def _check_announcement(announced: Announcement, size: int, sha256: str) -> None:
+    if announced.size is not None and announced.size != size:
+        raise RequestError(
+            details.ERROR_REASON_UPLOAD_MISMATCH,
+            f"{announced.size} bytes were announced, but {size} arrived",
+            details.UploadMismatch(expected_size_bytes=announced.size, actual_size_bytes=size),
+            expected=str(announced.size),
+            actual=str(size),
+        )
+    if announced.sha256 is not None and announced.sha256 != sha256:
+        raise RequestError(
+            details.ERROR_REASON_UPLOAD_MISMATCH,
+            f"the SHA-256 {announced.sha256} was announced, but the bytes have {sha256}",
+            details.UploadMismatch(
+                expected_sha256=announced.sha256, actual_sha256=sha256, actual_size_bytes=size
+            ),
+            expected=announced.sha256,
+            actual=sha256,
+        )

@@ -1,0 +1,219 @@
+"""The server: all parts, put together, started and stopped."""
+
+from __future__ import annotations
+
+import asyncio
+
+import grpc
+import structlog
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from farcall.engine import Engine
+from farcall.proto.farcall.v1 import (
+    global_service_pb2,
+    global_service_pb2_grpc,
+    instance_service_pb2,
+    instance_service_pb2_grpc,
+    invocation_service_pb2,
+    invocation_service_pb2_grpc,
+    memory_service_pb2,
+    memory_service_pb2_grpc,
+    module_service_pb2,
+    module_service_pb2_grpc,
+    server_service_pb2,
+    server_service_pb2_grpc,
+    store_service_pb2,
+    store_service_pb2_grpc,
+    table_service_pb2,
+    table_service_pb2_grpc,
+)
+from farcall.server.configuration import ServerConfiguration
+from farcall.server.counters import CallCounters
+from farcall.server.deadlines import TimeLimits
+from farcall.server.errors import StopReason
+from farcall.server.execution.executor import Executor
+from farcall.server.instantiator import Instantiator
+from farcall.server.interceptors.draining import DrainingInterceptor
+from farcall.server.interceptors.errors import ErrorInterceptor
+from farcall.server.invoker import Invoker
+from farcall.server.module_files import ModuleFiles
+from farcall.server.module_library import ModuleLibrary
+from farcall.server.request_ids import RememberedAnswers
+from farcall.server.services.extern_access import ExternAccess
+from farcall.server.services.global_service import GlobalService
+from farcall.server.services.instance_service import InstanceService
+from farcall.server.services.invocation_service import InvocationService
+from farcall.server.services.memory_service import MemoryService
+from farcall.server.services.module_service import ModuleService
+from farcall.server.services.server_service import ServerService
+from farcall.server.services.store_service import StoreService
+from farcall.server.services.table_service import TableService
+from farcall.server.store_registry import StoreRegistry
+
+SERVICES = tuple(
+    service.full_name
+    for file in (
+        global_service_pb2,
+        instance_service_pb2,
+        invocation_service_pb2,
+        memory_service_pb2,
+        module_service_pb2,
+        server_service_pb2,
+        store_service_pb2,
+        table_service_pb2,
+    )
+    for service in file.DESCRIPTOR.services_by_name.values()
+)
+"""Full names of the services of farcall.v1."""
+
+_TERMINATION_PATIENCE = 2.0
+"""Seconds for callers to be told that their guests were stopped, when the grace is over."""
+
+_logger = structlog.get_logger(__name__)
+
+
+class Server:
+    """A server and all it holds; made, started and stopped on one event loop."""
+
+    def __init__(self, configuration: ServerConfiguration) -> None:
+        """Put a server together.
+
+        Raises:
+            DirectoryInUseError: another server uses the data directory.
+            OSError: the data directory cannot be used.
+        """
+        self._configuration = configuration
+        directory = configuration.data_directory
+        files = None if directory is None else ModuleFiles(directory)
+        self.engine = Engine()
+        self._library = ModuleLibrary(
+            self.engine,
+            files,
+            max_modules=configuration.max_modules,
+            max_module_bytes=configuration.max_module_bytes,
+        )
+        self._registry = StoreRegistry(self.engine, configuration)
+        self._executor = Executor(asyncio.get_running_loop(), configuration.max_concurrent_calls)
+        self._counters = CallCounters()
+        self._draining = DrainingInterceptor()
+        self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]  # the stubs lack it
+        self._server = grpc.aio.server(
+            interceptors=[ErrorInterceptor(), self._draining], options=_channel_options(configuration)
+        )
+        self._add_services()
+
+    def _add_services(self) -> None:
+        configuration, server, registry = self._configuration, self._server, self._registry
+        limits = TimeLimits(configuration.default_call_timeout, configuration.max_call_timeout)
+        invoker = Invoker(
+            registry, self._executor, self._counters, configuration.max_pending_calls_per_instance
+        )
+        instantiator = Instantiator(registry, self._library, self._executor)
+        access = ExternAccess(registry, invoker, limits)
+        remembered = configuration.max_remembered_requests
+        self._modules = ModuleService(self._library, configuration.max_concurrent_uploads)
+        self._invocations = InvocationService(invoker, limits)
+
+        module_service_pb2_grpc.add_ModuleServiceServicer_to_server(self._modules, server)
+        store_service_pb2_grpc.add_StoreServiceServicer_to_server(
+            StoreService(registry, instantiator, RememberedAnswers(remembered)), server
+        )
+        instance_service_pb2_grpc.add_InstanceServiceServicer_to_server(
+            InstanceService(registry, instantiator, RememberedAnswers(remembered), limits), server
+        )
+        invocation_service_pb2_grpc.add_InvocationServiceServicer_to_server(self._invocations, server)
+        memory_service_pb2_grpc.add_MemoryServiceServicer_to_server(
+            MemoryService(access, configuration.max_message_bytes), server
+        )
+        global_service_pb2_grpc.add_GlobalServiceServicer_to_server(GlobalService(access), server)
+        table_service_pb2_grpc.add_TableServiceServicer_to_server(TableService(access), server)
+        server_service_pb2_grpc.add_ServerServiceServicer_to_server(
+            ServerService(self.engine, configuration, self._count), server
+        )
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+        reflection.enable_server_reflection((*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
+
+    async def start(self) -> str:
+        """Listen; the address, with the port that was chosen.
+
+        Raises:
+            RuntimeError: the address cannot be listened on.
+        """
+        address = self._configuration.address
+        port = self._server.add_insecure_port(address)
+        await self._server.start()
+        for service in SERVICES:
+            await self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
+        listening = f"{address.rpartition(':')[0]}:{port}"
+        _logger.info("listening", address=listening, modules=len(self._library))
+        return listening
+
+    async def stop(self, grace: float | None = None) -> None:
+        """Refuse new calls, let running ones finish within the grace, stop the rest, and give everything back.
+
+        Parameters:
+            grace: seconds; the configuration's where not given.
+        """
+        grace = self._configuration.shutdown_grace if grace is None else grace
+        _logger.info("stopping", grace_seconds=grace)
+        self._draining.drain()
+        self._invocations.drain()
+        await self._health.enter_graceful_shutdown()
+        if not await self._draining.idle(grace):
+            _logger.warning("stopping calls that still run", jobs=self._executor.open_jobs)
+            self._executor.stop_all(StopReason.SHUTDOWN)
+            await self._draining.idle(_TERMINATION_PATIENCE)
+        await self._server.stop(0)
+        self._executor.stop_all(StopReason.SHUTDOWN)
+        await asyncio.to_thread(self.engine.close)
+        await asyncio.to_thread(self._executor.workers.stop)
+        await self._library.close()
+        _logger.info("stopped")
+
+    def end_grace(self) -> None:
+        """While `stop` waits for running calls: wait no longer."""
+        self._draining.end_waiting()
+
+    async def wait(self) -> None:
+        """Wait until the server has been stopped."""
+        await self._server.wait_for_termination()
+
+    def _count(self) -> server_service_pb2.ServerCounters:
+        statistics = self.engine.statistics()
+        return server_service_pb2.ServerCounters(
+            modules_kept=len(self._library),
+            uploads_pending=self._modules.uploads,
+            stores_open=self._registry.store_count,
+            instances_open=self._registry.instance_count,
+            calls_pending=sum(len(record.pending) for record in self._registry),
+            calls_total=self._counters.calls,
+            calls_trapped_total=self._counters.trapped,
+            calls_terminated_total=self._counters.terminated,
+            compiled_modules=statistics.compiled_modules,
+            compiles_total=statistics.compilations,
+            cache_hits_total=statistics.cache_hits,
+            memories_live=statistics.memories,
+            instances_created_total=self._registry.instances_created,
+            engine={
+                "code_bytes": statistics.code_bytes,
+                "compile_microseconds_total": round(statistics.compile_seconds * 1e6),
+                "instances": statistics.instances,
+                "linked_groups": statistics.linked_groups,
+                "stores": statistics.stores,
+            },
+        )
+
+
+def _channel_options(configuration: ServerConfiguration) -> list[tuple[str, int]]:
+    return [
+        ("grpc.max_receive_message_length", configuration.max_message_bytes),
+        ("grpc.max_send_message_length", configuration.max_message_bytes),
+        # Two servers on one port would share its connections by chance.
+        ("grpc.so_reuseport", 0),
+        # A client whose machine is gone sends no farewell: ask, so that its guests do not run on.
+        ("grpc.keepalive_time_ms", 20_000),
+        ("grpc.keepalive_timeout_ms", 10_000),
+        ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+        ("grpc.keepalive_permit_without_calls", 1),
+    ]

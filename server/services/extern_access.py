@@ -1,0 +1,53 @@
+"""What the services of memories, globals and tables have in common: work on an export that takes its turn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import grpc
+
+from farcall.engine import ExportNotFoundError, Extern, Instance
+from farcall.server.deadlines import TimeLimits
+from farcall.server.invoker import Invoker
+from farcall.server.store_registry import InstanceRecord, StoreRegistry
+
+T = TypeVar("T")
+E = TypeVar("E", bound=Extern)
+
+
+class ExternAccess:
+    """Finds exports, and does work on them when it is the request's turn."""
+
+    def __init__(self, registry: StoreRegistry, invoker: Invoker, limits: TimeLimits) -> None:
+        self._registry = registry
+        self._invoker = invoker
+        self._limits = limits
+
+    def find(
+        self, instance: str, kind: str, name: str, get: Callable[[Instance, str], E]
+    ) -> tuple[InstanceRecord, E]:
+        """An exported memory, global or table. Raises RequestError if there is none."""
+        record = self._registry.instance(instance, "instance")
+        try:
+            return record, get(record.instance, name)
+        except ExportNotFoundError:
+            raise record.no_export(kind, name) from None
+
+    async def run(
+        self, record: InstanceRecord, work: Callable[[], T], context: grpc.aio.ServicerContext[Any, Any]
+    ) -> T:
+        """Do work that takes microseconds: on the spot if the instance is idle, else when its turn comes.
+
+        Raises:
+            RequestError: too many requests wait, or it was stopped while it waited.
+            FarcallError: what the work raises.
+        """
+        queue = record.queue
+        if queue.enter():
+            try:
+                return work()
+            finally:
+                queue.leave()
+        job = self._invoker.new_job(record, lambda _stoppable: work())
+        return await self._invoker.executor.run(queue, job, lambda: self._limits.seconds(context))

@@ -1,0 +1,121 @@
+"""ModuleService: upload, get, list, delete."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import grpc
+from google.protobuf.duration_pb2 import Duration
+
+from farcall.proto.farcall.v1 import module_pb2, module_service_pb2_grpc
+from farcall.proto.farcall.v1 import module_service_pb2 as messages
+from farcall.server.errors import bad_request, limit_reached
+from farcall.server.messages.modules import basic_module_message, module_message
+from farcall.server.module_library import Announcement, ModuleLibrary, ModuleRecord
+from farcall.server.pagination import page
+from farcall.server.resource_names import parse_module_name
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+_Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class ModuleService(module_service_pb2_grpc.ModuleServiceServicer):
+    """See module_service.proto."""
+
+    def __init__(self, library: ModuleLibrary, max_concurrent_uploads: int) -> None:
+        self._library = library
+        self._max_concurrent_uploads = max_concurrent_uploads
+        self.uploads = 0
+
+    async def UploadModule(  # noqa: N802 - the name of the method in the API
+        self, requests: AsyncIterator[messages.UploadModuleRequest], context: _Context
+    ) -> messages.UploadModuleResponse:
+        """Keep a module. Nothing of it is kept until all of it is there and right."""
+        with self._upload():
+            announced = Announcement()
+            chunks: list[bytes] = []
+            size = 0
+            first = True
+            async for request in requests:
+                if first:
+                    announced = self._announcement(request)
+                    first = False
+                size += len(request.data)
+                self._library.check_size(size)
+                chunks.append(request.data)
+            if first:
+                raise bad_request("data", "is missing: the stream ended without a message")
+            upload = await self._library.add(chunks, announced)
+        record = upload.record
+        return messages.UploadModuleResponse(
+            module=module_message(upload.module, record.create_time, content=False),
+            created=upload.created,
+            compiled=upload.compiled,
+            compile_duration=Duration(nanos=int(upload.seconds % 1 * 1e9), seconds=int(upload.seconds)),
+        )
+
+    @contextmanager
+    def _upload(self) -> Iterator[None]:
+        if self.uploads >= self._max_concurrent_uploads:
+            raise limit_reached(
+                "server", f"{self.uploads} uploads are in progress, which is the limit; try again later"
+            )
+        self.uploads += 1
+        try:
+            yield
+        finally:
+            self.uploads -= 1
+
+    def _announcement(self, request: messages.UploadModuleRequest) -> Announcement:
+        sha256 = request.sha256 if request.HasField("sha256") else None
+        size = request.size_bytes if request.HasField("size_bytes") else None
+        if sha256 is not None and _SHA256.fullmatch(sha256) is None:
+            raise bad_request("sha256", "must be 64 lower-case hexadecimal digits")
+        if size is not None:
+            if size < 0:
+                raise bad_request("size_bytes", f"must not be negative, but is {size}")
+            self._library.check_size(size)
+        return Announcement(sha256, size)
+
+    async def GetModule(  # noqa: N802 - the name of the method in the API
+        self, request: messages.GetModuleRequest, context: _Context
+    ) -> messages.GetModuleResponse:
+        """Get one module."""
+        record = self._library.record(parse_module_name(request.name, "name"))
+        view = request.view or module_pb2.MODULE_VIEW_INTERFACE
+        return messages.GetModuleResponse(module=await self._message(record, view))
+
+    async def ListModules(  # noqa: N802 - the name of the method in the API
+        self, request: messages.ListModulesRequest, context: _Context
+    ) -> messages.ListModulesResponse:
+        """List modules."""
+        records, token = page(
+            self._library.records, lambda record: record.name, request.page_size, request.page_token
+        )
+        view = request.view or module_pb2.MODULE_VIEW_BASIC
+        modules = [await self._message(record, view) for record in records]
+        return messages.ListModulesResponse(modules=modules, next_page_token=token)
+
+    async def _message(
+        self, record: ModuleRecord, view: module_pb2.ModuleView.ValueType
+    ) -> module_pb2.Module:
+        match view:
+            case module_pb2.MODULE_VIEW_BASIC:
+                return basic_module_message(record.sha256, record.size, record.create_time)
+            case module_pb2.MODULE_VIEW_INTERFACE | module_pb2.MODULE_VIEW_FULL:
+                compiled = await self._library.compiled(record)
+                content = view == module_pb2.MODULE_VIEW_FULL
+                return module_message(compiled.module, record.create_time, content)
+            case _:
+                raise bad_request("view", f"there is no view {view}")
+
+    async def DeleteModule(  # noqa: N802 - the name of the method in the API
+        self, request: messages.DeleteModuleRequest, context: _Context
+    ) -> messages.DeleteModuleResponse:
+        """Delete a module."""
+        await self._library.delete(parse_module_name(request.name, "name"))
+        return messages.DeleteModuleResponse()
