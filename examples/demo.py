@@ -20,7 +20,7 @@ from rich.text import Text
 
 from examples import expected
 from examples.server_process import ServerFailedError, running_server
-from farcall.client import Client, Function, Instance, Trap
+from farcall.client import Client, FarcallError, Function, Instance, Trap
 
 DIRECTORY = Path(__file__).resolve().parent
 LIBRARY = DIRECTORY / "library.wasm"
@@ -47,11 +47,15 @@ class Journal:
         """Begin a part of the demonstration."""
         console.print(f"\n[bold]{text}[/]")
 
+    def note(self, title: str, started: float) -> None:
+        """Tell of something done, since a time of `time.perf_counter`."""
+        self._line("", title, "", time.perf_counter() - started)
+
     def step(self, title: str, action: Callable[[], Any]) -> Any:
         """Do something that gives nothing to check; gives what it gives."""
         started = time.perf_counter()
         result = action()
-        self._line("", title, "", time.perf_counter() - started)
+        self.note(title, started)
         return result
 
     def check(self, title: str, action: Callable[[], Any], wanted: object) -> Any:
@@ -98,19 +102,17 @@ def _shorten(value: object) -> str:
 def main() -> int:
     """Run the demonstration; 0 if every result was right."""
     journal = Journal()
-    started = time.perf_counter()
+    started = stopping = time.perf_counter()
     try:
-        with (
-            tempfile.TemporaryDirectory() as directory,
-            running_server(Path(directory)) as address,
-            Client(address) as client,
-        ):
-            demonstrate(journal, client)
+        with tempfile.TemporaryDirectory() as directory, running_server(Path(directory)) as address:
+            with Client(address) as client:
+                demonstrate(journal, client)
             journal.heading("Stop")
-            console.print("  SIGTERM: the server finishes what runs, and ends with exit status 0")
-    except ServerFailedError as error:
-        console.print(f"[red]{error}[/]")
+            stopping = time.perf_counter()
+    except (FarcallError, ServerFailedError) as error:
+        console.print(Text(f"{type(error).__name__}: {error}", style="red"))
         return 1
+    journal.note("SIGTERM: the server lets calls finish, and ends with exit status 0", stopping)
     seconds = time.perf_counter() - started
     right = journal.checks - journal.failures
     style = "red" if journal.failures else "green"
@@ -123,13 +125,17 @@ def demonstrate(journal: Journal, client: Client) -> None:
     information = client.server_info()
     console.print(f"farcall {information.version} serves on {client.address}, code for {information.target}")
 
+    def compilations() -> int:
+        return client.server_info().counters["compiles_total"]
+
     journal.heading("Upload, instantiate, link")
     library_module = journal.step(f"upload {LIBRARY.name}", lambda: client.upload(LIBRARY))
     application_module = journal.step(f"upload {APPLICATION.name}", lambda: client.upload(APPLICATION))
     imports = sorted(
         {f"{entry.module}.{entry.name}" for entry in client.module(application_module.digest).imports}
     )
-    console.print(f"  the application imports {', '.join(imports)}", style="dim")
+    console.print(f"  the application imports {', '.join(imports)}", style="dim", soft_wrap=True)
+    journal.check("modules compiled", compilations, 2)
     store = client.create_store("demo")
     library: Instance = journal.step(
         "instantiate the library", lambda: store.instantiate(library_module, name="library")
@@ -154,17 +160,13 @@ def demonstrate(journal: Journal, client: Client) -> None:
 
     journal.heading("The same bytes again compile nothing")
 
-    def compilations() -> int:
-        return client.server_info().counters["compiles_total"]
-
-    before = compilations()
     again = journal.step(f"upload {LIBRARY.name} again", lambda: client.upload(LIBRARY))
     journal.check("it is the same module", lambda: again.digest, library_module.digest)
     second: Instance = journal.step(
         "instantiate it again, in a store of its own", lambda: client.create_store().instantiate(again)
     )
     journal.check("call it", lambda: second.exports.greatest_common_divisor(1071, 462), math.gcd(1071, 462))
-    journal.check(f"compilations before ({before}) and after", compilations, before)
+    journal.check("modules compiled, still", compilations, 2)
     journal.check("its memory is its own", second.exports.allocated_bytes, 0)
 
 

@@ -47,12 +47,15 @@ def running_server(directory: Path) -> Iterator[str]:
             assert process.stdout is not None
             yield _announced_address(process.stdout)
             process.send_signal(signal.SIGTERM)
-            status = process.wait(STOP_TIMEOUT)
+            try:
+                status = process.wait(STOP_TIMEOUT)
+            except subprocess.TimeoutExpired:
+                raise ServerFailedError(f"the server did not stop within {STOP_TIMEOUT:g} seconds") from None
             if status != 0:
                 raise ServerFailedError(f"the server stopped with exit status {status}, not 0")
-        except (ServerFailedError, subprocess.TimeoutExpired) as error:
+        except BaseException:
             sys.stderr.write(log.read_text(errors="replace"))
-            raise ServerFailedError(str(error)) from error
+            raise
         finally:
             process.kill()
 
