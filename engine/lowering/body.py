@@ -107,6 +107,8 @@ def _assemble(function: FunctionLowering) -> str:
     size = function.context.layout.size
     # A cycle of calls goes through functions that call: they look for a request to stop as loops do.
     checks = function.calls and function.context.options.ensure_termination
+    if checks:
+        function.context.checking.add(function.body.index)
     lines = [
         f"define hidden {CALLING_CONVENTION} {signature.result} @f{function.body.index}"
         f"(ptr noundef nonnull align 8 dereferenceable({size}) %vmctx{parameters}) {GUEST_FUNCTION} align 32 {{",

@@ -42,6 +42,8 @@ def call(function: FunctionLowering, row: Instruction, immediates: tuple[Any, ..
     texts = function.pop_many(len(signature.parameters))
     if index >= module.imported_function_count:
         context.called.add(index)
+        if index == function.body.index or index in context.checking:
+            function.frames[-1].has_called = True
         _emit_call(function, signature, f"@f{index}", "%vmctx", texts)
         return
     entry = context.layout.function_import(index)

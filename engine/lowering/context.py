@@ -45,6 +45,7 @@ class ModuleContext:
     Attributes:
         signatures: by type index; made when first asked for.
         called: functions of the module that lowered code calls directly.
+        checking: functions known to check for a request to stop when they are entered.
     """
 
     module: Module
@@ -52,6 +53,7 @@ class ModuleContext:
     options: LoweringOptions
     signatures: dict[int, Signature] = field(default_factory=dict)
     called: set[int] = field(default_factory=set)
+    checking: set[int] = field(default_factory=set)
 
     def signature(self, type_index: int) -> Signature:
         """The signature of function type `type_index`."""

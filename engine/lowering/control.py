@@ -34,6 +34,8 @@ def _edge(function: FunctionLowering, frame: Frame, block: str | None = None) ->
     count = len(frame.label_types)
     texts = [text for _, text in function.stack[-count:]] if count else []
     frame.incoming.append((function.block if block is None else block, texts))
+    if frame.kind == "loop" and not function.has_called_since(frame):
+        frame.needs_check = True
     return frame.name
 
 
@@ -60,6 +62,7 @@ def loop(function: FunctionLowering, row: Instruction, immediates: tuple[Any, ..
     """`loop`: its header starts with phi nodes, of which `_close_loop` knows the branches."""
     frame = _open(function, "loop", immediates[0])
     _jump(function, frame)
+    frame.needs_check = False  # nothing has gone round yet
     function.start_block(frame.name)
     frame.header = len(function.lines)
     function.lines.append("")
@@ -75,14 +78,18 @@ def loop(function: FunctionLowering, row: Instruction, immediates: tuple[Any, ..
 def _close_loop(function: FunctionLowering, frame: Frame) -> None:
     """End a loop: what follows is reached from its last instruction alone."""
     lines = _phi_nodes(frame)
-    branches_back = len(frame.incoming) > 1
-    if branches_back and function.context.options.ensure_termination:
+    if frame.needs_check and function.context.options.ensure_termination:
         # The page of the execution context is made inaccessible to stop the guest.
         assert EXECUTION_CHECK == 0
         lines.append(f"%{frame.name}.check = load volatile i64, ptr %execution, align 8")
     function.lines[frame.header] = "\n".join(lines)
     if not function.reachable:
         del function.stack[frame.height :]
+
+
+def _bypasses(frame: Frame) -> bool:
+    """Whether control may have come to the end of a block without what lies in the middle of it."""
+    return frame.kind == "block" and bool(frame.incoming)
 
 
 def if_(function: FunctionLowering, row: Instruction, immediates: tuple[Any, ...]) -> None:
@@ -101,6 +108,7 @@ def else_(function: FunctionLowering, row: Instruction | None, immediates: tuple
     if function.reachable:
         _jump(function, frame)
     frame.kind = "else"
+    frame.has_called = False
     function.stack[frame.height :] = frame.arguments
     function.start_block(f"{frame.name}.else")
 
@@ -111,6 +119,8 @@ def end(function: FunctionLowering, row: Instruction, immediates: tuple[Any, ...
     if frame.kind == "if":
         else_(function, None, ())
     function.frames.pop()
+    if frame.has_called and function.frames and frame.kind in ("block", "loop") and not _bypasses(frame):
+        function.frames[-1].has_called = True
     if frame.kind == "loop":
         _close_loop(function, frame)
         return

@@ -51,6 +51,8 @@ class Frame:
     incoming: list[tuple[str, list[str]]] = field(default_factory=list)
     arguments: list[Operand] = field(default_factory=list)
     header: int = 0
+    needs_check: bool = False
+    has_called: bool = False
 
     @property
     def label_types(self) -> tuple[ValueType, ...]:
@@ -174,6 +176,15 @@ class FunctionLowering:
     def widen(self, value: str) -> str:
         """An i32 as an unsigned i64."""
         return self.define(f"zext i32 {value} to i64")
+
+    def has_called_since(self, frame: Frame) -> bool:
+        """Whether a call has checked for a request to stop since `frame`, which is open, began."""
+        for inner in reversed(self.frames):
+            if inner.has_called:
+                return True
+            if inner is frame:
+                return False
+        return False
 
     def trap_if(self, condition: str, kind: str) -> None:
         """Leave with a trap where `condition`, an i1, holds; go on in a new block."""

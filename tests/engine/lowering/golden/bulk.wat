@@ -1,0 +1,17 @@
+;; Bulk instructions are the runtime's; a dropped segment is an empty one.
+(module
+  (memory 1)
+  (table $a 4 funcref) (table $b 4 8 externref)
+  (data $d "hello")
+  (elem $e func 0)
+  (func $memory (param i32 i32 i32)
+    (memory.copy (local.get 0) (local.get 1) (local.get 2))
+    (memory.fill (local.get 0) (local.get 1) (local.get 2))
+    (memory.init $d (local.get 0) (local.get 1) (local.get 2))
+    (data.drop $d))
+  (func $tables (param i32 i32 i32 externref) (result i32)
+    (table.copy $a $a (local.get 0) (local.get 1) (local.get 2))
+    (table.init $a $e (local.get 0) (local.get 1) (local.get 2))
+    (elem.drop $e)
+    (table.fill $b (local.get 0) (local.get 3) (local.get 2))
+    (table.grow $b (local.get 3) (table.size $b))))

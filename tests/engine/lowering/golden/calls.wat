@@ -1,0 +1,15 @@
+;; Direct calls, calls of imports and through tables; functions that call check for a request to stop.
+(module
+  (import "env" "f" (func $import (param i32) (result i64)))
+  (import "env" "t" (table $imported 4 4 funcref))
+  (type $pair (func (param i32) (result i32 f64)))
+  (table $fixed 4 4 funcref)
+  (func $direct (param i32) (result i32)
+    (call $pair (local.get 0))
+    (drop))
+  (func $pair (type $pair) (i32.const 1) (f64.const 2.5))
+  (func $imports (param i32) (result i64) (call $import (local.get 0)))
+  (func $indirect (param i32) (result i32 f64)
+    (call_indirect $fixed (type $pair) (local.get 0) (i32.const 2)))
+  (func $indirect_imported (param i32) (result i32)
+    (call_indirect $imported (param i32) (result i32) (local.get 0) (local.get 0))))

@@ -1,0 +1,15 @@
+;; Constant globals are constants; what others can change is loaded, and stored so that a trap does not lose it.
+(module
+  (import "env" "a" (global $imported i32))
+  (import "env" "b" (global $imported_mutable (mut f64)))
+  (global $constant i64 (i64.const 42))
+  (global $float f32 (f32.const 1))
+  (global $copy i32 (global.get $imported))
+  (global $null externref (ref.null extern))
+  (global $mutable (mut i32) (i32.const 1))
+  (func (result i32 i64 f32 i32 externref)
+    (global.get $imported) (global.get $constant) (global.get $float) (global.get $copy) (global.get $null))
+  (func (param f64) (result f64)
+    (global.set $mutable (i32.add (global.get $mutable) (i32.const 1)))
+    (global.get $imported_mutable)
+    (global.set $imported_mutable (local.get 0))))
