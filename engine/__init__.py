@@ -32,6 +32,7 @@ from farcall.engine.errors import (
     UnsupportedFeatureError,
 )
 from farcall.engine.interface import AbstractEngine, FunctionDefinition, FunctionListener, ModuleEngine
+from farcall.engine.runtime.bounded_calls import end_turn, ends_soon, try_turn
 from farcall.engine.runtime.compiled_module import CompiledModule
 from farcall.engine.runtime.function import Function, HostFunction, Invocation
 from farcall.engine.runtime.global_variable import Global
@@ -123,5 +124,8 @@ __all__ = [
     "TrapKind",
     "UnsupportedFeatureError",
     "ValueType",
+    "end_turn",
+    "ends_soon",
     "section_headers",
+    "try_turn",
 ]

@@ -7,7 +7,7 @@ from typing import Any
 
 from google.protobuf.internal.containers import RepeatedCompositeFieldContainer
 
-from farcall.engine import Function, Stoppable
+from farcall.engine import Function, Stoppable, end_turn, ends_soon, try_turn
 from farcall.proto.farcall.v1 import invocation_service_pb2, value_pb2
 from farcall.server.errors import bad_request
 from farcall.server.messages.values import (
@@ -50,7 +50,7 @@ class FunctionBinding:
 
     def __init__(self, function: Function, references: ReferenceTable) -> None:
         self.function = function
-        self.is_short = False
+        self.is_short = ends_soon(function)
         self.expected_seconds = 0.0
         self._references = references
         self._bits = is_exact_only_as_bits(function.type)
@@ -103,13 +103,24 @@ class FunctionBinding:
             else:
                 write_value(value_type, value, messages.add(), self._references)
 
-    def call_at_once(self, arguments: Sequence[Any]) -> tuple[Any, ...]:
-        """What `call` does, in the way that costs least, and cannot be stopped: for functions that are short."""
-        if self._bits:
-            return self.function.call_bits(arguments)
-        if self._kinds is None:
-            return self.function.call(arguments)
-        results = self.function(*arguments)
+    def call_at_once(self, arguments: Sequence[Any]) -> tuple[Any, ...] | None:
+        """What `call` does, without a wait and in the way that costs least, for functions that are short.
+
+        Returns:
+            The results, or None if something else is using the instance.
+        """
+        function = self.function
+        owner = function.owner
+        if owner is None or not try_turn(owner):
+            return None
+        try:
+            if self._bits:
+                return function.call_bits(arguments)
+            if self._kinds is None:
+                return function.call(arguments)
+            results = function(*arguments)
+        finally:
+            end_turn(owner)
         return results if type(results) is tuple else () if results is None else (results,)
 
     # -- Columns ---------------------------------------------------------------------------------------------------

@@ -80,14 +80,17 @@ class Invoker:
         queue = call.record.queue
         if not queue.enter():
             return None
-        self._counters.calls += 1
         try:
-            return binding.call_at_once(call.arguments)
+            results = binding.call_at_once(call.arguments)
         except FarcallError as error:
+            self._counters.calls += 1
             self._counters.failed(error)
             raise
         finally:
             queue.leave()
+        if results is not None:
+            self._counters.calls += 1
+        return results
 
     def call_job(self, call: PreparedCall) -> Job[tuple[Any, ...]]:
         """A job that makes one call. Raises RequestError if too many wait."""

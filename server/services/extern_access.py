@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import grpc
 
-from farcall.engine import ExportNotFoundError, Extern, Instance
+from farcall.engine import ExportNotFoundError, Extern, Global, Instance, Memory, Table, end_turn, try_turn
 from farcall.server.deadlines import TimeLimits
 from farcall.server.invoker import Invoker
 from farcall.server.store_registry import InstanceRecord, StoreRegistry
@@ -35,9 +35,13 @@ class ExternAccess:
             raise record.no_export(kind, name) from None
 
     async def run(
-        self, record: InstanceRecord, work: Callable[[], T], context: grpc.aio.ServicerContext[Any, Any]
+        self,
+        record: InstanceRecord,
+        extern: Memory | Global | Table,
+        work: Callable[[], T],
+        context: grpc.aio.ServicerContext[Any, Any],
     ) -> T:
-        """Do work that takes microseconds: on the spot if the instance is idle, else when its turn comes.
+        """Do work on `extern` that takes little time: on the spot if the instance is idle, else at its turn.
 
         Raises:
             RequestError: too many requests wait, or it was stopped while it waited.
@@ -46,7 +50,11 @@ class ExternAccess:
         queue = record.queue
         if queue.enter():
             try:
-                return work()
+                if try_turn(extern.owner):
+                    try:
+                        return work()
+                    finally:
+                        end_turn(extern.owner)
             finally:
                 queue.leave()
         job = self._invoker.new_job(record, lambda _stoppable: work())

@@ -34,9 +34,9 @@ class GlobalService(global_service_pb2_grpc.GlobalServiceServicer):
         record, variable = self._find(request.instance, getattr(request, "global"))
         value = value_pb2.Value()
         if variable.type.value is F32:
-            write_f32_bits(value, await self._access.run(record, lambda: variable.bits, context))
+            write_f32_bits(value, await self._access.run(record, variable, lambda: variable.bits, context))
         else:
-            content = await self._access.run(record, lambda: variable.value, context)
+            content = await self._access.run(record, variable, lambda: variable.value, context)
             write_value(variable.type.value, content, value, record.store)
         return messages.GetGlobalResponse(type=global_type_message(variable.type), value=value)
 
@@ -55,5 +55,5 @@ class GlobalService(global_service_pb2_grpc.GlobalServiceServicer):
         def store() -> None:
             variable.value = value
 
-        await self._access.run(record, store, context)
+        await self._access.run(record, variable, store, context)
         return messages.SetGlobalResponse()

@@ -35,7 +35,7 @@ class MemoryService(memory_service_pb2_grpc.MemoryServiceServicer):
     ) -> messages.GetMemoryResponse:
         """Tell a memory's type and size."""
         record, memory = self._find(request.instance, request.memory)
-        pages, size = await self._access.run(record, lambda: (memory.pages, memory.size), context)
+        pages, size = await self._access.run(record, memory, lambda: (memory.pages, memory.size), context)
         return messages.GetMemoryResponse(
             type=memory_type_message(memory.declared_type), size_pages=pages, size_bytes=size
         )
@@ -56,7 +56,7 @@ class MemoryService(memory_service_pb2_grpc.MemoryServiceServicer):
                 )
             return memory.read(offset, length)
 
-        return messages.ReadMemoryResponse(data=await self._access.run(record, read, context))
+        return messages.ReadMemoryResponse(data=await self._access.run(record, memory, read, context))
 
     async def WriteMemory(  # noqa: N802 - the name of the method in the API
         self, request: messages.WriteMemoryRequest, context: _Context
@@ -69,7 +69,7 @@ class MemoryService(memory_service_pb2_grpc.MemoryServiceServicer):
             _check_range(memory, offset, len(data))
             memory.write(offset, data)
 
-        await self._access.run(record, write, context)
+        await self._access.run(record, memory, write, context)
         return messages.WriteMemoryResponse()
 
     async def GrowMemory(  # noqa: N802 - the name of the method in the API
@@ -77,7 +77,7 @@ class MemoryService(memory_service_pb2_grpc.MemoryServiceServicer):
     ) -> messages.GrowMemoryResponse:
         """Grow a memory."""
         record, memory = self._find(request.instance, request.memory)
-        pages = await self._access.run(record, lambda: memory.grow(request.delta_pages), context)
+        pages = await self._access.run(record, memory, lambda: memory.grow(request.delta_pages), context)
         return messages.GrowMemoryResponse(previous_size_pages=pages)
 
 

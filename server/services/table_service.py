@@ -32,7 +32,7 @@ class TableService(table_service_pb2_grpc.TableServiceServicer):
     ) -> messages.GetTableResponse:
         """Tell a table's type and size."""
         record, table = self._find(request.instance, request.table)
-        size = await self._access.run(record, lambda: table.size, context)
+        size = await self._access.run(record, table, lambda: table.size, context)
         return messages.GetTableResponse(type=table_type_message(table.declared_type), size=size)
 
     async def LookupElement(  # noqa: N802 - the name of the method in the API
@@ -48,7 +48,7 @@ class TableService(table_service_pb2_grpc.TableServiceServicer):
                 raise out_of_range(f"a table of {size} elements has none at {index}", index, 1, size)
             return table.get(index)
 
-        element = await self._access.run(record, look_up, context)
+        element = await self._access.run(record, table, look_up, context)
         response = messages.LookupElementResponse()
         write_value(table.declared_type.element, element, response.element, record.store)
         if isinstance(element, Function):

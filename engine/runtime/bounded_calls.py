@@ -1,0 +1,33 @@
+"""Calls that an embedder can make where it must not wait: of functions that are certain to end soon."""
+
+from __future__ import annotations
+
+from farcall.engine.binary.bounded_functions import is_bounded
+from farcall.engine.runtime.function import Function
+from farcall.engine.runtime.linked_group import Member
+from farcall.engine.runtime.module_engine import NativeModuleEngine
+
+
+def ends_soon(function: Function) -> bool:
+    """Whether a function ends within a thousand instructions, whatever it is called with; costs decoding it."""
+    owner = function.owner
+    return isinstance(owner, NativeModuleEngine) and is_bounded(owner.module, function.index)
+
+
+def try_turn(member: Member) -> bool:
+    """Take the turn in the linked group of a function's, memory's, table's or global's owner, if it is free.
+
+    This thread can then call and access what the group has without waiting, until `end_turn`.
+    """
+    group = member.group
+    if not group.lock.acquire(blocking=False):
+        return False
+    if member.group is group:
+        return True
+    group.lock.release()
+    return False
+
+
+def end_turn(member: Member) -> None:
+    """Give back the turn that `try_turn` took."""
+    member.group.lock.release()
