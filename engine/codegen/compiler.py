@@ -35,9 +35,17 @@ def _run_passes(module: llvm.ModuleRef, machine: llvm.TargetMachine) -> None:
             passes.run(function, builder)
 
 
-# Let functions have several epilogues, of up to 16 instructions, instead of one that all returns jump to: binary
-# trees took 0.6 of the time, nothing else changed. LLVM has this only as an option of the whole process.
-llvm.set_option("farcall", "-tail-dup-placement-threshold=16")
+_PROCESS_OPTIONS = (
+    # Let functions have several epilogues, of up to 16 instructions, instead of one that all returns jump to: binary
+    # trees took 0.6 of the time, nothing else changed.
+    "-tail-dup-placement-threshold=16",
+    # A function that faults before it has set up its frame would hide its caller from the backtrace.
+    "-enable-shrink-wrap=false",
+)
+"""LLVM has these as options of the whole process only."""
+
+for _option in _PROCESS_OPTIONS:
+    llvm.set_option("farcall", _option)
 
 
 _machines = threading.local()
