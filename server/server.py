@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import grpc
 import structlog
@@ -33,9 +34,10 @@ from farcall.server.counters import CallCounters
 from farcall.server.deadlines import TimeLimits
 from farcall.server.errors import StopReason
 from farcall.server.execution.executor import Executor
+from farcall.server.guards.draining import DrainingGuard
+from farcall.server.guards.errors import ErrorGuard
+from farcall.server.guards.guard import GuardedRegistration
 from farcall.server.instantiator import Instantiator
-from farcall.server.interceptors.draining import DrainingInterceptor
-from farcall.server.interceptors.errors import ErrorInterceptor
 from farcall.server.invoker import Invoker
 from farcall.server.module_files import ModuleFiles
 from farcall.server.module_library import ModuleLibrary
@@ -96,15 +98,14 @@ class Server:
         self._registry = StoreRegistry(self.engine, configuration)
         self._executor = Executor(asyncio.get_running_loop(), configuration.max_concurrent_calls)
         self._counters = CallCounters()
-        self._draining = DrainingInterceptor()
+        self._draining = DrainingGuard()
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]  # the stubs lack it
-        self._server = grpc.aio.server(
-            interceptors=[ErrorInterceptor(), self._draining], options=_channel_options(configuration)
-        )
+        self._server = grpc.aio.server(options=_channel_options(configuration))
         self._add_services()
 
     def _add_services(self) -> None:
-        configuration, server, registry = self._configuration, self._server, self._registry
+        configuration, registry = self._configuration, self._registry
+        server: Any = GuardedRegistration(self._server, [ErrorGuard(), self._draining])
         limits = TimeLimits(configuration.default_call_timeout, configuration.max_call_timeout)
         invoker = Invoker(
             registry, self._executor, self._counters, configuration.max_pending_calls_per_instance
@@ -131,7 +132,7 @@ class Server:
         server_service_pb2_grpc.add_ServerServiceServicer_to_server(
             ServerService(self.engine, configuration, self._count), server
         )
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         reflection.enable_server_reflection((*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
 
     async def start(self) -> str:

@@ -7,14 +7,13 @@ import contextlib
 from typing import Any
 
 from farcall.server.errors import shutting_down
-from farcall.server.interceptors.wrapping import Behaviour, WrappingInterceptor
+from farcall.server.guards.guard import Behaviour
 
 
-class DrainingInterceptor(WrappingInterceptor):
+class DrainingGuard:
     """Counts the calls that are being served; refuses new ones once `drain` was called."""
 
     def __init__(self) -> None:
-        super().__init__()
         self._active = 0
         self._draining = False
         self._idle = asyncio.Event()

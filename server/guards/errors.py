@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from farcall.server.interceptors.wrapping import Behaviour, WrappingInterceptor
+from farcall.server.guards.guard import Behaviour
 from farcall.server.status import GRPC_CODES, status_of, trailing_metadata
 
 
-class ErrorInterceptor(WrappingInterceptor):
+class ErrorGuard:
     """Tells callers what methods raise, as `status.status_of` has it."""
 
     def wrap(self, behaviour: Behaviour) -> Behaviour:
