@@ -23,7 +23,8 @@ from benchmarks.kernel_runs import ResultMismatchError, measure_kernels
 from benchmarks.kernels import KERNELS
 from benchmarks.peers.native_peer import compiler_version
 from benchmarks.peers.process import PeerError, PeerProcess
-from benchmarks.report import print_embedding, print_kernels, print_targets
+from benchmarks.report import print_embedding, print_kernels, print_service, print_targets
+from benchmarks.service import measure_service
 from benchmarks.targets import targets
 
 ENGINES = ("farcall", "farcall_unchecked", "wasmtime")
@@ -71,8 +72,8 @@ def measure(parts: tuple[str, ...], rounds: int) -> dict[str, Any]:
     results: dict[str, Any] = {"environment": environment()}
     with (
         tempfile.TemporaryDirectory() as directory,
-        contextlib.ExitStack() as running,
         progress_line() as progress,
+        contextlib.ExitStack() as running,
     ):
         names = [*ENGINES, *(["gcc"] if compiler_version() else [])]
         if {"kernels", "embedding"} & set(parts):
@@ -82,6 +83,9 @@ def measure(parts: tuple[str, ...], rounds: int) -> dict[str, Any]:
         if "embedding" in parts:
             engines = {name: peers[name] for name in ENGINES}
             results["embedding"] = measure_embedding(KERNELS, engines, Path(directory), rounds, progress)
+        running.close()  # the service is measured without them
+        if "service" in parts:
+            results["service"] = measure_service(max(1, rounds // 2), progress=progress)
     return results
 
 
@@ -116,6 +120,8 @@ def main(json_path: Path | None, rounds: int, quick: bool, parts: tuple[str, ...
         print_kernels(stdout, results)
     if "embedding" in results:
         print_embedding(stdout, results)
+    if "service" in results:
+        print_service(stdout, results)
     reached = list(targets(results))
     print_targets(stdout, reached)
     results["targets"] = [{**asdict(target), "met": target.met} for target in reached]

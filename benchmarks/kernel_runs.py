@@ -38,8 +38,8 @@ def measure_kernels(
         progress: told what is being done.
 
     Returns:
-        `kernels`: for each the result, and by peer the shortest, the median and all times in seconds;
-        `ratios`: farcall's geometric means against the others.
+        `kernels`: for each the result, and by peer the shortest, the median and all times in seconds of
+        processor time and by the clock; `ratios`: farcall's geometric means against the others, by the former.
 
     Raises:
         ResultMismatchError: results differ.
@@ -52,6 +52,7 @@ def measure_kernels(
             paths[kernel.name, name] = str(path)
             peer.ask("prepare", path=str(path))
     times: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    by_clock: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     results: dict[str, int] = {}
     names = list(peers)
     for round_ in range(rounds):
@@ -66,6 +67,7 @@ def measure_kernels(
                         f"{kernel.name}({kernel.argument}): {name} computed {answer['result']}, not {expected}"
                     )
                 times[kernel.name][name].append(answer["seconds"])
+                by_clock[kernel.name][name].append(answer["seconds_by_clock"])
     return {
         "kernels": {
             kernel.name: {
@@ -73,6 +75,7 @@ def measure_kernels(
                 "argument": kernel.argument,
                 "result": results[kernel.name],
                 "seconds": {name: _summary(taken) for name, taken in times[kernel.name].items()},
+                "seconds_by_clock": {name: _summary(taken) for name, taken in by_clock[kernel.name].items()},
             }
             for kernel in kernels
         },

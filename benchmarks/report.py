@@ -23,7 +23,7 @@ def print_kernels(console: Console, results: Mapping[str, Any]) -> None:
     kernels: Mapping[str, Any] = results["kernels"]
     names = list(next(iter(kernels.values()))["seconds"])
     others = [name for name in names if name != "farcall"]
-    table = Table(title="Kernels: shortest run, milliseconds", title_justify="left")
+    table = Table(title="Kernels: shortest run, milliseconds of processor time", title_justify="left")
     table.add_column("kernel")
     table.add_column("subject", style="dim")
     for name in names:
@@ -53,6 +53,19 @@ def print_embedding(console: Console, results: Mapping[str, Any]) -> None:
         table.add_column(TITLES[name], justify="right")
     for what in measured["farcall"]:
         table.add_row(what, *(f"{seconds[what] * 1e6:,.2f}" for seconds in measured.values()))
+    console.print(table)
+
+
+def print_service(console: Console, results: Mapping[str, Any]) -> None:
+    """What the service carries."""
+    measured: Mapping[str, Mapping[str, float]] = results["service"]
+    table = Table(title="The service, next to a bare grpcio echo server", title_justify="left")
+    for title in ("", "a second", "of the echo's rate", "server's CPU us each"):
+        table.add_column(title, justify="right" if title else "left")
+    for load, rate in measured["per_second"].items():
+        ratio = measured["ratios"].get(load)
+        shown = "" if ratio is None or load.startswith("echo") else f"{ratio:.2f}"
+        table.add_row(load, f"{rate:,.0f}", shown, f"{measured['cpu_microseconds'][load]:,.1f}")
     console.print(table)
 
 

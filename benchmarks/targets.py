@@ -55,3 +55,8 @@ def targets(results: dict[str, Any]) -> Iterator[Target]:
         yield Target("a call from Python into a trivial function", call * 1e6, 2.0, unit="us")
         yield Target("what a trap adds to it, the slowest kind", (slowest_trap - call) * 1e6, 15.0, unit="us")
         yield Target("instantiating a module with one page", instantiate * 1e6, 300.0, unit="us")
+    if "service" in results:
+        ratios, rates = results["service"]["ratios"], results["service"]["per_second"]
+        yield Target("unary calls, of a bare echo server's rate", ratios["unary"], 0.80, at_least=True)
+        yield Target("messages on streams, of a bare echo server's", ratios["stream"], 0.60, at_least=True)
+        yield Target("calls a second, many in one message", rates["batch"], 300_000, at_least=True)

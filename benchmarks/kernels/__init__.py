@@ -42,7 +42,7 @@ KERNELS = (
     Kernel("interpreter", "integer, switch", 30_000_000),
     Kernel("mandelbrot", "float", 500),
     Kernel("nbody", "float", 700_000),
-    Kernel("matmul", "float, memory", 300),
+    Kernel("matmul", "float, memory", 400),
     Kernel("sieve", "memory, stride", 8),
     Kernel("memory_sweep", "memory-bound", 12),
     Kernel("fibonacci", "recursion", 36),

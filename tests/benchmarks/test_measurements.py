@@ -69,7 +69,7 @@ def test_every_source_is_a_kernel_that_is_measured() -> None:
 def test_a_result_that_differs_is_an_error(peers: dict[str, PeerProcess], tmp_path: Path) -> None:
     class Liar:
         def ask(self, command: str, **_arguments: object) -> dict[str, object]:
-            return {"seconds": 0.001, "result": 5}
+            return {"seconds": 0.001, "seconds_by_clock": 0.001, "result": 5}
 
     disagreeing = {"farcall": peers["farcall"], "wasmtime": Liar()}
     with pytest.raises(ResultMismatchError, match=r"fibonacci\(10\): wasmtime computed 5, not 55"):
