@@ -12,7 +12,7 @@ import grpc
 
 from farcall.client.aio.connection import Connection
 from farcall.client.calls.invocations import Outcome, read_stream_outcome
-from farcall.client.errors import CancelledError, ClosedError, FarcallError, ServerError
+from farcall.client.errors import CancelledError, ClosedError, FarcallError, ServerError, UnavailableError
 from farcall.client.handles import Exports, FunctionHandle, function_of
 from farcall.client.status import error_from_call
 from farcall.client.types import Argument, Results
@@ -161,11 +161,22 @@ class Stream:
                     pending._resolve(read_stream_outcome(response))
                     self._room.release()
         except grpc.RpcError as error:
-            self._fail(error_from_call(error, self._connection.address))
+            self._fail(self._reason(error))
         except asyncio.CancelledError:
             self._fail(CancelledError("the stream was cancelled"))
         else:
             self._fail(ServerError("the server ended the stream before it had answered every call"))
+
+    def _reason(self, error: grpc.RpcError) -> FarcallError:
+        """Why the stream failed.
+
+        Where gRPC was sending while the server ended the stream, it forgets the server's reason and gives one
+        of its own.
+        """
+        if error.code() is grpc.StatusCode.INTERNAL and error.details() == "Internal error from Core":
+            address = self._connection.address
+            return UnavailableError(f"the server at {address} ended the stream while a call was being sent")
+        return error_from_call(error, self._connection.address)
 
     def _fail(self, error: FarcallError) -> None:
         if self._failure is None:

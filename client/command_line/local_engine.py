@@ -30,7 +30,7 @@ def read_module_file(source: bytes) -> Module:
         validate_module(module)
     except engine.FarcallError as error:
         raise client_error(error) from None
-    return read_module(module_message(module, 0, content=True), with_content=True)
+    return read_module(module_message(module, 0, content=False))
 
 
 def execute(

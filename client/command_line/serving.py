@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -72,9 +73,9 @@ def serve(settings: Settings, /, log_level: str, log_format: str, **options: Any
     Prints the address when it listens. Told to stop, it refuses new calls, lets running ones finish within
     the grace, and ends with exit status 0.
     """
-    from farcall.server.main import run  # noqa: PLC0415
-
     from farcall.server.configuration import ServerConfiguration  # noqa: PLC0415 - only here is a server needed
+    from farcall.server.main import run  # noqa: PLC0415
+    from farcall.server.module_files import DirectoryInUseError  # noqa: PLC0415
 
     given = {name: value for name, value in options.items() if value is not None}
     try:
@@ -83,9 +84,14 @@ def serve(settings: Settings, /, log_level: str, log_format: str, **options: Any
         raise click.UsageError(str(error)) from None
 
     def announce(address: str) -> None:
-        if settings.json:
-            output.print_json({"address": address})
-        else:
-            output.print_line(f"listening on {address}")
+        output.print_line(json.dumps({"address": address}) if settings.json else f"listening on {address}")
 
-    run(configuration, log_level=log_level, log_format=log_format, on_listening=announce)
+    try:
+        run(configuration, log_level=log_level, log_format=log_format, on_listening=announce)
+    except DirectoryInUseError as error:
+        raise click.ClickException(str(error)) from None
+    except RuntimeError as error:
+        message, hint, _ = str(error).partition("; set GRPC_VERBOSITY")
+        if not hint:
+            raise
+        raise click.ClickException(message) from None

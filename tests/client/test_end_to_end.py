@@ -1,0 +1,523 @@
+"""The clients and the command line against the real server, in a process of its own."""
+
+import asyncio
+import json
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager
+
+import pytest
+from calculator_module import APPLICATION, CALCULATOR
+from command_line_support import CommandLine
+
+from farcall.client import (
+    AlreadyExistsError,
+    ArgumentError,
+    AsyncClient,
+    Client,
+    DeadlineExceededError,
+    FailedPreconditionError,
+    FarcallError,
+    FunctionReference,
+    InvalidModuleError,
+    InvalidRequestError,
+    LinkError,
+    NotFoundError,
+    RangeError,
+    ResourceExhaustedError,
+    Retries,
+    Trap,
+    UnavailableError,
+    ValueType,
+)
+from farcall.client.floats import f32_bits, f32_from_bits, f64_bits, f64_from_bits
+
+FARCALL = [sys.executable, "-c", "from farcall.client.command_line import main; main()"]
+
+
+@contextmanager
+def running_server(directory, *options):
+    command = [*FARCALL, "serve", "--address", "127.0.0.1:0", "--log-level", "warning", *options]
+    with (directory / "server.log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
+    try:
+        assert select.select([process.stdout], [], [], 60)[0], (directory / "server.log").read_text()
+        line = process.stdout.readline()
+        assert line.startswith("listening on "), (directory / "server.log").read_text()
+        process.address = line.removeprefix("listening on ").strip()
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    with running_server(tmp_path_factory.mktemp("server")) as process:
+        yield process
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+
+
+@pytest.fixture
+def client(server):
+    with Client(server.address) as client:
+        yield client
+
+
+@pytest.fixture
+def store(client):
+    with client.create_store() as store:
+        yield store
+
+
+@pytest.fixture
+def calculator(client, store):
+    return store.instantiate(client.upload(CALCULATOR), name="calculator")
+
+
+def wait_until(condition, seconds=5):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+# The synchronous client
+
+
+def test_modules(client):
+    first = client.upload(CALCULATOR)
+    again = client.upload(CALCULATOR)
+    assert (again.digest, again.created, again.compiled) == (first.digest, False, False)
+    assert first.module_name == "calculator"
+    assert {entry.name: str(entry.type) for entry in first.exports}["memory"] == "memory i32 2..5 pages"
+    assert first.digest in [module.digest for module in client.modules()]
+    assert client.module(first.digest[:20]).sections[0].name == "type"
+    assert client.module(first.digest, content=True).custom_sections[0].content in CALCULATOR
+    other = client.upload(APPLICATION)
+    client.delete_module(other)
+    with pytest.raises(NotFoundError):
+        client.module(other.digest)
+
+
+@pytest.mark.parametrize("source", [b"", b"hello", b"\0asm", CALCULATOR[:-1], CALCULATOR + b"\x01"])
+def test_what_is_no_module(client, source):
+    with pytest.raises(InvalidModuleError) as caught:
+        client.upload(source)
+    assert caught.value.reason
+    assert 0 <= caught.value.offset <= len(source)
+
+
+def test_calls(calculator):
+    exports = calculator.exports
+    assert exports.add(2**31 - 1, 1) == -(2**31)
+    assert exports.add64(-(2**63), -1) == 2**63 - 1
+    assert exports.nothing() is None
+    assert exports.three() == (-1, 0.1, 2**63 - 1)
+    assert exports.half(3) == 1.5
+    for bits in (0, 1 << 31, 1, 0x7F800000, 0x7FC00000, 0xFFC00000, 0x7F800001, 0xFFFFFFFF):
+        assert f32_bits(exports.same_f32(f32_from_bits(bits))) == bits
+    for bits in (0, 1 << 63, 1, 0x7FF0000000000000, 0xFFF8000000000000, 0x7FF0000000000001):
+        assert f64_bits(exports.same_f64(f64_from_bits(bits))) == bits
+
+
+def test_references(calculator):
+    assert calculator.exports.same_reference(None, None) == (None, None)
+    external, function = calculator.exports.same_reference(2**64 - 1, calculator.exports.divide)
+    assert external == 2**64 - 1
+    assert function == FunctionReference(calculator.resource, "divide")
+    assert calculator.exports.itself() == FunctionReference(calculator.resource, "divide")
+    table = calculator.table("table")
+    assert table.size() == 3
+    assert (table[0], table[1]) == (None, FunctionReference(calculator.resource, "divide"))
+    with pytest.raises(RangeError):
+        table[3]
+
+
+def test_traps_leave_the_instance_usable(calculator):
+    with pytest.raises(Trap) as caught:
+        calculator.exports.divide_by_zero(1)
+    assert caught.value.kind == "integer_divide_by_zero"
+    assert [frame.function_name for frame in caught.value.backtrace] == ["divide", "outer"]
+    assert caught.value.backtrace[0].module_name == "calculator"
+    with pytest.raises(Trap, match="call stack exhausted"):
+        calculator.exports.recurse()
+    assert calculator.exports.add(1, 2) == 3
+
+
+def test_a_timeout_stops_the_guest_and_leaves_the_instance_usable(client, calculator):
+    started = time.monotonic()
+    with pytest.raises(DeadlineExceededError):
+        calculator.exports.spin(timeout=0.3)
+    assert 0.25 < time.monotonic() - started < 1
+    assert calculator.exports.add(1, 2) == 3
+    wait_until(lambda: client.server_info().counters["calls_pending"] == 0)
+
+
+def test_the_server_refuses_what_the_client_would_have_refused(client, calculator):
+    """The client checks arguments by the types that it was told; the server by those that there are."""
+    stale = client.store(calculator.information.store).instance("calculator")
+    stale.exports.add.calls._encoder.parameters = (ValueType.I32,)
+    stale.exports.add.calls._encoder._encoders = stale.exports.add.calls._encoder._encoders[:1]
+    with pytest.raises(ArgumentError) as caught:
+        stale.exports.add(1)
+    assert (caught.value.index, caught.value.wanted, caught.value.given) == (
+        None,
+        "2 arguments",
+        "1 argument",
+    )
+
+
+def test_linking(client, store, calculator):
+    module = client.upload(APPLICATION)
+    application = store.instantiate(module, name="application", links={"math": calculator})
+    assert application.exports.twice(21) == 42
+    calculator.memory()[5:6] = b"\x07"
+    assert application.exports.peek(5) == 7
+    single = {
+        ("math", "add"): (calculator, "divide"),
+        ("math", "memory"): calculator.exports.memory,
+    }
+    assert store.instantiate(module, links=single).exports.twice(21) == 1
+    with pytest.raises(LinkError) as caught:
+        store.instantiate(module)
+    assert (caught.value.module, caught.value.name, caught.value.found) == ("math", "add", None)
+    with pytest.raises(LinkError) as caught:
+        store.instantiate(module, links=single | {("math", "add"): (calculator, "half")})
+    assert "f32" in caught.value.found
+    with pytest.raises(NotFoundError):
+        store.instantiate(module, links={"math": "missing"})
+    with pytest.raises(AlreadyExistsError):
+        store.instantiate(module, name="application", links={"math": calculator})
+    calculator.close()
+    assert application.exports.twice(4) == 8
+    with pytest.raises(NotFoundError):
+        calculator.exports.add(1, 2)
+
+
+def test_many_calls(calculator):
+    calls = [(number, 3) for number in range(20_000)]
+    assert calculator.exports.add.call_many(calls) == [number + 3 for number in range(20_000)]
+    assert calculator.exports.count.call_many([()] * 5) == [1, 2, 3, 4, 5]
+    assert calculator.exports.three.call_many([(), ()]) == [(-1, 0.1, 2**63 - 1)] * 2
+    outcomes = calculator.exports.divide.call_many([(6, 3), (1, 0), (8, 2)], return_exceptions=True)
+    assert (outcomes[0], outcomes[2]) == (2, 4)
+    assert isinstance(outcomes[1], Trap)
+    assert outcomes[1].backtrace[0].function_name == "divide"
+    assert calculator.exports.same_reference.call_many([(1, None), (None, None)]) == [(1, None), (None, None)]
+    with pytest.raises(DeadlineExceededError):
+        calculator.exports.spin.call_many([()] * 3, timeout=0.2)
+    assert calculator.exports.add(1, 2) == 3
+
+
+def test_streams(client, store, calculator):
+    second = store.instantiate(calculator.module)
+    with client.stream() as stream:
+        pending = [
+            stream.send(instance.exports.count) for _ in range(500) for instance in (calculator, second)
+        ]
+        assert [call.result() for call in pending] == [number for number in range(1, 501) for _ in (1, 2)]
+    with calculator.stream() as stream:
+        assert list(stream.map("add", ((number, 1) for number in range(1000)))) == list(range(1, 1001))
+        with pytest.raises(Trap):
+            stream.send("divide", 1, 0).result()
+        started = time.monotonic()
+        with pytest.raises(DeadlineExceededError):
+            stream.send("spin", timeout=0.2).result()
+        assert time.monotonic() - started < 1
+        assert stream.send("add", 1, 2).result() == 3
+
+
+def test_leaving_a_stream_by_an_exception_stops_the_guest(client, calculator):
+    def fail_after_sending():
+        with calculator.stream() as stream:
+            stream.send("spin")
+            wait_until(lambda: client.server_info().counters["calls_pending"] == 1)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail_after_sending()
+    wait_until(lambda: client.server_info().counters["calls_pending"] == 0)
+    assert calculator.exports.add(1, 2) == 3
+
+
+def test_memory(calculator):
+    memory = calculator.memory()
+    assert memory.size() == 131072
+    memory[100:105] = b"hello"
+    assert memory[100:105] == b"hello"
+    assert memory[104] == ord("o")
+    memory[-1] = 9
+    assert memory[131071] == 9
+    assert memory.grow(2) == 2
+    assert memory.size() == 4 * 65536
+    with pytest.raises(ResourceExhaustedError):
+        memory.grow(2)
+    with pytest.raises(RangeError) as caught:
+        memory.read(4 * 65536 - 1, 2)
+    assert caught.value.size == 4 * 65536
+    with pytest.raises(RangeError):
+        memory.write(2**40, b"x")
+
+
+def test_globals(calculator):
+    counter = calculator.exports.counter
+    counter.value = -5
+    assert counter.value == -5
+    assert calculator.exports.count() == -4
+    assert calculator.exports.constant.value == 42
+    with pytest.raises(FailedPreconditionError):
+        calculator.exports.constant.value = 1
+
+
+def test_stores(client):
+    module = client.upload(CALCULATOR)
+    with client.create_store("small", max_instances=1) as store:
+        store.instantiate(module, name="a")
+        assert [entry.name for entry in store.instances()] == ["a"]
+        with pytest.raises(ResourceExhaustedError):
+            store.instantiate(module)
+        with pytest.raises(AlreadyExistsError):
+            client.create_store("small")
+        with pytest.raises(InvalidRequestError):
+            client.create_store("Not A Name")
+        assert store.info().max_instances == 1
+    with pytest.raises(NotFoundError):
+        store.info()
+    with pytest.raises(FailedPreconditionError):
+        client.store().close()
+    assert "default" in [entry.name for entry in client.stores()]
+
+
+def test_closing_a_store_stops_its_guests(client):
+    store = client.create_store()
+    instance = store.instantiate(client.upload(CALCULATOR))
+    errors = []
+
+    def spin():
+        try:
+            instance.exports.spin()
+        except FarcallError as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=spin)
+    thread.start()
+    wait_until(lambda: client.server_info().counters["calls_pending"] == 1)
+    store.close()
+    thread.join(5)
+    assert len(errors) == 1
+
+
+def test_server_info_counts(client, calculator):
+    before = client.server_info().counters["calls_total"]
+    calculator.exports.add(1, 2)
+    calculator.exports.add.call_many([(1, 2)] * 10)
+    info = client.server_info()
+    assert info.counters["calls_total"] == before + 11
+    assert info.version
+    assert "bulk-memory" in info.features
+    assert info.limits.max_message_bytes > 1 << 20
+
+
+# The asyncio client
+
+
+async def test_the_asyncio_client(server):
+    async with AsyncClient(server.address) as client:
+        module = await client.upload(CALCULATOR)
+        async with await client.create_store() as store:
+            instance = await store.instantiate(module, name="a")
+            assert await instance.exports.add(1, 2) == 3
+            assert await instance.exports.add.call_many([(1, 2), (3, 4)]) == [3, 7]
+            with pytest.raises(Trap):
+                await instance.exports.divide(1, 0)
+            with pytest.raises(DeadlineExceededError):
+                await instance.exports.spin(timeout=0.2)
+            await instance.memory().write(3, b"abc")
+            assert await instance.memory()[3:6] == b"abc"
+            await instance.exports.counter.set(9)
+            assert await instance.exports.counter.value == 9
+            assert (await instance.exports.table[1]).function == "divide"
+            async with instance.stream() as stream:
+                calls = ((number, 1) for number in range(1000))
+                assert [result async for result in stream.map("add", calls)] == list(range(1, 1001))
+                pending = await stream.send("divide", 1, 0)
+                with pytest.raises(Trap):
+                    await pending.result()
+            assert await client.health() == "SERVING"
+
+
+async def test_a_cancelled_task_stops_the_guest(server):
+    async with AsyncClient(server.address) as client, await client.create_store() as store:
+        instance = await store.instantiate(await client.upload(CALCULATOR))
+        task = asyncio.create_task(instance.exports.spin())
+        while (await client.server_info()).counters["calls_pending"] == 0:
+            await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        started = time.monotonic()
+        assert await instance.exports.add(1, 2) == 3
+        assert time.monotonic() - started < 1
+
+
+# The command line
+
+
+@pytest.fixture
+def farcall(server, capfd):
+    return CommandLine(capfd, "--server", server.address)
+
+
+def test_the_command_line(farcall, tmp_path):
+    file = tmp_path / "calculator.wasm"
+    file.write_bytes(CALCULATOR)
+    application = tmp_path / "application.wasm"
+    application.write_bytes(APPLICATION)
+    digest = farcall("upload", file).out.strip()
+    other = farcall("upload", application).out.strip()
+    assert digest in farcall("modules").out
+    assert farcall("create-store", "command-line").out == "command-line\n"
+    farcall = CommandLine(farcall._capfd, *farcall._options, "--store", "command-line")
+    assert farcall("instantiate", digest[:16], "--name", "math").out == "math\n"
+    name = farcall("instantiate", other, "--link", "math=math").out.strip()
+    assert farcall("call", name, "twice", "-21").out == "-42\n"
+    assert farcall("call", "math", "three").out == "-1\n0.1\n9223372036854775807\n"
+    assert farcall("call", "math", "same_f32", "-nan:0x1").out == "-nan:0x1\n"
+    assert farcall("call", "math", "divide_f64", "-1", "0").out == "-inf\n"
+    ended = farcall("call", "math", "divide_by_zero", "1", status=1)
+    lines = ended.err.splitlines()
+    assert lines[0] == "trap: integer divide by zero"
+    assert [line.rpartition("!")[2] for line in lines[1:]] == ["divide", "outer"]
+    assert json.loads(farcall("call", "--json", "math", "add", "1", "2").out) == {
+        "results": [3],
+        "types": ["i32"],
+    }
+    assert farcall("call", "--timeout", "0.3", "math", "spin", status=1).err.startswith("error: ")
+    # What is inspected in a file and on the server is the same.
+    assert farcall("inspect", file).out == farcall("inspect", digest[:16]).out
+    here, there = (json.loads(farcall("inspect", "--json", what).out) for what in (file, digest))
+    assert {**here, "create_time": there["create_time"]} == there
+    assert {line.split()[0] for line in farcall("instances").out.splitlines()} == {"INSTANCE", "math", name}
+    assert farcall("close", "math", name).out == ""
+    assert farcall("instances").out.count("\n") == 1
+    assert farcall("rm", other).out == ""
+    assert farcall("inspect", other, status=1).err.startswith("error: ")
+    farcall("close-store", "command-line")
+    assert "calls_total" in farcall("stats").out
+    assert farcall("health").out == "SERVING\n"
+
+
+def test_exec_and_call_print_the_same(farcall, tmp_path, client):
+    file = tmp_path / "calculator.wasm"
+    file.write_bytes(CALCULATOR)
+    with client.create_store() as store:
+        store.instantiate(client.upload(CALCULATOR), name="same")
+        for arguments in (
+            ["add", "-1", "2"],
+            ["same_f32", "0.1"],
+            ["same_f64", "-nan:0x5"],
+            ["three"],
+            ["nothing"],
+            ["same_reference", "null", "null"],
+        ):
+            assert (
+                farcall("exec", file, *arguments).out
+                == farcall("call", "--store", store.name, "same", *arguments).out
+            )
+        for arguments in (["add", "1"], ["add", "1", "x"]):
+            here = farcall("exec", file, *arguments, status=1).err
+            assert here == farcall("call", "--store", store.name, "same", *arguments, status=1).err
+
+
+def test_an_interrupt_of_call_stops_the_guest(client, calculator):
+    command = [*FARCALL, "--server", client.address, "--store", calculator.information.store]
+    process = subprocess.Popen([*command, "call", "calculator", "spin"], stderr=subprocess.PIPE)
+    with process:
+        wait_until(lambda: client.server_info().counters["calls_pending"] == 1, 20)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 130
+        assert process.stderr.read().strip() == b""
+    wait_until(lambda: client.server_info().counters["calls_pending"] == 0)
+    assert calculator.exports.add(1, 2) == 3
+
+
+def test_serve_keeps_modules_over_a_restart_and_ends_well(tmp_path, capfd):
+    farcall = CommandLine(capfd)
+    options = ("--data-directory", tmp_path / "data", "--shutdown-grace", "5")
+    with running_server(tmp_path, *options) as server:
+        with Client(server.address) as client:
+            digest = client.upload(CALCULATOR).digest
+        ended = farcall("serve", "--address", "127.0.0.1:0", "--data-directory", tmp_path / "data", status=1)
+        assert "another server uses the data directory" in ended.err
+        taken = farcall("serve", "--address", server.address, status=1).err
+        assert taken.endswith(f"error: Failed to bind to address {server.address}\n")
+        server.send_signal(signal.SIGTERM)
+        assert server.wait(20) == 0
+    with running_server(tmp_path, *options) as server, Client(server.address) as client:
+        assert client.module(digest).digest == digest
+        with client.store().instantiate(digest) as instance:
+            assert instance.exports.add(1, 2) == 3
+
+
+def test_a_stopping_server_lets_calls_finish_and_refuses_new_ones(tmp_path):
+    with (
+        running_server(tmp_path, "--shutdown-grace", "1") as server,
+        Client(server.address, retries=Retries(1)) as client,
+    ):
+        instance = client.store().instantiate(client.upload(CALCULATOR))
+        with instance.stream() as stream:
+            spinning = stream.send("spin")
+            wait_until(lambda: client.server_info().counters["calls_pending"] == 1)
+            server.send_signal(signal.SIGTERM)
+            time.sleep(0.3)
+            with pytest.raises(UnavailableError):
+                instance.exports.add(1, 2)
+            with pytest.raises(FarcallError):
+                spinning.result()
+        assert server.wait(20) == 0
+
+
+def test_serve_options_from_the_environment(tmp_path, monkeypatch):
+    monkeypatch.setenv("FARCALL_SERVE_MAX_STORES", "2")
+    with running_server(tmp_path) as server, Client(server.address) as client:
+        assert client.server_info().limits.max_stores == 2
+        client.create_store()
+        with pytest.raises(ResourceExhaustedError):
+            client.create_store()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--max-modules", "0"],
+        ["--max-call-timeout", "-1"],
+        ["--shutdown-grace", "-1"],
+        ["--log-level", "loud"],
+        ["--unknown"],
+        ["extra"],
+    ],
+)
+def test_wrong_options_of_serve(capfd, options):
+    ended = CommandLine(capfd)("serve", *options, status=2)
+    assert "Usage: farcall serve" in ended.err
+
+
+def test_serve_as_json(tmp_path):
+    command = [*FARCALL, "--json", "serve", "--address", "127.0.0.1:0", "--log-format", "json"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    with process:
+        try:
+            assert json.loads(process.stdout.readline())["address"].startswith("127.0.0.1:")
+            process.send_signal(signal.SIGINT)
+            assert process.wait(20) == 0
+            log = [json.loads(line) for line in process.stderr.read().splitlines()]
+            assert "listening" in [entry["event"] for entry in log]
+        finally:
+            process.kill()
