@@ -47,7 +47,7 @@ def execute(
         function: name of the export.
         arguments: as texts.
         libraries: by import module, the module whose instance provides for it.
-        timeout: seconds after which the guest is stopped; None for no end.
+        timeout: seconds, counted from when all is compiled, after which the guest is stopped; None for no end.
 
     Returns:
         The results as a client gives them, and the function's type.
@@ -57,11 +57,14 @@ def execute(
     """
     with engine.Engine() as running_engine, engine.Store(running_engine) as store:
 
-        def work() -> tuple[Results, FunctionType]:
-            imports = {
-                name: store.instantiate(running_engine.load_module(data)) for name, data in libraries.items()
-            }
-            instance = store.instantiate(running_engine.load_module(source), imports)
+        def work(compiled: threading.Event) -> tuple[Results, FunctionType]:
+            module, *others = (
+                running_engine.compile_module(running_engine.load_module(data), ensure_termination=True)
+                for data in (source, *libraries.values())
+            )
+            compiled.set()
+            imports = {name: store.instantiate(other) for name, other in zip(libraries, others, strict=True)}
+            instance = store.instantiate(module, imports)
             callee = instance.function(function)
             function_type = _function_type(callee.type)
             return _call(callee, function_type, read_arguments(arguments, function_type)), function_type
@@ -69,20 +72,27 @@ def execute(
         return _run_until(work, timeout, store.close)
 
 
-def _run_until(work: Callable[[], T], timeout: float | None, stop: Callable[[], None]) -> T:
-    """Runs `work` in a thread of its own: while a guest runs, Python's main thread would not notice signals."""
+def _run_until(work: Callable[[threading.Event], T], timeout: float | None, stop: Callable[[], None]) -> T:
+    """Runs `work` in a thread of its own: while a guest runs, Python's main thread would not notice signals.
+
+    The time begins to count when `work` sets the event that it gets.
+    """
+    begun = threading.Event()
     results: list[T] = []
     failures: list[BaseException] = []
 
     def run() -> None:
         try:
-            results.append(work())
+            results.append(work(begun))
         except BaseException as error:
             failures.append(error)
+        finally:
+            begun.set()
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
     try:
+        begun.wait()
         thread.join(timeout)
     except KeyboardInterrupt:
         stop()

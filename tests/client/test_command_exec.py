@@ -1,10 +1,13 @@
 """`farcall exec` and `farcall inspect FILE`: the engine in the command's own process."""
 
+import contextlib
 import json
+import os
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from calculator_module import APPLICATION, CALCULATOR
@@ -133,6 +136,21 @@ def test_a_timeout_stops_the_guest(farcall, file):
     assert len(error["backtrace"]) == 1
 
 
+def wait_until_a_thread_is_busy(pid, seconds=0.5):
+    """Until a thread that is not the main one has used the processor for so long: then the guest runs."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        for stat in Path(f"/proc/{pid}/task").glob("*/stat"):
+            if stat.parent.name == str(pid):
+                continue
+            with contextlib.suppress(FileNotFoundError):  # a thread that has ended
+                fields = stat.read_text().rpartition(")")[2].split()
+                if int(fields[11]) / os.sysconf("SC_CLK_TCK") > seconds:
+                    return
+        time.sleep(0.05)
+    raise AssertionError("no thread became busy")
+
+
 def test_an_interrupt_stops_the_guest(file):
     process = subprocess.Popen(
         [
@@ -146,7 +164,7 @@ def test_an_interrupt_stops_the_guest(file):
         stderr=subprocess.PIPE,
     )
     with process:
-        time.sleep(2)
+        wait_until_a_thread_is_busy(process.pid)
         assert process.poll() is None
         process.send_signal(signal.SIGINT)
         assert process.wait(10) == 130
