@@ -10,12 +10,17 @@ Call = tuple[str, tuple[int, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A module without imports, calls to make in order, and which exports to look at in the end."""
+    """A module, calls to make in order, and which exports to look at in the end.
+
+    Attributes:
+        library: a module that is instantiated before, and of which `module` imports as `library`.
+    """
 
     module: bytes
     calls: tuple[Call, ...]
     memory: str | None = None
     globals: tuple[str, ...] = ()
+    library: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,11 +13,14 @@ _TABLE_TRAPS = frozenset(("undefined element", "out of bounds table access"))
 
 def run_on_farcall(engine: Engine, case: Case, *, ensure_termination: bool) -> Behaviour:
     """What farcall makes of a case, in a store of its own."""
-    module = engine.load_module(case.module)
-    compiled = engine.compile_module(module, ensure_termination=ensure_termination)
+    modules = [engine.load_module(source) for source in (case.library, case.module) if source is not None]
     try:
         with Store(engine) as store:
-            instance = store.instantiate(compiled)
+            imports = {}
+            for module in modules:
+                compiled = engine.compile_module(module, ensure_termination=ensure_termination)
+                instance = store.instantiate(compiled, imports)
+                imports = {"library": instance}
             outcomes: list[tuple[int, ...] | str] = []
             for name, arguments in case.calls:
                 try:
@@ -35,4 +38,5 @@ def run_on_farcall(engine: Engine, case: Case, *, ensure_termination: bool) -> B
                 tuple(to_bits(found.type.value.name, found.value) for found in found_globals),
             )
     finally:
-        engine.delete_compiled_module(module)
+        for module in modules:
+            engine.delete_compiled_module(module)

@@ -7,6 +7,7 @@ same bytes.
 from __future__ import annotations
 
 import struct
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -113,6 +114,8 @@ class ModuleEncoder:
     """Collects a module's parts; whatever is added gets an index, which is returned."""
 
     signatures: list[Signature] = field(default_factory=list)
+    imports: list[bytes] = field(default_factory=list)
+    imported_counts: Counter[str] = field(default_factory=Counter)
     functions: list[tuple[int, bytes]] = field(default_factory=list)
     tables: list[bytes] = field(default_factory=list)
     memories: list[bytes] = field(default_factory=list)
@@ -127,6 +130,20 @@ class ModuleEncoder:
             self.signatures.append(signature)
         return self.signatures.index(signature)
 
+    def import_(self, module: str, import_name: str, kind: str, description: bytes) -> int:
+        """An import; all imports of a kind come before what is defined. `description` is the type, encoded."""
+        self.imports.append(name(module) + name(import_name) + bytes((KINDS[kind],)) + description)
+        self.imported_counts[kind] += 1
+        return self.imported_counts[kind] - 1
+
+    def import_function(self, module: str, import_name: str, signature: Signature) -> int:
+        """An imported function."""
+        return self.import_(module, import_name, "function", unsigned(self.type(signature)))
+
+    def export(self, kind: str, index: int, export: str) -> None:
+        """Export what has this index."""
+        self.exports.append(name(export) + bytes((KINDS[kind],)) + unsigned(index))
+
     def function(
         self, signature: Signature, body: bytes, local_types: Sequence[str] = (), export: str | None = None
     ) -> int:
@@ -134,22 +151,22 @@ class ModuleEncoder:
         local_runs = [b"\1" + bytes((VALUE_TYPE_CODES[type_name],)) for type_name in local_types]
         code = vector(local_runs) + body + b"\x0b"
         self.functions.append((self.type(signature), unsigned(len(code)) + code))
-        return self._exported("function", len(self.functions) - 1, export)
+        return self._defined("function", len(self.functions) - 1, export)
 
     def table(self, element: str, minimum: int, maximum: int | None = None, export: str | None = None) -> int:
         """A table."""
         self.tables.append(bytes((VALUE_TYPE_CODES[element],)) + limits(minimum, maximum))
-        return self._exported("table", len(self.tables) - 1, export)
+        return self._defined("table", len(self.tables) - 1, export)
 
     def memory(self, minimum: int, maximum: int | None = None, export: str | None = None) -> int:
         """A memory."""
         self.memories.append(limits(minimum, maximum))
-        return self._exported("memory", len(self.memories) - 1, export)
+        return self._defined("memory", len(self.memories) - 1, export)
 
     def global_(self, type_name: str, mutable: bool, initializer: bytes, export: str | None = None) -> int:
         """A global."""
         self.globals.append(bytes((VALUE_TYPE_CODES[type_name], mutable)) + initializer + b"\x0b")
-        return self._exported("global", len(self.globals) - 1, export)
+        return self._defined("global", len(self.globals) - 1, export)
 
     def active_elements(self, offset: int, functions: Sequence[int]) -> int:
         """An active element segment of table 0."""
@@ -172,9 +189,10 @@ class ModuleEncoder:
         self.data.append(b"\1" + unsigned(len(content)) + content)
         return len(self.data) - 1
 
-    def _exported(self, kind: str, index: int, export: str | None) -> int:
+    def _defined(self, kind: str, position: int, export: str | None) -> int:
+        index = self.imported_counts[kind] + position
         if export is not None:
-            self.exports.append(name(export) + bytes((KINDS[kind],)) + unsigned(index))
+            self.export(kind, index, export)
         return index
 
     def encode(self) -> bytes:
@@ -182,6 +200,7 @@ class ModuleEncoder:
         signatures = [b"\x60" + types(parameters) + types(results) for parameters, results in self.signatures]
         parts = [
             (1, signatures),
+            (2, self.imports),
             (3, [unsigned(type_index) for type_index, _ in self.functions]),
             (4, self.tables),
             (5, self.memories),

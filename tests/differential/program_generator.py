@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from farcall.engine.instructions.instruction import Instruction
 from farcall.engine.instructions.table import INSTRUCTIONS
 
-from .module_encoder import ModuleEncoder, Signature, constant, instruction
+from .case import Call
+from .module_encoder import ModuleEncoder, Signature, constant, instruction, limits, types
 
 NUMBERS = ("i32", "i64", "f32", "f64")
 CANONICAL_NAN = {"f32": 0x7FC00000, "f64": 0x7FF8 << 48}
@@ -22,6 +23,8 @@ SIGNIFICANT_BITS = {"f32": 23, "f64": 52}
 FUEL = 300
 PAGE = 65536
 TABLE_SIZE = 8
+TABLE_MAXIMUM = 12
+MEMORY_MAXIMUM = 3
 
 _NUMERIC = [row for row in INSTRUCTIONS if row.template is not None]
 _BY_RESULT = {name: [row for row in _NUMERIC if row.results[0].name == name] for name in NUMBERS}
@@ -35,10 +38,11 @@ _KEEPS_NANS = ("abs", "neg", "copysign", "reinterpret")
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A module, and the calls of its exports to make in order: a name and arguments as bit patterns."""
+    """A module, the calls of its exports to make in order, and the module that it imports from, if any."""
 
     module: bytes
-    calls: tuple[tuple[str, tuple[int, ...]], ...]
+    calls: tuple[Call, ...]
+    library: bytes | None = None
 
 
 def interesting_bits(source: random.Random, type_name: str) -> int:
@@ -69,40 +73,80 @@ def is_nan(type_name: str, bits: int) -> bool:
     return bits & (1 << width - 1) - 1 > infinity
 
 
-def generate(source: random.Random, functions: int = 4, nodes: int = 120) -> Program:
+def generate(source: random.Random, functions: int = 4, nodes: int = 120, *, linked: bool = False) -> Program:
     """A random program.
 
     Args:
         source: all randomness comes from it.
         functions: how many functions it has.
         nodes: about how many instructions, beside operands, each function has.
+        linked: whether it is two modules, the second of which imports all that the first one has.
     """
-    encoder = ModuleEncoder()
-    encoder.memory(1, 3, export="memory")
-    encoder.table("funcref", TABLE_SIZE, TABLE_SIZE + 4)
-    fuel = encoder.global_("i32", True, constant("i32", FUEL), export="fuel")
-    for name in NUMBERS:
-        encoder.global_(name, True, constant(name, interesting_bits(source, name)), export=f"global_{name}")
-    encoder.active_data(0, source.randbytes(128))
-    encoder.passive_data(source.randbytes(32))
     signatures = [_signature(source) for _ in range(functions)]
     exported = [(_types(source, 3), (source.choice(("i32", "i64")),)) for _ in range(2)]
-    shape = _Shape((*signatures, *exported), fuel)
-    for index, signature in enumerate(shape.signatures):
+    if not linked:
+        encoder = _with_state(source)
+        _add_functions(source, encoder, 0, signatures + exported, nodes)
+        return Program(encoder.encode(), _calls(source, exported, functions))
+    library = _with_state(source)
+    _add_functions(source, library, 0, signatures, nodes)
+    application = _with_imported_state(signatures)
+    more = [_signature(source) for _ in range(functions)]
+    _add_functions(source, application, functions, signatures + more + exported, nodes)
+    calls = _calls(source, exported, 2 * functions)
+    return Program(application.encode(), calls, library.encode())
+
+
+def _with_state(source: random.Random) -> ModuleEncoder:
+    """A module with a memory, a table and globals."""
+    encoder = ModuleEncoder()
+    encoder.memory(1, MEMORY_MAXIMUM, export="memory")
+    encoder.table("funcref", TABLE_SIZE, TABLE_MAXIMUM, export="table")
+    encoder.global_("i32", True, constant("i32", FUEL), export="fuel")
+    for name in NUMBERS:
+        encoder.global_(name, True, constant(name, interesting_bits(source, name)), export=f"global_{name}")
+    return encoder
+
+
+def _with_imported_state(signatures: Sequence[Signature]) -> ModuleEncoder:
+    """A module that imports what `_with_state` makes, and functions; it exports all of them again."""
+    encoder = ModuleEncoder()
+    encoder.import_("library", "memory", "memory", limits(1, MEMORY_MAXIMUM))
+    encoder.import_("library", "table", "table", types(["funcref"])[1:] + limits(TABLE_SIZE, TABLE_MAXIMUM))
+    for name, value_type in (("fuel", "i32"), *((f"global_{name}", name) for name in NUMBERS)):
+        index = encoder.import_("library", name, "global", types([value_type])[1:] + b"\1")
+        encoder.export("global", index, name)
+    for number, signature in enumerate(signatures):
+        encoder.export("function", encoder.import_function("library", f"f{number}", signature), f"f{number}")
+    encoder.export("memory", 0, "memory")
+    return encoder
+
+
+def _add_functions(
+    source: random.Random, encoder: ModuleEncoder, imported: int, signatures: Sequence[Signature], nodes: int
+) -> None:
+    """Add the functions that come after the imported ones, and segments."""
+    shape = _Shape(tuple(signatures), fuel=0)
+    for index, signature in enumerate(signatures[imported:], imported):
         body = _FunctionGenerator(source, encoder, shape, signature, nodes)
         code = body.function_body()
         encoder.function(signature, code, body.local_types[len(signature[0]) :], export=f"f{index}")
-    in_table = [source.randrange(len(shape.signatures)) for _ in range(TABLE_SIZE - 2)]
-    encoder.active_elements(1, in_table)
-    encoder.passive_elements([source.randrange(len(shape.signatures)) for _ in range(3)])
-    refuel = constant("i32", FUEL) + instruction("global.set", fuel)
+    encoder.active_data(0, source.randbytes(128))
+    encoder.passive_data(source.randbytes(32))
+    in_table = [source.randrange(len(signatures)) for _ in range(TABLE_SIZE // 2)]
+    encoder.active_elements(1 + source.randrange(TABLE_SIZE // 2), in_table)
+    encoder.passive_elements([source.randrange(len(signatures)) for _ in range(3)])
+    refuel = constant("i32", FUEL) + instruction("global.set", shape.fuel)
     encoder.function(((), ()), refuel, export="refuel")
-    calls: list[tuple[str, tuple[int, ...]]] = []
+
+
+def _calls(source: random.Random, exported: Sequence[Signature], first: int) -> tuple[Call, ...]:
+    calls: list[Call] = []
     for _ in range(3):
-        for index, (parameters, _results) in enumerate(exported, len(signatures)):
+        for index, (parameters, _results) in enumerate(exported, first):
             calls.append(("refuel", ()))
             calls.append((f"f{index}", tuple(_argument(source, name) for name in parameters)))
-    return Program(encoder.encode(), tuple(calls))
+    return tuple(calls)
 
 
 def _types(source: random.Random, most: int) -> tuple[str, ...]:
@@ -110,6 +154,9 @@ def _types(source: random.Random, most: int) -> tuple[str, ...]:
 
 
 def _signature(source: random.Random) -> Signature:
+    """A function's type; one in six has so many values that they do not fit into registers."""
+    if source.randrange(6) == 0:
+        return _types(source, 20), _types(source, 12)
     return _types(source, 4), _types(source, 3)
 
 

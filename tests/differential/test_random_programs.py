@@ -15,15 +15,23 @@ from .program_generator import NUMBERS, generate
 OBSERVED_GLOBALS = ("fuel", *(f"global_{name}" for name in NUMBERS))
 
 
-def case_of(seed, functions, nodes):
-    program = generate(random.Random(seed), functions, nodes)
-    return Case(program.module, program.calls, "memory", OBSERVED_GLOBALS)
+def case_of(seed, functions, nodes, linked=False):
+    program = generate(random.Random(seed), functions, nodes, linked=linked)
+    return Case(program.module, program.calls, "memory", OBSERVED_GLOBALS, program.library)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(0, 2**64 - 1), st.integers(1, 6), st.integers(5, 250), st.booleans())
 def test_random_programs(engine, oracle, seed, functions, nodes, ensure_termination):
     case = case_of(seed, functions, nodes)
+    assert run_on_farcall(engine, case, ensure_termination=ensure_termination) == oracle.run(case)
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.integers(0, 2**64 - 1), st.integers(1, 4), st.integers(5, 120), st.booleans())
+def test_random_linked_programs(engine, oracle, seed, functions, nodes, ensure_termination):
+    """Two modules that share memory, table and globals, and call each other, through the table both ways."""
+    case = case_of(seed, functions, nodes, linked=True)
     assert run_on_farcall(engine, case, ensure_termination=ensure_termination) == oracle.run(case)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import struct
+from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -41,27 +42,73 @@ class WasmtimeOracle:
         assert isinstance(answer, Behaviour)
         return answer
 
+    def refusals(self, modules: Sequence[bytes]) -> list[str]:
+        """For each module why wasmtime, held to farcall's features, refuses it; empty where it is valid."""
+        self._connection.send(list(modules))
+        answer = self._connection.recv()
+        assert isinstance(answer, list)
+        return answer
+
+
+LATER_FEATURES = (
+    "custom_page_sizes",
+    "exceptions",
+    "function_references",
+    "gc",
+    "memory64",
+    "multi_memory",
+    "relaxed_simd",
+    "simd",
+    "stack_switching",
+    "tail_call",
+    "threads",
+    "wide_arithmetic",
+)
+"""wasmtime's names of what farcall does not have. It has none for extended constants: they stay switched on."""
+
 
 def _serve(connection: Connection) -> None:
     import wasmtime
 
     engine = wasmtime.Engine()
+    config = wasmtime.Config()
+    for feature in reversed(LATER_FEATURES):  # "relaxed_simd" needs "simd"
+        setattr(config, f"wasm_{feature}", False)
+    strict_engine = wasmtime.Engine(config)
     while True:
         try:
             case = connection.recv()
         except EOFError:
             return
+        if isinstance(case, list):
+            connection.send([_refusal(strict_engine, module) for module in case])
+            continue
         try:
             connection.send(_run(engine, case))
         except wasmtime.WasmtimeError as error:
             connection.send(f"wasmtime refuses the module: {error}")
 
 
+def _refusal(engine: Any, module: bytes) -> str:
+    import wasmtime
+
+    try:
+        wasmtime.Module.validate(engine, module)
+    except wasmtime.WasmtimeError as error:
+        return str(error) or "refused"
+    return ""
+
+
 def _run(engine: Any, case: Case) -> Behaviour:
     import wasmtime
 
     store = wasmtime.Store(engine)
-    exports = wasmtime.Instance(store, wasmtime.Module(engine, case.module), []).exports(store)
+    linker = wasmtime.Linker(engine)
+    if case.library is not None:
+        linker.define_instance(
+            store, "library", linker.instantiate(store, wasmtime.Module(engine, case.library))
+        )
+    exports = linker.instantiate(store, wasmtime.Module(engine, case.module)).exports(store)
     functions: dict[str, tuple[Any, list[str], list[str]]] = {}
     outcomes: list[tuple[int, ...] | str] = []
     for name, arguments in case.calls:
