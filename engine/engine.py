@@ -39,7 +39,10 @@ from farcall.engine.structure.module import Module
 from farcall.engine.validation import validate_module
 
 _FEATURES = tuple(
-    sorted({"multi-value", "mutable-globals"} | {row.feature.value for row in INSTRUCTIONS} - {Feature.CORE.value})
+    sorted(
+        {"multi-value", "mutable-globals"}
+        | {row.feature.value for row in INSTRUCTIONS} - {Feature.CORE.value}
+    )
 )
 
 
@@ -49,6 +52,14 @@ class _CodeKey:
 
     digest: str
     options: LoweringOptions
+
+
+@dataclass(frozen=True, slots=True)
+class _Compilation:
+    """What compiling a module gave, without the module."""
+
+    listeners: tuple[FunctionListener, ...]
+    code: weakref.ref[CompiledCode]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +102,8 @@ class Engine(AbstractEngine):
         self.types = TypeRegistry()
         self._cache: MemoryCache[_CodeKey, CompiledCode] = MemoryCache()
         self._lock = threading.Lock()
-        self._latest: weakref.WeakKeyDictionary[Module, CompiledModule] = weakref.WeakKeyDictionary()
+        # How each module was compiled last. No value refers to its key, or no module would ever be forgotten.
+        self._latest: weakref.WeakKeyDictionary[Module, _Compilation] = weakref.WeakKeyDictionary()
         self._stores: weakref.WeakSet[Store] = weakref.WeakSet()  # guarded by _lock
         self._compile_seconds = 0.0  # guarded by _lock
         self._closed = False
@@ -142,8 +154,11 @@ class Engine(AbstractEngine):
         code = self._cache.get(_CodeKey(module.digest, options), lambda: self._compile(module, options))
         compiled = CompiledModule(module, tuple(listeners), code)
         with self._lock:
-            self._latest[module] = compiled
-        return compiled
+            if not self._closed:
+                self._latest[module] = _Compilation(compiled.listeners, weakref.ref(code))
+                return compiled
+        self._cache.remove(lambda _key: True)
+        raise ClosedError("the engine was closed during compilation")
 
     def _compile(self, module: Module, options: LoweringOptions) -> CompiledCode:
         started = time.perf_counter()
@@ -159,12 +174,17 @@ class Engine(AbstractEngine):
         """The module as it was compiled last; compiled now, stoppable and without listeners, if it was not yet."""
         self._check_open()
         if isinstance(module, CompiledModule):
+            if module.code.types is not self.types:
+                raise ValueError("the module was compiled by another engine")
             return module
         if not isinstance(module, Module):
             raise TypeError(f"a module that this engine loaded or compiled is wanted, not {module!r}")
         with self._lock:
             latest = self._latest.get(module)
-        return latest or self.compile_module(module, ensure_termination=True)
+        code = None if latest is None else latest.code()
+        if latest is None or code is None:
+            return self.compile_module(module, ensure_termination=True)
+        return CompiledModule(module, latest.listeners, code)
 
     def compiled_module_count(self) -> int:
         """How many modules the cache holds in memory."""
@@ -182,8 +202,16 @@ class Engine(AbstractEngine):
     def new_module_engine(
         self, module: Module | AbstractCompiledModule, instance: Instance
     ) -> NativeModuleEngine:
-        """The compiled functions of `module` bound to `instance`; `Store.instantiate` does the rest."""
-        return NativeModuleEngine(self.compiled(module), instance)
+        """The compiled functions of `module` bound to `instance`; `Store.instantiate` does the rest.
+
+        Raises:
+            ClosedError: the engine, or the instance's store, is closed.
+            ExhaustionError: the process has as many linked groups as it may.
+        """
+        if instance.store.engine is not self:
+            raise ValueError("the instance is in a store of another engine")
+        instance.engine = NativeModuleEngine(self.compiled(module), instance)
+        return instance.engine
 
     def add_store(self, store: Store) -> None:
         """A store is open. Raises ClosedError."""

@@ -111,7 +111,13 @@ THREAD_FRAME_LIMIT = 40
 THREAD_FRAME_COUNT = 48
 THREAD_LEFT_FRAME = 56
 """Address of the frame of the entry by which a guest was left last."""
-THREAD_FRAMES = 64
+THREAD_HOST_LIMIT = 64
+"""The least stack pointer from which a host function is called: what is below would not suffice for Python."""
+THREAD_CALLER = 72
+"""The vmctx that the innermost entry was made with, set before each call of a host function."""
+THREAD_TICKET = 80
+"""A number that changes with each call of a host function, and that its callback returns when all went well."""
+THREAD_FRAMES = 88
 THREAD_FRAME_CAPACITY = 64
 THREAD_RECORD_SIZE = THREAD_FRAMES + 8 * THREAD_FRAME_CAPACITY
 

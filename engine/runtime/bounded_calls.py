@@ -10,8 +10,8 @@ from farcall.engine.runtime.module_engine import NativeModuleEngine
 
 def ends_soon(function: Function) -> bool:
     """Whether a function ends within a thousand instructions, whatever it is called with; costs decoding it."""
-    owner = function.owner
-    return isinstance(owner, NativeModuleEngine) and is_bounded(owner.module, function.index)
+    home = function.home
+    return isinstance(home, NativeModuleEngine) and is_bounded(home.module, function.index)
 
 
 def try_turn(member: Member) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import struct
 import threading
+import weakref
 
 from farcall.engine.abi import layout
 from farcall.engine.abi.layout import ContextLayout
@@ -19,17 +20,36 @@ from farcall.engine.structure.types import ExternKind, FunctionType
 _RECORD = struct.Struct("<QQii8x")
 
 
+class TypeId:
+    """A canonical type id; it stands for its type as long as somebody keeps it, and never for another."""
+
+    __slots__ = ("__weakref__", "number")
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+
 class TypeRegistry:
     """Canonical ids of function types: `call_indirect` compares them, also between modules."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._ids: dict[FunctionType, int] = {}  # guarded by _lock
+        # Reentrant: the garbage collector may run whatever it likes in the middle of what this guards.
+        self._lock = threading.RLock()
+        self._ids: weakref.WeakValueDictionary[FunctionType, TypeId] = weakref.WeakValueDictionary()
+        self._next = 0  # guarded by _lock
 
     def id_of(self, type: FunctionType) -> int:
-        """The id of a function type; the same for equal types."""
+        """The id of a function type, as `ModuleEngine.lookup_function` wants it; the same for equal types."""
+        return self.keep(type).number
+
+    def keep(self, type: FunctionType) -> TypeId:
+        """The id of a function type. Who uses its number keeps the id."""
         with self._lock:
-            return self._ids.setdefault(type, len(self._ids))
+            found = self._ids.get(type)
+            if found is None:
+                found = self._ids[type] = TypeId(self._next)
+                self._next += 1
+            return found
 
 
 class CompiledCode:
@@ -38,6 +58,7 @@ class CompiledCode:
     Attributes:
         module: the module that it was compiled from; every use has a module with the same content.
         layout: of its instances' contexts.
+        types: whose ids `type_ids` has: those of the engine that compiled it.
         type_ids: canonical id by type index.
         listening: whether it reports its calls.
     """
@@ -50,12 +71,14 @@ class CompiledCode:
         self.listening = listening
         self._mapped = MappedCode(image)
         self.size = self._mapped.size
+        self.types = types
+        self._kept_ids = [types.keep(entry) for entry in module.types]
         self.type_ids = (ctypes.c_int32 * max(len(module.types), 1))(
-            *(types.id_of(entry) for entry in module.types)
+            *(kept.number for kept in self._kept_ids)
         )
         self.function_records = self._make_function_records()
         native_runtime().registry.register(self._mapped, self)
-        native_runtime().prepare_entries(
+        self._entries = native_runtime().prepare_entries(
             module.function_type(export.index)
             for export in module.exports
             if export.kind is ExternKind.FUNCTION

@@ -26,6 +26,18 @@ def backtrace() -> tuple[Frame, ...]:
     return tuple(frames)
 
 
+_MOST_NOTES = 64
+
+
+def _note_frames(error: BaseException, frames: tuple[Frame, ...]) -> None:
+    """Say in a host exception's notes which guests it came through.
+
+    Of many, and of an exception that is raised again and again, only the first are noted.
+    """
+    if len(getattr(error, "__notes__", ())) < _MOST_NOTES:
+        error.add_note("called by the guest at:\n" + "\n".join(f"  {frame}" for frame in frames))
+
+
 def raise_exit(code: int, group: LinkedGroup) -> NoReturn:
     """Raise what an entry's exit code stands for.
 
@@ -42,12 +54,12 @@ def raise_exit(code: int, group: LinkedGroup) -> NoReturn:
 def _error(code: int, group: LinkedGroup) -> BaseException:
     frames = backtrace()
     if code == EXIT_TERMINATED:
-        return TerminatedError(group.reason, frames)
+        return TerminatedError(group.stop_reason or "stopped", frames)
     if code == EXIT_HOST_EXCEPTION:
         error = native_runtime().take_exception()
         if isinstance(error, Trap | TerminatedError):
             error.add_frames(frames)
         elif frames:
-            error.add_note("called by the guest at:\n" + "\n".join(f"  {frame}" for frame in frames))
+            _note_frames(error, frames)
         return error
     return Trap(TrapKind(code), frames)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 import ctypes
 import itertools
 import struct
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from operator import index as as_index
 from typing import TYPE_CHECKING, Any
 
 from farcall.engine.abi import layout
-from farcall.engine.errors import ArgumentError, ClosedError, EngineBug, TerminatedError
+from farcall.engine.errors import ArgumentError, EngineBug, TerminatedError
 from farcall.engine.runtime.exits import raise_exit
 from farcall.engine.runtime.linked_group import LinkedGroup, Member, acquire_group
 from farcall.engine.runtime.native.address_space import write_words
@@ -22,6 +24,7 @@ from farcall.engine.runtime.values import ValueConverter
 from farcall.engine.structure.types import FunctionType
 
 if TYPE_CHECKING:
+    from farcall.engine.runtime.compiled_module import TypeId
     from farcall.engine.runtime.references import References
 
 _CONVERSION_ERRORS = (struct.error, OverflowError, TypeError)
@@ -33,7 +36,9 @@ class Function:
     Attributes:
         type: parameters and results.
         name: for messages; the export's name or the name section's.
-        owner: the member of a linked group whose code it is; None for host functions.
+        owner: who must be open for it to be called from Python: the instance that defines it, or one that imports
+            it; None for host functions.
+        home: the member of a linked group whose code it is; None for host functions.
         references: of the function's store.
         reference: the funcref, as compiled code holds it.
     """
@@ -50,6 +55,7 @@ class Function:
         "_results",
         "_single",
         "_unpack_from",
+        "home",
         "name",
         "owner",
         "reference",
@@ -69,7 +75,7 @@ class Function:
     ) -> None:
         self.type = type
         self.name = name
-        self.owner = owner
+        self.owner = self.home = owner
         self.references = references
         self.reference = reference
         self._code = code
@@ -83,6 +89,12 @@ class Function:
         self._unpack_from = self._results.layout.unpack_from
         self._single = len(type.results) == 1
         self._fast = not (self._parameters.has_references or self._results.has_references)
+
+    def seen_by(self, importer: Member) -> Function:
+        """The same function as an instance that imports it has it: usable as long as that one is open."""
+        seen = copy.copy(self)
+        seen.owner = importer
+        return seen
 
     def __repr__(self) -> str:
         return f"<farcall function {self.name or '?'}: {self.type}>"
@@ -126,26 +138,31 @@ class Function:
         if owner is None:
             raise EngineBug("a guest function without an owner")
         group = owner.group
-        lock = group.lock
-        lock.acquire()
-        try:
+        with group.lock:
             if self._fast and owner.group is group and not owner.closed:
                 try:
                     self._pack_into(self._buffer, 0, *arguments)
                 except _CONVERSION_ERRORS:
                     raise self._parameters.error(arguments) from None
-                group.depth += 1
+                targets = group.targets
+                targets.append(owner)
                 try:
-                    status = self._enter(self._code, self._context, self._address)
+                    # Announced above, looked here: see `linked_group`.
+                    if group.attention:
+                        status = THREAD_NOT_PREPARED
+                    else:
+                        status = self._enter(self._code, self._context, self._address)
+                        if status == 0:
+                            values = self._unpack_from(self._buffer)
+                            return values[0] if self._single else (values or None)
+                        if status != THREAD_NOT_PREPARED:
+                            raise_exit(status, group)
+                except ctypes.ArgumentError as error:
+                    raise _entry_error(error) from None
                 finally:
-                    group.depth -= 1
-                if status == 0:
-                    values = self._unpack_from(self._buffer)
-                    return values[0] if self._single else (values or None)
-                if status != THREAD_NOT_PREPARED:
-                    raise_exit(status, group)
-        finally:
-            lock.release()
+                    targets.pop()
+                    if group.attention:
+                        group.review()
         return single(self.call(arguments))
 
     def call(self, arguments: Sequence[Any], stoppable: Stoppable | None = None) -> tuple[Any, ...]:
@@ -159,14 +176,32 @@ class Function:
         """
         owner = self.owner
         assert owner is not None
-        content = self._parameters.pack(arguments, owner)
-        return self._results.unpack(self._call_slots(content, stoppable))
+        native_runtime().ensure_thread()
+        self._parameters.link(arguments, owner)
+        with self._turn(stoppable) as group:
+            content = self._parameters.pack(arguments, owner)
+            # References among the results are sure to be valid only as long as the turn lasts.
+            return self._results.unpack(self._call_slots(content, group))
 
     def call_bits(self, arguments: Sequence[int], stoppable: Stoppable | None = None) -> tuple[int, ...]:
         """Call with arguments and results as bit patterns: unsigned 64-bit ints, exact for every NaN.
 
-        Vectors take two slots. Raises as `call` does.
+        Vectors take two slots. A reference can only be null, which is 0: whatever else the bits said would be
+        believed.
+
+        Parameters:
+            stoppable: what another thread may stop.
+
+        Raises:
+            As calling does.
         """
+        content = self._pack_bits(arguments)
+        native_runtime().ensure_thread()
+        with self._turn(stoppable) as group:
+            slots = self._call_slots(content, group)
+        return struct.unpack(f"<{len(slots) // layout.SLOT_SIZE}Q", slots)
+
+    def _pack_bits(self, arguments: Sequence[int]) -> bytes:
         wanted = self._parameters.size // layout.SLOT_SIZE
         if len(arguments) != wanted:
             raise ArgumentError(
@@ -175,8 +210,37 @@ class Function:
                 f"{wanted}",
                 f"{len(arguments)}",
             )
-        slots = self._call_slots(struct.pack(f"<{wanted}Q", *arguments), stoppable)
-        return struct.unpack(f"<{len(slots) // layout.SLOT_SIZE}Q", slots)
+        try:
+            bits = [as_index(argument) for argument in arguments]
+        except TypeError:
+            raise ArgumentError(
+                f"slots are wanted as unsigned ints, given {arguments!r}",
+                None,
+                "unsigned ints",
+                repr(arguments),
+            ) from None
+        for position, value in enumerate(bits):
+            if not 0 <= value < 1 << 64:
+                raise ArgumentError(
+                    f"argument {position}: a slot holds 0 to {2**64 - 1}, given {value}",
+                    position,
+                    "an unsigned 64-bit int",
+                    str(value),
+                )
+        self._refuse_reference_bits(bits)
+        return struct.pack(f"<{wanted}Q", *bits)
+
+    def _refuse_reference_bits(self, bits: Sequence[int]) -> None:
+        position = 0
+        for index, value_type in enumerate(self._parameters.types):
+            if value_type.is_reference and bits[position]:
+                raise ArgumentError(
+                    f"argument {index}: the bits of a {value_type.name} can only be 0, which is null",
+                    index,
+                    value_type.name,
+                    hex(bits[position]),
+                )
+            position += max(value_type.size, layout.SLOT_SIZE) // layout.SLOT_SIZE
 
     def call_many(
         self, rows: Sequence[Sequence[Any]], stoppable: Stoppable | None = None
@@ -191,8 +255,6 @@ class Function:
             ClosedError: the instance is closed.
             TerminatedError: `stoppable` was stopped before the first call.
         """
-        if not self._fast:
-            return [self._outcome(row, stoppable) for row in rows]
         native_runtime().ensure_thread()
         outcomes: list[tuple[Any, ...] | Exception] = []
         add = outcomes.append
@@ -200,37 +262,44 @@ class Function:
         buffer, code, context, address = self._buffer, self._code, self._context, self._address
         with self._turn(stoppable) as group:
             for row in rows:
+                # A function without loops and calls never looks whether it is to stop.
+                if group.attention and group.stop_reason is not None:
+                    break
+                if not self._fast:
+                    add(self._row_outcome(row, group))
+                    continue
                 try:
                     pack(buffer, 0, *row)
                 except _CONVERSION_ERRORS:
                     add(self._parameters.error(row))
                     continue
                 status = enter(code, context, address)
-                if status == 0:
-                    add(unpack(buffer))
-                    continue
-                add(_exit_error(status, group))
-                if stoppable is not None and stoppable.reason is not None:
-                    break
-        if stoppable is not None and stoppable.reason is not None:
-            outcomes += [TerminatedError(stoppable.reason) for _ in range(len(rows) - len(outcomes))]
+                add(unpack(buffer) if status == 0 else _exit_error(status, group))
+            left = len(rows) - len(outcomes)
+            if left:
+                reason = group.stop_reason or "stopped"
+                outcomes += [TerminatedError(reason) for _ in range(left)]
         return outcomes
 
-    def _outcome(self, row: Sequence[Any], stoppable: Stoppable | None) -> tuple[Any, ...] | Exception:
+    def _row_outcome(self, row: Sequence[Any], group: LinkedGroup) -> tuple[Any, ...] | Exception:
+        assert self.owner is not None
         try:
-            return self.call(row, stoppable)
+            self._parameters.link(row, self.owner)
+            content = self._parameters.pack(row, self.owner)
+            return self._results.unpack(self._call_slots(content, group))
         except Exception as error:
             return error
 
-    def _call_slots(self, content: bytes, stoppable: Stoppable | None) -> bytes:
-        """Call with the slots' content; what the slots hold afterwards."""
-        native_runtime().ensure_thread()
-        with self._turn(stoppable) as group:
-            ctypes.memmove(self._address, content, len(content))
+    def _call_slots(self, content: bytes, group: LinkedGroup) -> bytes:
+        """Call with the slots' content; what the slots hold afterwards. The turn is held."""
+        ctypes.memmove(self._address, content, len(content))
+        try:
             status = self._enter(self._code, self._context, self._address)
-            if status:
-                raise_exit(status, group)
-            return ctypes.string_at(self._address, self._results.size)
+        except ctypes.ArgumentError as error:
+            raise _entry_error(error) from None
+        if status:
+            raise_exit(status, group)
+        return ctypes.string_at(self._address, self._results.size)
 
     @contextmanager
     def _turn(self, stoppable: Stoppable | None) -> Iterator[LinkedGroup]:
@@ -239,17 +308,16 @@ class Function:
         assert owner is not None
         group = acquire_group(owner, stoppable)
         try:
-            if owner.closed:
-                raise ClosedError(f"{owner.title} is closed")
-            group.depth += 1
-            try:
-                if stoppable is None:
+            owner.check_open()
+            if stoppable is not None:
+                with stoppable.running_in(group, owner):
                     yield group
-                else:
-                    with stoppable.running_in(group):
-                        yield group
-            finally:
-                group.depth -= 1
+            else:
+                group.begin(owner, None)
+                try:
+                    yield group
+                finally:
+                    group.end(None)
         finally:
             group.lock.release()
 
@@ -262,7 +330,7 @@ class Invocation(Stoppable):
     """One call, which another thread can stop by `terminate`."""
 
     def __init__(self, function: Function, arguments: Sequence[Any]) -> None:
-        super().__init__(function.owner)
+        super().__init__()
         self._function = function
         self._arguments = arguments
 
@@ -285,14 +353,23 @@ def _exit_error(status: int, group: LinkedGroup) -> Exception:
         return error
 
 
+def _entry_error(error: ctypes.ArgumentError) -> Exception:
+    """What ctypes says when it cannot even convert an address: Python's own stack is at its end."""
+    return RecursionError(f"maximum recursion depth exceeded while a guest is entered ({error})")
+
+
 class HostFunction(Function):
-    """A Python function that guests can import, of one store.
+    """A Python function that guests can import, of one store."""
 
-    Guests reach it through bindings (`HostBinding`), each with a context of its own, so that the runtime knows for
-    whom it is called.
-    """
-
-    __slots__ = ("_binding", "_implementation")
+    __slots__ = (
+        "__weakref__",
+        "_host_context",
+        "_identity",
+        "_implementation",
+        "_machine_code",
+        "_record",
+        "_type_id",
+    )
 
     def __init__(
         self,
@@ -300,101 +377,106 @@ class HostFunction(Function):
         implementation: Callable[..., Any],
         name: str | None,
         references: References,
-        type_id: int,
+        type_id: TypeId,
     ) -> None:
         self._implementation = implementation
-        self._binding = HostBinding(self, type, references, None)
-        record = ctypes.create_string_buffer(layout.FUNCTION_RECORD_SIZE)
-        self._binding.record = record
-        code, context = self._binding.code, self._binding.context
-        write_words(ctypes.addressof(record), [code, context, type_id])
-        super().__init__(type, name, None, references, code, context, ctypes.addressof(record))
-        references.add_source(context, self._binding)
+        self._identity = next(_identities)
+        self._machine_code = native_runtime().host_call(type)
+        self._host_context = ctypes.create_string_buffer(HOST_CONTEXT_SIZE)
+        self._record = ctypes.create_string_buffer(layout.FUNCTION_RECORD_SIZE)
+        self._type_id = type_id  # for its life, so that no other type gets it
+        code, context = self._machine_code.address, ctypes.addressof(self._host_context)
+        write_words(context, [self._identity])
+        write_words(ctypes.addressof(self._record), [code, context, type_id.number])
+        super().__init__(type, name, None, references, code, context, ctypes.addressof(self._record))
+        _host_functions[self._identity] = weakref.ref(self)
+        weakref.finalize(self, _host_functions.pop, self._identity, None).atexit = False
+        references.add_host_function(self)
 
     def __call__(self, *arguments: Any) -> Any:
-        """Call the Python function itself."""
-        return self._implementation(*arguments)
+        """Call the Python function, with arguments and results checked and converted as for a guest's call."""
+        return single(self.call(arguments))
 
     def call(self, arguments: Sequence[Any], stoppable: Stoppable | None = None) -> tuple[Any, ...]:
-        """Call the Python function itself; its results as a tuple."""
-        return result_tuple(self.type, self._implementation(*arguments))
+        """Call the Python function; its results as a tuple. `stoppable` can keep it from starting only."""
+        if stoppable is not None and stoppable.reason is not None:
+            raise TerminatedError(stoppable.reason)
+        results = self._run(self._parameters.check(arguments))
+        try:
+            return self._results.check(results)
+        except ArgumentError as error:
+            raise self._result_error(error) from None
 
-    def bind(self, keeper: Member) -> HostBinding:
-        """A binding for an instance that imports the function."""
-        binding = HostBinding(self, self.type, self.references, keeper)
-        self.references.add_source(binding.context, binding)
-        return binding
+    def call_bits(self, arguments: Sequence[int], stoppable: Stoppable | None = None) -> tuple[int, ...]:
+        """As a guest's function, but that references among the results are refused."""
+        values = self._parameters.unpack(self._pack_bits(arguments))
+        slots = self._results.pack_numbers(self.call(values, stoppable))
+        return struct.unpack(f"<{len(slots) // layout.SLOT_SIZE}Q", slots)
 
+    def call_many(
+        self, rows: Sequence[Sequence[Any]], stoppable: Stoppable | None = None
+    ) -> list[tuple[Any, ...] | Exception]:
+        """As a guest's function; stopping takes effect between two calls."""
+        outcomes: list[tuple[Any, ...] | Exception] = []
+        for row in rows:
+            try:
+                outcomes.append(self.call(row, stoppable))
+            except Exception as error:
+                outcomes.append(error)
+        return outcomes
 
-def result_tuple(type: FunctionType, result: Any) -> tuple[Any, ...]:
-    """What a host function returned, as a tuple of its results."""
-    match len(type.results):
-        case 0:
-            if result is not None:
-                raise ArgumentError(
-                    "the host function has no results but returned one", None, "None", repr(result)
-                )
-            return ()
-        case 1:
+    def _run(self, arguments: Sequence[Any]) -> tuple[Any, ...]:
+        """Call the implementation; its results as a tuple of the right length."""
+        result = self._implementation(*arguments)
+        wanted = len(self.type.results)
+        if wanted == 1:
             return (result,)
-        case _:
+        if wanted == 0:
+            if result is None:
+                return ()
+        elif isinstance(result, Sequence) and not isinstance(result, str | bytes) and len(result) == wanted:
             return tuple(result)
+        expected = f"a sequence of {wanted} results" if wanted else "None, for it has no results,"
+        given = f"{result!r} ({type_name(result)})"
+        message = f"the host function {self.name or '?'} should return {expected} but returned {given}"
+        raise ArgumentError(message, None, expected, given)
 
-
-class HostBinding:
-    """A host function as one importer reaches it.
-
-    Attributes:
-        code: address of the machine code.
-        context: address of the context to call it with.
-    """
-
-    def __init__(
-        self, function: HostFunction, type: FunctionType, references: References, keeper: Member | None
-    ) -> None:
-        self._function = function
-        self._parameters = ValueConverter(type.parameters, references)
-        self._results = ValueConverter(type.results, references)
-        self._keeper = keeper
-        self._type = type
-        self._identity = next(_identities)
-        self._buffer = ctypes.create_string_buffer(max(HOST_CONTEXT_SIZE, 16))
-        self.context = ctypes.addressof(self._buffer)
-        write_words(self.context, [self._identity])
-        self.code = native_runtime().host_call(type)
-        self.record: ctypes.Array[ctypes.c_char] | None = None
-        _bindings[self._identity] = weakref.ref(self)
-        weakref.finalize(self, _bindings.pop, self._identity, None).atexit = False
-
-    def new_function(self, index: int) -> Function:
-        """The host function."""
-        return self._function
+    def _result_error(self, error: ArgumentError) -> ArgumentError:
+        message = f"result of the host function {self.name or '?'}: {error}"
+        return ArgumentError(message, error.index, error.wanted, error.given)
 
     def run(self, slots: int) -> None:
         """Call the Python function for a guest: arguments from the slots, results into them."""
-        arguments = self._parameters.unpack(ctypes.string_at(slots, self._parameters.size))
-        values = result_tuple(self._type, HostFunction.__call__(self._function, *arguments))
+        parameters, results = self._parameters, self._results
+        caller = native_runtime().caller_context() if results.has_references else 0
+        values = self._run(parameters.unpack(ctypes.string_at(slots, parameters.size)))
         try:
-            content = self._results.pack(values, self._keeper)
+            if caller:
+                keeper = self.references.source(caller)
+                assert isinstance(keeper, Member)
+                results.link(values, keeper)
+                content = results.pack(values, keeper)
+            else:
+                content = results.pack_numbers(values)
         except ArgumentError as error:
-            raise ArgumentError(
-                f"result of the host function {self._function.name or '?'}: {error}",
-                error.index,
-                error.wanted,
-                error.given,
-            ) from None
+            raise self._result_error(error) from None
         ctypes.memmove(slots, content, len(content))
 
 
+def type_name(value: object) -> str:
+    """The name of a value's Python type, for messages."""
+    return type(value).__name__
+
+
 _identities = itertools.count(1)
-_bindings: dict[int, weakref.ref[HostBinding]] = {}
+_host_functions: dict[int, weakref.ref[HostFunction]] = {}
 
 
 def _call_host(identity: int, _index: int, slots: int) -> None:
-    binding = _bindings[identity]()
-    if binding is None:
+    function = _host_functions[identity]()
+    if function is None:
         raise EngineBug("a guest called a host function that is gone")
-    binding.run(slots)
+    function.run(slots)
 
 
 def install() -> None:

@@ -28,7 +28,7 @@ class Exports(Mapping[str, Extern]):
 
     def __getitem__(self, name: str) -> Extern:
         extern = self._externs.get(name)
-        if extern is None:
+        if extern is None or self._instance.engine.closed:
             extern = self._externs[name] = self._instance.export(name)
         return extern
 

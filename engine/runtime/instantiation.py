@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from farcall.engine.errors import TerminatedError
 from farcall.engine.runtime.function import Function
 from farcall.engine.runtime.global_variable import Global
 from farcall.engine.runtime.instance import Instance
@@ -41,43 +42,44 @@ class Instantiation(Stoppable):
             ClosedError: the store, or an imported instance, is closed.
         """
         store = self._store
+        if self.reason is not None:
+            raise TerminatedError(self.reason)
         with store.reserve_name(self._name) as name:
-            externs = resolve(self._compiled.module, self._imports)
+            externs = resolve(self._compiled.module, self._imports, store.references)
             instance = Instance(store, name, self._compiled.module)
-            engine = instance.engine = store.engine.new_module_engine(self._compiled, instance)
+            engine = store.engine.new_module_engine(self._compiled, instance)
             try:
                 self._link_and_run(engine, externs)
+                store.add(instance)
             except BaseException:
                 store.discard(engine)
                 raise
-            store.add(instance)
         return instance
 
     def _link_and_run(self, engine: NativeModuleEngine, externs: list[Extern]) -> None:
-        with joined([engine, *_sharers(externs)], self) as group:
+        with joined([engine, *_sharers(externs)], self):
             for extern in externs:
+                if extern.owner is not None:
+                    extern.owner.check_open()  # it was when the import was resolved, but that was outside of the lock
                 _wire(engine, extern)
             engine.make_memories_and_tables()
             engine.make_globals()
             engine.initialize_tables()
             engine.initialize_memories()
+            if self.reason is not None:
+                raise TerminatedError(self.reason)
             start = engine.module.start
             if start is not None:
-                group.depth += 1
-                try:
-                    engine.new_function(start).call((), self)
-                finally:
-                    group.depth -= 1
+                engine.new_function(start).call((), self)
             engine.done_instantiation()
 
 
 def _sharers(externs: list[Extern]) -> list[Member]:
-    """Whose linked groups the new instance joins: all owners but those of immutable globals without references."""
+    """Whose linked groups the new instance joins: all owners but those of globals that are copied."""
     return [
         extern.owner
         for extern in externs
-        if extern.owner is not None
-        and (not isinstance(extern, Global) or extern.type.mutable or extern.type.value.is_reference)
+        if extern.owner is not None and (not isinstance(extern, Global) or extern.links)
     ]
 
 

@@ -2,13 +2,20 @@
 
 Calls into one group are serialised by its lock. Its execution context is a page that every termination check of its
 guests reads: to stop them, the page is made inaccessible.
+
+Who stops whom: a request to stop names one call (`Stoppable.terminate`), all calls into one member (its closing), or
+the whole group (its store's closing). The page is inaccessible exactly as long as a guest that runs is meant, so that
+no request hits the next call. Calls that cannot be stopped one by one only look at `attention`; the order "announce
+the call, then look" there, and "announce the request, then look for calls" here, keeps either from missing the other.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+import weakref
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from farcall.engine.errors import ClosedError, ReentrancyError, TerminatedError
@@ -16,6 +23,7 @@ from farcall.engine.runtime.native import c_library
 from farcall.engine.runtime.native.machine import native_runtime
 
 if TYPE_CHECKING:
+    from farcall.engine.runtime.references import References
     from farcall.engine.runtime.stoppable import Stoppable
 
 _ACCESSIBLE = c_library.PROT_READ | c_library.PROT_WRITE
@@ -23,42 +31,72 @@ _TURN_POLL = 0.01
 """Seconds between two looks at whether a call that waits for its turn has been stopped."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _StopRequest:
+    """All guests of the group, or those that were called as functions of `member`, are to stop."""
+
+    member: Member | None
+    reason: str
+
+
 class LinkedGroup:
     """A group; `Member.group` points to it, and to another one after a merge.
 
     Attributes:
         lock: held while a guest of the group runs, and by whatever reads or changes the group's memories.
-        depth: how many calls are active, one inside the other through host functions. Guarded by `lock`.
+        targets: whose functions are being called, one call inside the other through host functions, outermost first.
+            Guarded by `lock`; read without it by those who ask to stop.
+        attention: whether a request to stop is pending. Guarded by `_interruption` when written.
         members: who belongs to it. Guarded by `lock`.
+        shares_references: whether functions of one member may be in tables, globals or frames of another.
+            Guarded by `lock`.
     """
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
-        self.depth = 0
+        self.targets: list[Member] = []
+        self.attention = False
         self.members: set[Member] = set()
-        self._interruption = threading.Lock()
+        self.shares_references = False
+        # Reentrant: a handler of a signal may ask for a stop in the middle of this thread's own bookkeeping.
+        self._interruption = threading.RLock()
         self._running: list[Stoppable] = []  # guarded by _interruption
-        self._closing: str | None = None  # guarded by _interruption
+        self._requests: list[_StopRequest] = []  # guarded by _interruption
         self._protected = False  # guarded by _interruption
-        self._pages = [native_runtime().space.contexts.acquire()]  # guarded by lock
+        contexts = native_runtime().space.contexts
+        self.execution_context = contexts.acquire()
+        # A group that is dropped without having been closed gives its page back all the same.
+        self._give_back = weakref.finalize(self, contexts.release, self.execution_context)
+        self._give_back.atexit = False
 
-    @property
-    def execution_context(self) -> int:
-        """Address of the page that new members' guests look at."""
-        return self._pages[0]
+    # -- Calls -----------------------------------------------------------------------------------------------------
 
-    def begin(self, call: Stoppable) -> None:
-        """A call that can be stopped begins. Raises TerminatedError if it has been stopped already."""
+    def begin(self, target: Member, call: Stoppable | None) -> None:
+        """A call of a function of `target` begins. Raises TerminatedError if `call` has been stopped already."""
         with self._interruption:
-            if call.reason is not None:
-                raise TerminatedError(call.reason)
-            self._running.append(call)
+            if call is not None:
+                if call.reason is not None:
+                    raise TerminatedError(call.reason)
+                self._running.append(call)
+            self.targets.append(target)
+            if self.attention:
+                self._update_protection()
 
-    def end(self, call: Stoppable) -> None:
-        """That call ended; guests that nobody asked to stop may go on."""
+    def end(self, call: Stoppable | None) -> None:
+        """The innermost call ended; guests that nobody asked to stop may go on."""
         with self._interruption:
-            self._running.remove(call)
+            self.targets.pop()
+            if call is not None:
+                self._running.remove(call)
+            if self.attention:
+                self._update_protection()
+
+    def review(self) -> None:
+        """A call that was not told of by `begin` ended while a request was pending."""
+        with self._interruption:
             self._update_protection()
+
+    # -- Requests to stop ------------------------------------------------------------------------------------------
 
     def interrupt(self, call: Stoppable) -> None:
         """Stop the guests of `call`, whose reason is set, if it runs."""
@@ -66,80 +104,88 @@ class LinkedGroup:
             if call in self._running:
                 self._update_protection()
 
-    def stop_calls_into(self, member: Member, reason: str) -> None:
-        """Stop the running calls whose function belongs to `member`, and no others."""
-        with self._interruption:
-            calls = [call for call in self._running if call.target is member]
-        for call in calls:
-            call.terminate(reason)
-
     @contextmanager
-    def closing(self, reason: str) -> Iterator[None]:
-        """Stop whatever guest of the group runs, and hold the lock."""
+    def stopping(self, reason: str, member: Member | None = None) -> Iterator[None]:
+        """Stop the calls into `member`, or all, and hold the lock once none is left that has it.
+
+        With a member, calls into others are waited for.
+        """
+        request = _StopRequest(member, reason)
         with self._interruption:
-            self._closing = reason
+            self._requests.append(request)
             self._update_protection()
         try:
-            with self.lock:
-                with self._interruption:
-                    self._closing = None
-                    self._update_protection()
-                yield
+            self.lock.acquire()
         finally:
             with self._interruption:
-                self._closing = None
+                self._requests.remove(request)
                 self._update_protection()
+        try:
+            yield
+        finally:
+            self.lock.release()
 
     @property
-    def reason(self) -> str:
-        """Why guests are being stopped."""
+    def stop_reason(self) -> str | None:
+        """Why the guests that run now are being stopped; None if they are not."""
         with self._interruption:
-            reasons = [call.reason for call in self._running if call.reason is not None]
-            return self._closing or next(iter(reasons), "stopped")
+            return next(self._reasons(), None)
+
+    def _reasons(self) -> Iterator[str]:
+        for request in self._requests:
+            if request.member is None or request.member in self.targets:
+                yield request.reason
+        for call in self._running:
+            if call.reason is not None:
+                yield call.reason
 
     def _update_protection(self) -> None:
-        wanted = self._closing is not None or any(call.reason is not None for call in self._running)
+        # First this, then the look at who runs: see the head of this file.
+        self.attention = bool(self._requests) or any(call.reason is not None for call in self._running)
+        wanted = bool(self.targets) and next(self._reasons(), None) is not None
         if wanted != self._protected:
             access = c_library.PROT_NONE if wanted else _ACCESSIBLE
-            for page in self._pages:
-                c_library.protect_memory(page, c_library.PAGE_SIZE, access)
+            c_library.protect_memory(self.execution_context, c_library.PAGE_SIZE, access)
             self._protected = wanted
+
+    # -- Members ---------------------------------------------------------------------------------------------------
+
+    @property
+    def depth(self) -> int:
+        """How many calls are active, one inside the other. The lock is held."""
+        return len(self.targets)
 
     def absorb(self, other: LinkedGroup) -> None:
         """Take over the members of `other`; both locks are held, and no guest of `other` runs."""
-        with other._interruption:
-            contexts = native_runtime().space.contexts
-            for page in other._pages:
-                contexts.release(page)
-            other._pages = []
         for member in other.members:
             member.group = self
             member.moved(self.execution_context)
         self.members |= other.members
+        self.shares_references |= other.shares_references
         other.members = set()
+        other._give_back()
 
     def leave(self, member: Member) -> None:
         """A member is gone; the last one's page goes back. The lock is held."""
         self.members.discard(member)
-        if not self.members and not self.depth:
-            contexts = native_runtime().space.contexts
-            for page in self._pages:
-                contexts.release(page)
-            self._pages = []
+        if not self.members:
+            self._give_back()
 
 
 class Member:
     """Something of a linked group: an instance's engine, or a memory, table or global made by the embedder.
 
     Attributes:
+        references: of its store; members of different stores cannot be linked.
         group: the group that it belongs to now; read it again once its lock is held.
         closed: whether its user has closed it. What others still use of it lives on.
         released: whether its memory has been given back.
-        needs: members whose code or memory this one refers to, and that must not be released before it.
+        needs: members whose code or memory this one points to, and that must not be released before it.
         needed_by: the other direction.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, references: References) -> None:
+        self.references = references
         self.group = LinkedGroup()
         self.group.members.add(self)
         self.closed = False
@@ -161,6 +207,14 @@ class Member:
     def moved(self, execution_context: int) -> None:
         """The group has another execution context now."""
 
+    def held_references(self) -> set[int]:
+        """The funcrefs in its own tables and globals. The group's lock is held, and no guest of it runs."""
+        return set()
+
+    def owns(self, reference: int) -> bool:
+        """Whether the function record at that address is part of it."""
+        return False
+
     def release(self) -> None:
         """Give memory and code back; nobody can reach them any more. The group's lock is held."""
         self.released = True
@@ -174,11 +228,15 @@ class Member:
         """Hold the group's lock. Raises ClosedError if this is closed."""
         group = acquire_group(self)
         try:
-            if self.closed:
-                raise ClosedError(f"{self.title} is closed")
+            self.check_open()
             yield
         finally:
             group.lock.release()
+
+    def check_open(self) -> None:
+        """Raise ClosedError if this is closed."""
+        if self.closed:
+            raise ClosedError(f"{self.title} is closed")
 
 
 def acquire_group(member: Member, call: Stoppable | None = None) -> LinkedGroup:
@@ -197,17 +255,22 @@ def acquire_group(member: Member, call: Stoppable | None = None) -> LinkedGroup:
         group.lock.release()
 
 
-_merging = threading.Lock()
-_MERGE_POLL = 0.005
+_JOIN_PATIENCE = 0.005
+"""Seconds to wait for one group's lock while holding another's: waiting without end could be for ever."""
 
 
 @contextmanager
-def joined(members: list[Member], call: Stoppable | None = None) -> Iterator[LinkedGroup]:
+def joined(members: Iterable[Member], call: Stoppable | None = None) -> Iterator[LinkedGroup]:
     """Make one group of all the members' groups, and hold its lock.
 
     It waits until no guest of any of them runs in another thread.
+
+    Raises:
+        ClosedError: a member is closed.
+        ReentrancyError: guests of two of the groups are active in this thread.
+        TerminatedError: `call` was stopped meanwhile.
     """
-    group = _join(members, call)
+    group = _join(list(members), call)
     try:
         yield group
     finally:
@@ -216,33 +279,33 @@ def joined(members: list[Member], call: Stoppable | None = None) -> Iterator[Lin
 
 def _join(members: list[Member], call: Stoppable | None) -> LinkedGroup:
     while True:
-        with _merging:
-            group = _try_join(members)
-        if group is not None:
-            return group
         if call is not None and call.reason is not None:
             raise TerminatedError(call.reason)
-        threading.Event().wait(_MERGE_POLL)
-
-
-def _try_join(members: list[Member]) -> LinkedGroup | None:
-    """Join if all locks are free at once: waiting for one while holding another could wait for ever."""
-    groups = list({id(member.group): member.group for member in members}.values())
-    # The group that runs in this thread stays: its guests have looked up its execution context.
-    groups.sort(key=lambda group: (group.depth, len(group.members)), reverse=True)
-    held: list[LinkedGroup] = []
-    for group in groups:
-        if not group.lock.acquire(blocking=False):
+        held: list[LinkedGroup] = []
+        try:
+            group = _try_join(members, held)
+        finally:
             for other in held:
                 other.lock.release()
+        if group is not None:
+            return group
+
+
+def _try_join(members: list[Member], held: list[LinkedGroup]) -> LinkedGroup | None:
+    """Join if all locks come free; None if not. Locks that the caller is to release are left in `held`."""
+    for group in {id(member.group): member.group for member in members}.values():
+        if not group.lock.acquire(timeout=_JOIN_PATIENCE):
             return None
         held.append(group)
-    first, *others = held
+    if not all(any(member.group is group for group in held) for member in members):
+        return None  # merged by another thread meanwhile
+    for member in members:
+        member.check_open()
+    # The group that runs in this thread stays: its guests have looked up its execution context.
+    first, *others = sorted(held, key=lambda group: (group.depth, len(group.members)), reverse=True)
     if any(other.depth for other in others):
-        for group in held:
-            group.lock.release()
         raise ReentrancyError("cannot link instances while guests of both are active in this thread")
     for other in others:
         first.absorb(other)
-        other.lock.release()
+    held.remove(first)
     return first

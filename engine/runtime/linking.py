@@ -21,6 +21,7 @@ from farcall.engine.structure.types import (
 )
 
 if TYPE_CHECKING:
+    from farcall.engine.runtime.references import References
     from farcall.engine.structure.module import Import, Module
 
 Extern = Function | Memory | Table | Global
@@ -33,17 +34,20 @@ A single import goes before its module's.
 """
 
 
-def resolve(module: Module, imports: Imports) -> list[Extern]:
+def resolve(module: Module, imports: Imports, references: References) -> list[Extern]:
     """An extern for each import of the module, in order.
 
+    Parameters:
+        references: of the store that the new instance will be in.
+
     Raises:
-        LinkError: an import is not provided, or has another type.
+        LinkError: an import is not provided, or has another type, or is of another store.
         ClosedError: what is provided is closed.
     """
-    return [_resolve_one(entry, imports) for entry in module.imports]
+    return [_resolve_one(entry, imports, references) for entry in module.imports]
 
 
-def _resolve_one(entry: Import, imports: Imports) -> Extern:
+def _resolve_one(entry: Import, imports: Imports, references: References) -> Extern:
     extern = imports.get((entry.module, entry.name))
     if extern is None:
         provider = imports.get(entry.module)
@@ -56,6 +60,11 @@ def _resolve_one(entry: Import, imports: Imports) -> Extern:
         raise LinkError(entry.module, entry.name, describe(entry.type), f"a Python {type(extern).__name__}")
     if extern.owner is not None and extern.owner.closed:
         raise ClosedError(f'import "{entry.module}" "{entry.name}": {extern.owner.title} is closed')
+    home = extern.references if isinstance(extern, Function) else extern.owner.references
+    if home is not references:
+        raise LinkError(
+            entry.module, entry.name, describe(entry.type), f"{describe(extern.type)} of another store"
+        )
     if not _matches(extern.type, entry.type):
         raise LinkError(entry.module, entry.name, describe(entry.type), describe(extern.type))
     return extern

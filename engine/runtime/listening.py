@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import threading
+import weakref
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -70,8 +71,14 @@ class Reporter:
 
     def abort(self, definition: ListenedFunction, error: BaseException) -> None:
         """It will not return."""
+        failure: BaseException | None = None
         for listener in self._listeners:
-            listener.abort(definition, error)
+            try:
+                listener.abort(definition, error)
+            except BaseException as raised:  # the other listeners are to be told all the same
+                failure = failure or raised
+        if failure is not None:
+            raise failure
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +89,7 @@ class _Call:
 
 
 _thread = threading.local()
-_reporters: dict[int, Reporter] = {}
+_reporters: weakref.WeakValueDictionary[int, Reporter] = weakref.WeakValueDictionary()
 
 
 def _calls() -> list[_Call]:
@@ -93,7 +100,7 @@ def _calls() -> list[_Call]:
 
 
 def add_reporter(identity: int, reporter: Reporter) -> None:
-    """Calls of the instance with that identity go to `reporter`."""
+    """Calls of the instance with that identity go to `reporter`, which the instance keeps."""
     _reporters[identity] = reporter
 
 
@@ -105,15 +112,22 @@ def remove_reporter(identity: int) -> None:
 def abort(error: BaseException) -> None:
     """Report the calls that ended with the guest that this thread has just left.
 
-    They are those whose slots lie deeper in the native stack than the entry into the guest.
+    They are those whose slots lie deeper in the native stack than the entry into the guest. An exception of a
+    listener takes the place of `error`, once all have been told.
     """
     calls = getattr(_thread, "calls", None)
     if not calls:
         return
     entry = native_runtime().left_frame()
+    failure: BaseException | None = None
     while calls and calls[-1].slots < entry:
         call = calls.pop()
-        call.reporter.abort(call.definition, error)
+        try:
+            call.reporter.abort(call.definition, error)
+        except BaseException as raised:  # the other calls are to be reported all the same
+            failure = failure or raised
+    if failure is not None:
+        raise failure from error
 
 
 def _before(identity: int, index: int, slots: int) -> None:

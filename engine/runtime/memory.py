@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import ctypes
-from typing import TYPE_CHECKING
+import weakref
+from operator import index as as_index
+from typing import TYPE_CHECKING, overload
 
 from farcall.engine.abi import layout
 from farcall.engine.errors import ExhaustionError, RangeError
@@ -17,15 +20,23 @@ if TYPE_CHECKING:
 
 _LARGEST = 1 << 32
 
+_View = ctypes.c_char * _LARGEST
+"""Any part of a memory can be copied through it, also 2 GiB and more, where `ctypes.string_at` wraps the length."""
+
 
 class Memory:
     """A memory: a slot of the reservation whose first pages are accessible, and a record that all importers share.
 
     Attributes:
         declared_type: as the module declares it; `type` has the present size as its minimum.
+        owner: who must be open for it to be used from Python: its maker, or an instance that imports it.
+        home: the member of a linked group that made it, and with which it lives and dies.
         base: address of byte 0.
         record: address of the memory record.
     """
+
+    _maker: Memory | None = None
+    """Where this is an importer's view: the memory itself, which must live as long."""
 
     def __init__(self, owner: Member, declared_type: MemoryType, maximum_bytes: int | None = None) -> None:
         """Make a memory of the type's minimum size.
@@ -38,7 +49,7 @@ class Memory:
             ExhaustionError: no slot is free, the limit is below the minimum, or the system has no memory left.
         """
         self.declared_type = declared_type
-        self.owner = owner
+        self.owner = self.home = owner
         page, limits = declared_type.page_size, declared_type.limits
         size = limits.minimum * page
         maximum = _LARGEST if limits.maximum is None else min(limits.maximum * page, _LARGEST)
@@ -52,12 +63,34 @@ class Memory:
             try:
                 c_library.protect_memory(self.base, size, c_library.PROT_READ | c_library.PROT_WRITE)
             except OSError as error:
+                clear_memory_slot(self.base, size)
                 space.memories.release(self.base)
                 raise ExhaustionError(f"no memory left for {size} bytes: {error}") from error
         self._record = ctypes.create_string_buffer(layout.MEMORY_RECORD_SIZE)
         self.record = ctypes.addressof(self._record)
         write_words(self.record, [self.base, size, maximum, page])
         self._bytes = ctypes.c_uint64.from_address(self.record + layout.MEMORY_RECORD_BYTES)
+        # One that is dropped without having been closed gives its slot back all the same.
+        self._give_back = weakref.finalize(self, _give_back, self.base, self._record)
+        self._give_back.atexit = False
+
+    def seen_by(self, importer: Member) -> Memory:
+        """The same memory as an instance that imports it has it: usable as long as that one is open."""
+        seen = copy.copy(self)
+        seen.owner = importer
+        seen._maker = self
+        return seen
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Memory):
+            return NotImplemented
+        return self.record == other.record
+
+    def __hash__(self) -> int:
+        return hash(self.record)
+
+    def __repr__(self) -> str:
+        return f"<farcall {self.type}>"
 
     @property
     def size(self) -> int:
@@ -86,47 +119,67 @@ class Memory:
             RangeError: the range leaves the memory.
             ClosedError: the memory's instance is closed.
         """
+        start, count = as_index(offset), as_index(length)
         with self.owner.turn():
-            self._check(offset, length)
-            return ctypes.string_at(self.base + offset, length)
+            self._check(start, count)
+            return bytes(memoryview(_View.from_address(self.base))[start : start + count])
 
     def write(self, offset: int, data: bytes | bytearray | memoryview) -> None:
-        """Store `data` at `offset`, after running calls are done.
+        """Store `data`, any bytes-like object, at `offset`, after running calls are done.
 
         Raises:
             RangeError: the range leaves the memory; nothing is written.
             ClosedError: the memory's instance is closed.
         """
-        content = bytes(data)
+        start, content = as_index(offset), memoryview(data).tobytes()
         with self.owner.turn():
-            self._check(offset, len(content))
-            ctypes.memmove(self.base + offset, content, len(content))
+            self._check(start, len(content))
+            ctypes.memmove(self.base + start, content, len(content))
 
     def _check(self, offset: int, length: int) -> None:
         size = self._bytes.value
         if offset < 0 or length < 0 or offset + length > size:
             raise RangeError(f"bytes {offset} to {offset + length} lie outside of a memory of {size} bytes")
 
-    def _range(self, key: slice) -> tuple[int, int]:
+    def _range(self, key: slice, length: int | None = None) -> tuple[int, int]:
+        """Start and length of a slice; `length` is of what is to be stored there. Neither is clamped to the size."""
         if key.step not in (None, 1):
             raise RangeError("slices of memories have no step")
-        start = 0 if key.start is None else key.start
-        stop = self.size if key.stop is None else key.stop
+        size = self.size
+        start = 0 if key.start is None else as_index(key.start)
+        start += size if start < 0 else 0
+        if key.stop is None:
+            stop = size if length is None else start + length
+        else:
+            stop = as_index(key.stop)
+            stop += size if stop < 0 else 0
         if start < 0 or stop < start:
-            raise RangeError(f"a memory has no bytes from {start} to {stop}")
-        return start, stop
+            raise RangeError(f"a memory of {size} bytes has no bytes from {start} to {stop}")
+        return start, stop - start
 
-    def __getitem__(self, key: slice) -> bytes:
-        start, stop = self._range(key)
-        return self.read(start, stop - start)
+    @overload
+    def __getitem__(self, key: slice) -> bytes: ...
+    @overload
+    def __getitem__(self, key: int) -> int: ...
 
-    def __setitem__(self, key: slice, data: bytes | bytearray | memoryview) -> None:
-        start, stop = self._range(
-            slice(key.start, key.stop if key.stop is not None else (key.start or 0) + len(data))
-        )
-        if stop - start != len(data):
-            raise RangeError(f"{len(data)} bytes do not fit a slice of {stop - start}")
-        self.write(start, data)
+    def __getitem__(self, key: slice | int) -> bytes | int:
+        if isinstance(key, slice):
+            return self.read(*self._range(key))
+        return self.read(self._offset(key), 1)[0]
+
+    def __setitem__(self, key: slice | int, data: bytes | bytearray | memoryview | int) -> None:
+        if isinstance(key, slice):
+            content = memoryview(data).tobytes()  # type: ignore[arg-type]
+            start, length = self._range(key, len(content))
+            if length != len(content):
+                raise RangeError(f"{len(content)} bytes do not fit a slice of {length}")
+            self.write(start, content)
+        else:
+            self.write(self._offset(key), bytes((as_index(data),)))  # type: ignore[arg-type]
+
+    def _offset(self, key: int) -> int:
+        offset = as_index(key)
+        return offset + self.size if offset < 0 else offset
 
     def grow(self, pages: int) -> int:
         """Grow by `pages` pages.
@@ -136,7 +189,9 @@ class Memory:
 
         Raises:
             ExhaustionError: a limit or the system forbids it; nothing changes.
+            ClosedError: the memory's instance is closed.
         """
+        pages = as_index(pages)
         with self.owner.turn():
             former = self.size
             maximum = ctypes.c_uint64.from_address(self.record + layout.MEMORY_RECORD_MAXIMUM).value
@@ -157,6 +212,11 @@ class Memory:
 
     def release(self) -> None:
         """Give the slot back. Nothing may use the memory any more."""
-        clear_memory_slot(self.base, self.size)
-        self._bytes.value = 0
-        native_runtime().space.memories.release(self.base)
+        self._give_back()
+
+
+def _give_back(base: int, record: ctypes.Array[ctypes.c_char]) -> None:
+    size = ctypes.c_uint64.from_buffer(record, layout.MEMORY_RECORD_BYTES)
+    clear_memory_slot(base, size.value)
+    size.value = 0
+    native_runtime().space.memories.release(base)

@@ -13,19 +13,25 @@ from typing import TYPE_CHECKING
 
 from farcall.engine.abi import layout
 from farcall.engine.abi.traps import TrapKind
-from farcall.engine.errors import EngineBug, Trap
+from farcall.engine.errors import EngineBug, LinkError, Trap
 from farcall.engine.interface import ModuleEngine
 from farcall.engine.runtime import listening
 from farcall.engine.runtime.constant_expression import evaluate
-from farcall.engine.runtime.function import Function, HostBinding, HostFunction
+from farcall.engine.runtime.function import Function, HostFunction
 from farcall.engine.runtime.global_variable import Global
-from farcall.engine.runtime.linked_group import Member
+from farcall.engine.runtime.linked_group import Member, joined
 from farcall.engine.runtime.memory import Memory
 from farcall.engine.runtime.native.address_space import write_words
 from farcall.engine.runtime.native.machine import native_runtime
 from farcall.engine.runtime.table import Table
 from farcall.engine.runtime.values import ValueConverter
-from farcall.engine.structure.types import ReferenceType, ValueType
+from farcall.engine.structure.types import (
+    FUNCREF,
+    ExternKind,
+    FunctionType,
+    ValueType,
+    describe,
+)
 
 if TYPE_CHECKING:
     from farcall.engine.runtime.compiled_module import CompiledModule
@@ -46,14 +52,13 @@ class NativeModuleEngine(ModuleEngine, Member):
     """
 
     def __init__(self, compiled: CompiledModule, instance: Instance) -> None:
-        Member.__init__(self)
-        code = compiled.code
         references, limits = instance.store.references, instance.store.limits
+        Member.__init__(self, references)
+        code = compiled.code
         self.module = compiled.module
         self.name = instance.name
         self._code = code
         self._layout = code.layout
-        self._references = references
         self._limits = limits
         self._identity = next(_identities)
         self._buffer = ctypes.create_string_buffer(code.layout.size + 16)
@@ -63,15 +68,15 @@ class NativeModuleEngine(ModuleEngine, Member):
         self.globals: list[Global] = []
         self._own_memories: list[Memory] = []
         self._own_tables: list[Table] = []
-        self._imported_functions: list[Function] = []
-        self._bindings: list[HostBinding] = []
+        self._imported_functions: dict[int, Function] = {}
         self._functions: dict[int, Function] = {}
         self._kept: list[ctypes.Array[ctypes.c_char]] = []
         self._write_header()
+        instance.store.adopt(self)
         references.add_source(self.context, self)
         if code.listening:
-            reporter = listening.Reporter(self.module, compiled.listeners, references)
-            listening.add_reporter(self._identity, reporter)
+            self._reporter = listening.Reporter(self.module, compiled.listeners, references)
+            listening.add_reporter(self._identity, self._reporter)
 
     @property
     def title(self) -> str:
@@ -89,6 +94,9 @@ class NativeModuleEngine(ModuleEngine, Member):
                 ctypes.addressof(code.type_ids),
             ],
         )
+        for index in range(len(self.module.memories)):
+            # Until there is a memory, an access is a trap, and no access to whatever lies at low addresses.
+            write_words(context + self._layout.memory(index), [native_runtime().space.absent_memory])
         ctypes.memmove(context + layout.CONTEXT_FLOAT_CONSTANTS, _FLOAT_CONSTANTS, len(_FLOAT_CONSTANTS))
         records = code.function_records
         if records:
@@ -107,69 +115,83 @@ class NativeModuleEngine(ModuleEngine, Member):
     def resolve_imported_function(
         self, index: int, index_in_imported_module: int, imported_module_engine: ModuleEngine
     ) -> None:
-        """Wire imported function `index` to the exporting instance's function."""
+        """Wire imported function `index` to the exporting instance's function.
+
+        Raises:
+            LinkError: it is of another type.
+            ClosedError: one of the instances is closed.
+        """
         exporter = _native(imported_module_engine)
-        self.import_function(exporter.new_function(index_in_imported_module), index)
+        function = exporter.new_function(index_in_imported_module)
+        entry = self.module.imported(ExternKind.FUNCTION)[index]
+        if function.type != entry.type:
+            raise LinkError(entry.module, entry.name, describe(entry.type), describe(function.type))
+        with joined((self, exporter)):
+            self.import_function(function, index)
 
     def import_function(self, function: Function, index: int | None = None) -> None:
-        """Wire the next imported function, or imported function `index`, to `function`."""
+        """Wire the next imported function, or imported function `index`, to `function`; the group's lock is held."""
         position = len(self._imported_functions) if index is None else index
         code, context = function.code, function.context
         if isinstance(function, HostFunction):
-            binding = function.bind(self)
-            self._bindings.append(binding)
-            code, context = binding.code, binding.context
-        elif function.owner is not None:
-            self.need(function.owner)
-            if any(isinstance(parameter, ReferenceType) for parameter in function.type.parameters):
-                function.owner.need(self)  # it may be handed this instance's functions, and keep them
+            seen: Function = function
+        else:
+            assert function.home is not None
+            self.need(function.home)
+            if _carries_functions(function.type):
+                self.group.shares_references = True  # each may be handed the other's functions, and keep them
+            seen = function.seen_by(self)
         write_words(self.context + self._layout.function_import(position), [code, context])
         # The import's record says where the function comes from, so that references to it find its instance.
         record = self.context + self._layout.function_record(position)
         write_words(record, [code, context])
         own = ctypes.c_uint32.from_address(function.reference + layout.FUNCTION_RECORD_INDEX).value
         ctypes.c_uint32.from_address(record + layout.FUNCTION_RECORD_INDEX).value = own
-        if position == len(self._imported_functions):
-            self._imported_functions.append(function)
-        else:
-            self._imported_functions[position] = function
+        self._imported_functions[position] = seen
 
     def resolve_imported_memory(
         self, imported_module_engine: ModuleEngine, index: int = 0, index_in_imported_module: int = 0
     ) -> None:
-        """Share the exporter's memory as memory `index`."""
+        """Share the exporter's memory as memory `index`.
+
+        Raises:
+            ClosedError: one of the instances is closed.
+        """
         exporter = _native(imported_module_engine)
-        self._place_memory(index, exporter.memories[index_in_imported_module])
-        self.need(exporter)
+        with joined((self, exporter)):
+            self._share_memory(index, exporter.memories[index_in_imported_module])
 
     def import_memory(self, memory: Memory) -> None:
-        """Share `memory` as the next memory."""
-        self._place_memory(len(self.memories), memory)
-        self.need(memory.owner)
+        """Share `memory` as the next memory; the group's lock is held."""
+        self._share_memory(len(self.memories), memory)
+
+    def _share_memory(self, index: int, memory: Memory) -> None:
+        self._place_memory(index, memory.seen_by(self))
+        self.need(memory.home)
 
     def _place_memory(self, index: int, memory: Memory) -> None:
         write_words(self.context + self._layout.memory(index), [memory.base, memory.record])
         self.memories[index : index + 1] = [memory]
 
     def import_table(self, table: Table) -> None:
-        """Share `table` as the next table. It may come to hold this instance's functions, which must then live."""
+        """Share `table` as the next table; the group's lock is held."""
         write_words(self.context + self._layout.table(len(self.tables)), [table.elements, table.record])
-        self.tables.append(table)
-        self.need(table.owner)
-        table.owner.need(self)
+        self.tables.append(table.seen_by(self))
+        self.need(table.home)
+        if table.declared_type.element is FUNCREF:
+            self.group.shares_references = True
 
     def import_global(self, global_: Global) -> None:
-        """Share `global_` as the next global.
+        """Share `global_` as the next global; the group's lock is held.
 
-        A constant number is copied instead, so that it links no instances. A variable reference may come to be one
-        to this instance's functions.
+        A constant that is no function is copied instead, so that it links no instances.
         """
         offset, _pointer = self._layout.global_(len(self.globals))
-        if global_.type.mutable or isinstance(global_.type.value, ReferenceType):
-            self.need(global_.owner)
-            if global_.type.mutable:
-                global_.owner.need(self)
-            shared = global_
+        if global_.links:
+            self.need(global_.home)
+            if global_.type.value is FUNCREF:
+                self.group.shares_references = True
+            shared = global_.seen_by(self)
         else:
             kept = ctypes.create_string_buffer(layout.GLOBAL_CELL_SIZE)
             ctypes.memmove(kept, global_.cell, layout.GLOBAL_CELL_SIZE)
@@ -187,7 +209,7 @@ class NativeModuleEngine(ModuleEngine, Member):
             self._own_memories.append(memory)
             self._place_memory(len(self.memories), memory)
         for table_type in self.module.tables[len(self.tables) :]:
-            table = Table(self, table_type, self._references, self._limits.table_elements)
+            table = Table(self, table_type, self.references, self._limits.table_elements)
             write_words(self.context + self._layout.table(len(self.tables)), [table.elements, table.record])
             self._own_tables.append(table)
             self.tables.append(table)
@@ -198,7 +220,7 @@ class NativeModuleEngine(ModuleEngine, Member):
             offset, _pointer = self._layout.global_(len(self.globals))
             cell = self.context + offset
             write_words(cell, [self.evaluate(definition.initializer)])
-            converter = ValueConverter((definition.type.value,), self._references)
+            converter = ValueConverter((definition.type.value,), self.references)
             self.globals.append(Global(self, definition.type, cell, converter))
 
     def evaluate(self, expression: ConstantExpression) -> int:
@@ -261,16 +283,26 @@ class NativeModuleEngine(ModuleEngine, Member):
     # -- Use -------------------------------------------------------------------------------------------------------
 
     def new_function(self, index: int) -> Function:
-        """A callable for function `index`; an import gives the function that it was resolved to."""
-        if index < len(self._imported_functions):
-            return self._imported_functions[index]
+        """A callable for function `index`; an import gives the function that it was resolved to.
+
+        Raises:
+            EngineBug: the import has not been resolved.
+            IndexError: the module has no such function.
+        """
+        if not 0 <= index < len(self.module.function_types):
+            raise IndexError(f"{self.title} has no function {index}")
         function = self._functions.get(index)
         if function is None:
+            if index < self.module.imported_function_count:
+                imported = self._imported_functions.get(index)
+                if imported is None:
+                    raise EngineBug(f"imported function {index} of {self.title} has not been resolved")
+                return imported
             function = self._functions[index] = Function(
                 self.module.function_type(index),
                 self.module.function_name(index),
                 self,
-                self._references,
+                self.references,
                 self._code.address(index),
                 self.context,
                 self.function_instance_reference(index),
@@ -284,10 +316,10 @@ class NativeModuleEngine(ModuleEngine, Member):
             Trap: the trap that it would raise.
         """
         function = self.lookup(table, type_id, table_offset)
-        if not isinstance(function.owner, NativeModuleEngine):
+        if not isinstance(function.home, NativeModuleEngine):
             raise EngineBug("a host function has no module engine; look it up as a function")
         index = ctypes.c_uint32.from_address(function.reference + layout.FUNCTION_RECORD_INDEX).value
-        return function.owner, index
+        return function.home, index
 
     def lookup(self, table: int, type_id: int, table_offset: int) -> Function:
         """The function that a `call_indirect` of that type would reach, be it a guest's or a host's.
@@ -305,7 +337,7 @@ class NativeModuleEngine(ModuleEngine, Member):
             found = ctypes.c_int32.from_address(reference + layout.FUNCTION_RECORD_TYPE_ID).value
             if found != type_id:
                 raise Trap(TrapKind.INDIRECT_CALL_TYPE_MISMATCH)
-            function = self._references.function(reference)
+            function = self.references.function(reference)
         assert function is not None
         return function
 
@@ -313,19 +345,31 @@ class NativeModuleEngine(ModuleEngine, Member):
         """The reference that element segments and `ref.func` store for a function."""
         return self.context + self._layout.function_record(func_index)
 
+    def held_references(self) -> set[int]:
+        """The funcrefs in its own tables and globals. The group's lock is held, and no guest of it runs."""
+        held: set[int] = set()
+        for table in self._own_tables:
+            if table.declared_type.element is FUNCREF:
+                held |= table.held_references()
+        for global_ in self.globals:
+            if global_.type.value is FUNCREF and global_.home is self:
+                held.add(ctypes.c_uint64.from_address(global_.cell).value)
+        return held
+
+    def owns(self, reference: int) -> bool:
+        """Whether the function record at that address is part of the context."""
+        return self.context <= reference < self.context + self._layout.size
+
     def release(self) -> None:
         """Give memories, tables and the context back; nothing can reach them any more."""
         for memory in self._own_memories:
             memory.release()
         for table in self._own_tables:
             table.release()
-        self._references.remove_source(self.context)
-        for binding in self._bindings:
-            self._references.remove_source(binding.context)
+        self.references.remove_source(self.context)
         listening.remove_reporter(self._identity)
         self._functions.clear()
         self._imported_functions.clear()
-        self._bindings.clear()
         Member.release(self)
 
 
@@ -333,3 +377,7 @@ def _native(engine: ModuleEngine) -> NativeModuleEngine:
     if not isinstance(engine, NativeModuleEngine):
         raise EngineBug("instances of different engines cannot be linked")
     return engine
+
+
+def _carries_functions(type: FunctionType) -> bool:
+    return FUNCREF in type.parameters or FUNCREF in type.results

@@ -7,21 +7,23 @@ from __future__ import annotations
 
 import ctypes
 import threading
+import weakref
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from farcall.engine.abi import layout
-from farcall.engine.errors import EngineBug
+from farcall.engine.errors import ClosedError, EngineBug
 from farcall.engine.runtime.linked_group import joined
 from farcall.engine.runtime.values import value_error
-from farcall.engine.structure.types import ReferenceType
+from farcall.engine.structure.types import ReferenceType, ValueType
 
 if TYPE_CHECKING:
-    from farcall.engine.runtime.function import Function
+    from farcall.engine.runtime.function import Function, HostFunction
     from farcall.engine.runtime.linked_group import Member
 
 
 class FunctionSource(Protocol):
-    """What the functions of one context come from: an instance's engine, or the host functions."""
+    """What the functions of one context come from: an instance's engine."""
 
     def new_function(self, index: int) -> Function:
         """The function of that index."""
@@ -34,10 +36,15 @@ class References:
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        # Reentrant: the garbage collector may run whatever it likes in the middle of what this guards.
+        self._lock = threading.RLock()
         self._handles: dict[int, int] = {}  # id of the object -> handle; guarded by _lock
         self._objects: list[Any] = [None]  # by handle; guarded by _lock
         self._sources: dict[int, FunctionSource] = {}  # by context address; guarded by _lock
+        # Host functions live as long as somebody can reach them. Importers refer to those that they import; of one
+        # that was stored as a value nobody knows for how long.
+        self._host_functions: weakref.WeakValueDictionary[int, HostFunction] = weakref.WeakValueDictionary()
+        self._stored: set[HostFunction] = set()  # guarded by _lock
 
     def add_source(self, context: int, source: FunctionSource) -> None:
         """Functions whose records name `context` come from `source`."""
@@ -49,12 +56,26 @@ class References:
         with self._lock:
             self._sources.pop(context, None)
 
+    def add_host_function(self, function: HostFunction) -> None:
+        """Records may name the context of this host function."""
+        with self._lock:
+            self._host_functions[function.context] = function
+
     def clear(self) -> None:
         """Forget everything: the store is closed."""
         with self._lock:
             self._handles.clear()
             self._objects = [None]
             self._sources.clear()
+            self._stored.clear()
+
+    def source(self, context: int) -> FunctionSource:
+        """What the functions of a context come from."""
+        with self._lock:
+            source = self._sources.get(context)
+        if source is None:
+            raise EngineBug("a function reference outlived its instance")
+        return source
 
     def function(self, reference: int) -> Function | None:
         """The function that a funcref refers to, None for null."""
@@ -62,11 +83,8 @@ class References:
             return None
         context = ctypes.c_uint64.from_address(reference + layout.FUNCTION_RECORD_CONTEXT).value
         index = ctypes.c_uint32.from_address(reference + layout.FUNCTION_RECORD_INDEX).value
-        with self._lock:
-            source = self._sources.get(context)
-        if source is None:
-            raise EngineBug("a function reference outlived its instance")
-        return source.new_function(index)
+        host_function = self._host_functions.get(context)
+        return self.source(context).new_function(index) if host_function is None else host_function
 
     def to_python(self, type: ReferenceType, reference: int) -> Any:
         """The Python value of a reference."""
@@ -75,42 +93,73 @@ class References:
         with self._lock:
             return self._objects[reference]
 
+    def link(self, types: Sequence[ValueType], values: Sequence[Any], keeper: Member) -> None:
+        """Link `keeper` with the instances whose functions are among the values, so that it can be given them.
+
+        To be done before the keeper's turn is taken: it may wait for the turns of the others.
+
+        Raises:
+            ClosedError: one of them is closed.
+            ReentrancyError: guests of both are active in this thread.
+        """
+        for value_type, value in zip(types, values, strict=False):
+            owner = getattr(value, "owner", None) if value_type.is_reference else None
+            if (
+                owner is not None
+                and self._is_function(value_type, value)
+                and (owner is not keeper or owner.closed)
+            ):
+                with joined((keeper, owner)) as group:
+                    group.shares_references = True
+
     def from_python(
-        self, type: ReferenceType, value: Any, keeper: Member | None, position: int | None = None
+        self, type: ReferenceType, value: Any, keeper: Member, position: int | None = None
     ) -> int:
-        """The reference for a Python value.
+        """The reference for a Python value. The turn of `keeper` is held.
 
         Parameters:
-            keeper: who may keep it: a function's instance joins its group and lives as long. Without one, as in
-                a host function that is reached through a table, only host functions and null can be given.
+            keeper: a member of the group in which it is stored; `link` has joined the value's instance to it.
             position: of the argument, for the error.
 
         Raises:
             ArgumentError: the value is no function of this store where a funcref is wanted.
+            ClosedError: the function's instance has been closed.
         """
         if value is None:
             return 0
-        if type.heap == "func":
-            return self._function_reference(type, value, keeper, position)
+        if type.heap != "func":
+            return self._handle(value)
+        if not self._is_function(type, value):
+            raise value_error(position, type, value)
+        if value.owner is None:
+            with self._lock:
+                self._stored.add(value)
+        else:
+            value.owner.check_open()
+            if value.owner.group is not keeper.group:
+                raise ClosedError(f"{value.owner.title} is not linked with {keeper.title}")
+        reference: int = value.reference
+        return reference
+
+    def check(self, type: ReferenceType, value: Any, position: int | None) -> None:
+        """Raise ArgumentError if the value is not of the type."""
+        if value is not None and type.heap == "func" and not self._is_function(type, value):
+            raise value_error(position, type, value)
+
+    def _is_function(self, type: ValueType, value: Any) -> bool:
+        from farcall.engine.runtime.function import Function  # noqa: PLC0415 - functions convert values
+
+        return (
+            isinstance(type, ReferenceType)
+            and type.heap == "func"
+            and isinstance(value, Function)
+            and value.references is self
+        )
+
+    def _handle(self, value: Any) -> int:
         with self._lock:
             handle = self._handles.get(id(value))
             if handle is None:
                 handle = self._handles[id(value)] = len(self._objects)
                 self._objects.append(value)
             return handle
-
-    def _function_reference(
-        self, type: ReferenceType, value: Any, keeper: Member | None, position: int | None
-    ) -> int:
-        from farcall.engine.runtime.function import Function  # noqa: PLC0415 - functions convert values
-
-        if not isinstance(value, Function) or value.references is not self:
-            raise value_error(position, type, value)
-        if value.owner is not None:
-            if keeper is None or value.owner.closed:
-                raise value_error(position, type, value)
-            if value.owner.group is not keeper.group:
-                with joined([keeper, value.owner]):
-                    pass
-            keeper.need(value.owner)
-        return value.reference

@@ -13,12 +13,10 @@ class Stoppable:
 
     Attributes:
         reason: why it has been stopped, or None.
-        target: the member of a linked group whose closing stops it.
     """
 
-    def __init__(self, target: Member | None = None) -> None:
+    def __init__(self) -> None:
         self.reason: str | None = None
-        self.target = target
         self._groups: list[LinkedGroup] = []
 
     def terminate(self, reason: str) -> None:
@@ -34,11 +32,11 @@ class Stoppable:
             group.interrupt(self)
 
     @contextmanager
-    def running_in(self, group: LinkedGroup) -> Iterator[None]:
-        """While guests of `group`, whose lock is held, run for this."""
+    def running_in(self, group: LinkedGroup, target: Member) -> Iterator[None]:
+        """While a function of `target`, in `group`, whose lock is held, runs for this."""
         self._groups.append(group)
         try:
-            group.begin(self)
+            group.begin(target, self)
             try:
                 yield
             finally:

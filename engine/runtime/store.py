@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import itertools
 import threading
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import MappingProxyType
@@ -19,10 +20,11 @@ from farcall.engine.runtime.limits import StoreLimits
 from farcall.engine.runtime.linked_group import LinkedGroup, Member, acquire_group
 from farcall.engine.runtime.linking import Imports
 from farcall.engine.runtime.memory import Memory
+from farcall.engine.runtime.module_engine import NativeModuleEngine
 from farcall.engine.runtime.references import References
 from farcall.engine.runtime.table import Table
 from farcall.engine.runtime.values import ValueConverter
-from farcall.engine.structure.types import FunctionType, GlobalType, MemoryType, TableType
+from farcall.engine.structure.types import FUNCREF, FunctionType, GlobalType, MemoryType, TableType
 
 if TYPE_CHECKING:
     from farcall.engine.engine import Engine
@@ -33,18 +35,25 @@ if TYPE_CHECKING:
 class _HostExtern(Member):
     """The owner of a memory, table or global that the embedder made."""
 
-    def __init__(self, store_title: str) -> None:
-        super().__init__()
-        self._store_title = store_title
-        self.extern: Memory | Table | None = None
+    def __init__(self, references: References) -> None:
+        super().__init__(references)
+        self.extern: Memory | Table | Global | None = None
         self.cell = ctypes.create_string_buffer(32)
 
     @property
     def title(self) -> str:
-        return self._store_title
+        return "the store"
+
+    def held_references(self) -> set[int]:
+        extern = self.extern
+        if isinstance(extern, Table) and extern.declared_type.element is FUNCREF:
+            return set(extern.held_references())
+        if isinstance(extern, Global) and extern.type.value is FUNCREF:
+            return {ctypes.c_uint64.from_address(extern.cell).value}
+        return set()
 
     def release(self) -> None:
-        if self.extern is not None:
+        if isinstance(self.extern, Memory | Table):
             self.extern.release()
         super().release()
 
@@ -65,7 +74,9 @@ class Store:
         self._lock = threading.RLock()
         self._instances: dict[str, Instance] = {}  # guarded by _lock
         self._reserved: set[str] = set()  # guarded by _lock
-        self._unreleased: set[Member] = set()  # guarded by _lock
+        self._members: set[Member] = (
+            set()
+        )  # all that are not released, being made or closed; guarded by _lock
         self._numbers = itertools.count(1)
         self.closed = False  # guarded by _lock when written
         engine.add_store(self)
@@ -83,7 +94,8 @@ class Store:
 
     def instance(self, name: str) -> Instance:
         """The open instance of that name. Raises KeyError."""
-        return self._instances[name]
+        with self._lock:
+            return self._instances[name]
 
     # -- Making instances ------------------------------------------------------------------------------------------
 
@@ -163,14 +175,19 @@ class Store:
     def _taken(self, name: str) -> bool:
         return name in self._instances or name in self._reserved
 
-    def add(self, instance: Instance) -> None:
-        """A new instance is complete."""
+    def adopt(self, member: Member) -> None:
+        """Something that is released with the store, if not before. Raises ClosedError if the store is closed."""
         with self._lock:
-            if not self.closed:
-                self._instances[instance.name] = instance
-                return
-        self.discard(instance.engine)
-        raise ClosedError("the store was closed during instantiation")
+            if self.closed:
+                raise ClosedError("the store is closed")
+            self._members.add(member)
+
+    def add(self, instance: Instance) -> None:
+        """A new instance is complete. Raises ClosedError if the store was closed meanwhile."""
+        with self._lock:
+            if self.closed:
+                raise ClosedError("the store was closed during instantiation")
+            self._instances[instance.name] = instance
 
     # -- Externs of the embedder --------------------------------------------------------------------------------------
 
@@ -185,122 +202,131 @@ class Store:
                 exception that it raises ends the guest's call, and reaches the caller as it is.
         """
         label = name or getattr(implementation, "__name__", None)
-        return HostFunction(type, implementation, label, self.references, self.engine.types.id_of(type))
+        return HostFunction(type, implementation, label, self.references, self.engine.types.keep(type))
 
     def memory(self, type: MemoryType) -> Memory:
         """A memory that instances can import. Raises ExhaustionError."""
         owner = self._own_extern()
-        owner.extern = Memory(owner, type, self.limits.memory_bytes)
-        return owner.extern
+        try:
+            owner.extern = memory = Memory(owner, type, self.limits.memory_bytes)
+        except BaseException:
+            self.discard(owner)
+            raise
+        return memory
 
     def table(self, type: TableType) -> Table:
         """A table that instances can import. Raises ExhaustionError."""
         owner = self._own_extern()
-        owner.extern = Table(owner, type, self.references, self.limits.table_elements)
-        return owner.extern
+        try:
+            owner.extern = table = Table(owner, type, self.references, self.limits.table_elements)
+        except BaseException:
+            self.discard(owner)
+            raise
+        return table
 
     def global_(self, type: GlobalType, value: Any) -> Global:
         """A global that instances can import. Raises ArgumentError if the value is not of the type."""
         owner = self._own_extern()
         converter = ValueConverter((type.value,), self.references)
         cell = -(-ctypes.addressof(owner.cell) // 16) * 16
-        content = converter.pack((value,), owner)
-        ctypes.memmove(cell, content, len(content))
-        return Global(owner, type, cell, converter)
+        owner.extern = global_ = Global(owner, type, cell, converter)
+        try:
+            global_.initialize(value)
+        except BaseException:
+            self.discard(owner)
+            raise
+        return global_
 
     def _own_extern(self) -> _HostExtern:
-        with self._lock:
-            if self.closed:
-                raise ClosedError("the store is closed")
-            owner = _HostExtern("the store")
-            self._unreleased.add(owner)
-            return owner
+        owner = _HostExtern(self.references)
+        self.adopt(owner)
+        return owner
 
     # -- Closing ---------------------------------------------------------------------------------------------------
 
     def close_instance(self, instance: Instance) -> None:
         """Close one instance (`Instance.close`)."""
+        member = instance.engine
+        _refuse_in_host_function(member)
         with self._lock:
+            member.closed = True  # new calls are refused from now on
             if self._instances.get(instance.name) is instance:
                 del self._instances[instance.name]
-            elif instance.closed:
-                return
-        member = instance.engine
-        member.group.stop_calls_into(member, f"instance {instance.name!r} is being closed")
-        group = acquire_group(member)
-        try:
-            _refuse_in_host_function(group)
-            self._retire(member)
-        finally:
-            group.lock.release()
+        reason = f"instance {instance.name!r} is being closed"
+        while not member.released:
+            group = member.group
+            with group.stopping(reason, member):
+                if member.group is group:
+                    self._release_unneeded(group, member)
+                    return
 
     def discard(self, member: Member) -> None:
         """An instantiation failed: release what it made, unless tables of others hold its functions now."""
+        member.closed = True
         group = acquire_group(member)
         try:
-            if group.depth:
-                # Guests of the group are active in this thread: the store's end releases it.
-                member.closed = True
-                with self._lock:
-                    self._unreleased.add(member)
-            else:
-                self._retire(member)
+            # With guests of the group active in this thread, functions of this one may be in their frames: a later
+            # closing in the group, or the store's, releases it.
+            if not member.released and not (group.targets and group.shares_references):
+                self._release_unneeded(group, member)
         finally:
             group.lock.release()
 
-    def _retire(self, member: Member) -> None:
-        """Close a member, and release what nobody needs any more. The group's lock is held."""
-        member.closed = True
-        with self._lock:
-            self._unreleased.add(member)
-        self._release_unneeded(member)
-
-    def _release_unneeded(self, member: Member) -> None:
-        """Release a closed member and the closed ones that only it needed; the lock of their group is held."""
-        if member.needed_by:
-            self._release_circles(member.group)
+    def _release_unneeded(self, group: LinkedGroup, member: Member) -> None:
+        """Release a closed member, if nothing needs it, and what only it needed. The group's lock is held."""
+        if not group.shares_references:
+            self._release_downwards(member)
             return
-        below = [other for other in member.needs if other.closed]
-        self._release(member)
-        for other in below:
-            if not other.released:
-                self._release_unneeded(other)
+        closed = sum(member.closed for member in group.members)
+        if closed * _OPEN_FOR_EACH_CLOSED >= len(group.members):
+            for unneeded in _unneeded(group):
+                self._release(unneeded)
 
-    def _release_circles(self, group: LinkedGroup) -> None:
-        """Release the group's closed members that no open one needs, directly or through others."""
-        needed: set[Member] = set()
-        pending = [member for member in group.members if not member.closed]
+    def _release_downwards(self, member: Member) -> None:
+        """Release a closed member that nothing needs, and the closed ones below that only it needed."""
+        pending = [member]
         while pending:
             member = pending.pop()
-            if member not in needed:
-                needed.add(member)
+            if member.closed and not member.released and not member.needed_by:
                 pending.extend(member.needs)
-        for member in group.members - needed:
-            self._release(member)
+                self._release(member)
 
     def _release(self, member: Member) -> None:
         member.release()
         with self._lock:
-            self._unreleased.discard(member)
+            self._members.discard(member)
 
     def close(self) -> None:
         """Stop the guests that run, close all instances, give everything back. Closing twice is nothing.
 
         Raises:
-            ReentrancyError: the calling thread is in a host function that one of the guests called.
+            ReentrancyError: the calling thread is in a host function that one of the guests called; nothing changes.
         """
         with self._lock:
-            self.closed = True
-            members: set[Member] = {
-                instance.engine for instance in self._instances.values()
-            } | self._unreleased
+            members = list(self._members)
         for member in members:
-            _close_with_guests(member)
+            _refuse_in_host_function(member)
         with self._lock:
+            self.closed = True
+            members = list(self._members)
+            # All at once, before any is released: no call of one may find another gone.
+            for member in members:
+                member.closed = True
             self._instances.clear()
-            self._unreleased.clear()
+        for member in members:
+            self._close_group(member)
         self.references.clear()
         self.engine.forget_store(self)
+
+    def _close_group(self, member: Member) -> None:
+        """Stop the guests of the member's group, and release all of it."""
+        while not member.released:
+            group = member.group
+            with group.stopping("the store is being closed"):
+                if member.group is group:
+                    for each in list(group.members):
+                        each.closed = True
+                        self._release(each)
 
     def __enter__(self) -> Store:
         return self
@@ -309,21 +335,46 @@ class Store:
         self.close()
 
 
-def _refuse_in_host_function(group: LinkedGroup) -> None:
-    if group.depth:
-        raise ReentrancyError(
-            "cannot close what is running: the guest that called this host function uses it"
-        )
+_OPEN_FOR_EACH_CLOSED = 64
+"""How many open members a linked group has at most for each closed one before it is searched for what is unneeded.
+
+The search visits all of them, so its cost is spread over as many closings.
+"""
 
 
-def _close_with_guests(member: Member) -> None:
-    """Stop the guests of the member's group, and release it."""
-    while not member.released:
-        group = member.group
-        with group.closing("the store is being closed"):
-            if member.group is not group:
-                continue
-            _refuse_in_host_function(group)
-            member.closed = True
-            if not member.released:
-                member.release()
+def _unneeded(group: LinkedGroup) -> list[Member]:
+    """The group's closed members that no open one can reach, through imports or through funcrefs that it holds.
+
+    The group's lock is held, and no guest of it runs: all references are in tables and globals.
+    """
+    sources = sorted(
+        (member for member in group.members if isinstance(member, NativeModuleEngine)),
+        key=lambda member: member.context,
+    )
+    contexts = [member.context for member in sources]
+    reached: set[Member] = set()
+    pending = [member for member in group.members if not member.closed]
+    while pending:
+        member = pending.pop()
+        if member in reached:
+            continue
+        reached.add(member)
+        pending.extend(member.needs)
+        for reference in member.held_references():
+            position = bisect_right(contexts, reference) - 1
+            if position >= 0 and sources[position].owns(reference):
+                pending.append(sources[position])
+    return [member for member in group.members if member not in reached]
+
+
+def _refuse_in_host_function(member: Member) -> None:
+    """Raise ReentrancyError if guests of the member's group are active in this thread."""
+    lock = member.group.lock
+    if lock.acquire(blocking=False):
+        try:
+            if member.group.targets:
+                raise ReentrancyError(
+                    "cannot close what is running: the guest that called this host function uses it"
+                )
+        finally:
+            lock.release()

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import ctypes
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from operator import index as as_index
 from typing import TYPE_CHECKING, Any
 
 from farcall.engine.abi import layout
@@ -18,6 +23,8 @@ if TYPE_CHECKING:
 LARGEST_TABLE = 10_000_000
 """Elements: the limit of the JavaScript API specification, and what address space is reserved for."""
 
+_Elements = ctypes.c_uint64 * LARGEST_TABLE
+
 
 class Table:
     """A table: room for its largest size, and a record that all importers share.
@@ -27,6 +34,9 @@ class Table:
         elements: address of element 0; room for the largest size is there from the start, so it never moves.
         record: address of the table record.
     """
+
+    _maker: Table | None = None
+    """Where this is an importer's view: the table itself, which must live as long."""
 
     def __init__(
         self, owner: Member, declared_type: TableType, references: References, maximum: int | None = None
@@ -42,7 +52,7 @@ class Table:
         """
         limits = declared_type.limits
         self.declared_type = declared_type
-        self.owner = owner
+        self.owner = self.home = owner
         self._references = references
         most = LARGEST_TABLE if maximum is None else min(maximum, LARGEST_TABLE)
         if limits.maximum is not None:
@@ -59,6 +69,27 @@ class Table:
         write_words(self.record, [self.elements, limits.minimum, most])
         self._length = ctypes.c_uint64.from_address(self.record + layout.TABLE_RECORD_LENGTH)
         self._most = most
+        # One that is dropped without having been closed gives its memory back all the same.
+        self._give_back = weakref.finalize(self, c_library.unmap_memory, self.elements, self._mapped)
+        self._give_back.atexit = False
+
+    def seen_by(self, importer: Member) -> Table:
+        """The same table as an instance that imports it has it: usable as long as that one is open."""
+        seen = copy.copy(self)
+        seen.owner = importer
+        seen._maker = self
+        return seen
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Table):
+            return NotImplemented
+        return self.record == other.record
+
+    def __hash__(self) -> int:
+        return hash(self.record)
+
+    def __repr__(self) -> str:
+        return f"<farcall {self.type}>"
 
     @property
     def size(self) -> int:
@@ -82,6 +113,19 @@ class Table:
         """Store references, as compiled code holds them, from `offset` on; they fit, and the group's lock is held."""
         ctypes.memmove(self.elements + 8 * offset, references, len(references))
 
+    def held_references(self) -> frozenset[int]:
+        """The elements, each once, as compiled code holds them; the group's lock is held."""
+        elements = memoryview(_Elements.from_address(self.elements)).cast("B").cast("Q")
+        return frozenset(elements[: self.size])
+
+    @contextmanager
+    def _storing(self, value: Any) -> Iterator[int]:
+        """Hold the group's lock, with the reference for a value that is to be stored."""
+        element = self.declared_type.element
+        self._references.link((element,), (value,), self.owner)
+        with self.owner.turn():
+            yield self._references.from_python(element, value, self.owner)
+
     def get(self, index: int) -> Any:
         """The element at `index`: a Function, a host value, or None.
 
@@ -89,6 +133,7 @@ class Table:
             RangeError: there is no such element.
             ClosedError: the table's instance is closed.
         """
+        index = as_index(index)
         with self.owner.turn():
             self._check(index)
             return self._references.to_python(self.declared_type.element, self.element(index))
@@ -101,8 +146,8 @@ class Table:
             ArgumentError: the value is not of the element type.
             ClosedError: the table's instance is closed.
         """
-        reference = self._references.from_python(self.declared_type.element, value, self.owner)
-        with self.owner.turn():
+        index = as_index(index)
+        with self._storing(value) as reference:
             self._check(index)
             self.write_elements(index, reference.to_bytes(8, "little"))
 
@@ -114,9 +159,11 @@ class Table:
 
         Raises:
             ExhaustionError: a limit forbids it; nothing changes.
+            ArgumentError: the value is not of the element type.
+            ClosedError: the table's instance is closed.
         """
-        reference = self._references.from_python(self.declared_type.element, value, self.owner)
-        with self.owner.turn():
+        count = as_index(count)
+        with self._storing(value) as reference:
             former = self.size
             if count < 0 or former + count > self._most:
                 raise ExhaustionError(
@@ -139,4 +186,4 @@ class Table:
     def release(self) -> None:
         """Give its memory back. Nothing may use the table any more."""
         self._length.value = 0
-        c_library.unmap_memory(self.elements, self._mapped)
+        self._give_back()

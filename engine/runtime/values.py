@@ -47,11 +47,17 @@ class ValueConverter:
         self.size = self.layout.size
         self._references = references
 
-    def pack(self, values: Sequence[Any], keeper: Member | None) -> bytes:
+    def link(self, values: Sequence[Any], keeper: Member) -> None:
+        """Prepare for packing values for `keeper`, before its turn is taken (`References.link`)."""
+        if self.has_references:
+            self._references.link(self.types, values, keeper)
+
+    def pack(self, values: Sequence[Any], keeper: Member) -> bytes:
         """The slots' content for `values`.
 
         Parameters:
-            keeper: who may keep references among the values, and so needs what they refer to.
+            keeper: a member of the group that may keep references among the values; where there are any, its turn
+                is held.
 
         Raises:
             ArgumentError: the number, type or range of a value is wrong.
@@ -65,10 +71,30 @@ class ValueConverter:
                 else value
                 for position, (value_type, value) in enumerate(zip(self.types, values, strict=True))
             ]
+        return self.pack_numbers(converted)
+
+    def pack_numbers(self, values: Sequence[Any]) -> bytes:
+        """As `pack`, for values among which references, if any, are bits already."""
         try:
-            return self.layout.pack(*converted)
+            return self.layout.pack(*values)
         except (struct.error, OverflowError, TypeError):
             raise self.error(values) from None
+
+    def check(self, values: Sequence[Any]) -> tuple[Any, ...]:
+        """The values as they would arrive, without making references. Raises ArgumentError as `pack` does."""
+        self._check_count(values)
+        checked = []
+        for position, (value_type, value) in enumerate(zip(self.types, values, strict=True)):
+            if isinstance(value_type, ReferenceType):
+                self._references.check(value_type, value, position)
+                checked.append(value)
+                continue
+            try:
+                slot = struct.Struct("<" + _FORMATS[value_type])
+                checked.append(slot.unpack(slot.pack(value))[0])
+            except (struct.error, OverflowError, TypeError):
+                raise value_error(position, value_type, value) from None
+        return tuple(checked)
 
     def unpack(self, slots: bytes | bytearray | memoryview) -> tuple[Any, ...]:
         """The values that the slots hold."""
@@ -92,6 +118,13 @@ class ValueConverter:
 
     def error(self, values: Sequence[Any]) -> ArgumentError:
         """What is wrong with values that could not be packed."""
+        try:
+            values = tuple(values)
+        except TypeError:
+            given = f"{values!r} ({type(values).__name__})"
+            return ArgumentError(
+                f"a sequence of arguments is wanted, given {given}", None, "a sequence", given
+            )
         try:
             self._check_count(values)
         except ArgumentError as wrong_count:

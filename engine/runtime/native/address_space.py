@@ -34,6 +34,7 @@ class SlotPool:
         self._lock = threading.RLock()
         self._fresh = 0  # guarded by _lock
         self._free: list[int] = []  # guarded by _lock
+        self._reserved = 0
 
     def acquire(self) -> int:
         """Take a slot; its address. Raises ExhaustionError when all are in use."""
@@ -43,6 +44,12 @@ class SlotPool:
             slot = self._take()
         if slot is None:
             raise ExhaustionError(f"all {self._count} {self._what} are in use; close instances first")
+        return slot
+
+    def reserve(self) -> int:
+        """Take a slot for good, that does not count as used; its address."""
+        slot = self.acquire()
+        self._reserved += 1
         return slot
 
     def _take(self) -> int | None:
@@ -63,7 +70,7 @@ class SlotPool:
     def used(self) -> int:
         """How many slots are in use."""
         with self._lock:
-            return self._fresh - len(self._free)
+            return self._fresh - len(self._free) - self._reserved
 
 
 def _reserve_memory_slots() -> SlotPool:
@@ -84,11 +91,13 @@ class AddressSpace:
 
     Attributes:
         memories: slots for guest memories, inaccessible until a memory takes its pages.
+        absent_memory: a slot that never becomes accessible: what stands for a memory that is not there yet.
         contexts: pages for execution contexts, readable and writable.
     """
 
     def __init__(self) -> None:
         self.memories = _reserve_memory_slots()
+        self.absent_memory = self.memories.reserve()
         page = c_library.PAGE_SIZE
         contexts = c_library.map_memory(_CONTEXT_PAGES * page, c_library.PROT_READ | c_library.PROT_WRITE)
         self.contexts = SlotPool(contexts, page, _CONTEXT_PAGES, "execution contexts")

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import os
+import platform
+from collections.abc import Callable
+from typing import cast
 
 _library = ctypes.CDLL(None, use_errno=True)
 
@@ -26,6 +29,12 @@ PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")
 def _check(result: int) -> None:
     if result != 0:
         number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+
+
+def _check_number(number: int) -> None:
+    """For the functions of pthreads, which return the error's number."""
+    if number != 0:
         raise OSError(number, os.strerror(number))
 
 
@@ -66,6 +75,25 @@ def unmap_memory(address: int, size: int) -> None:
     _check(_munmap(address, size))
 
 
+def _cache_flush() -> Callable[[int, int], None] | None:
+    """`__clear_cache` of the compiler's runtime library, where code that was just written must be made visible."""
+    if platform.machine() not in ("aarch64", "arm64"):
+        return None
+    clear = ctypes.CDLL("libgcc_s.so.1").__clear_cache
+    clear.argtypes = [ctypes.c_void_p, ctypes.c_void_p]
+    clear.restype = None
+    return cast(Callable[[int, int], None], clear)
+
+
+_flush = _cache_flush()
+
+
+def flush_instruction_cache(address: int, size: int) -> None:
+    """Make code that was written to memory visible to instruction fetches; nothing on x86-64, which does it itself."""
+    if _flush is not None:
+        _flush(address, address + size)
+
+
 def address_of(name: str) -> int:
     """The address of a function of the C library. Raises AttributeError if it has none of that name."""
     address = ctypes.cast(getattr(_library, name), ctypes.c_void_p).value
@@ -82,24 +110,29 @@ def thread_stack() -> tuple[int, int]:
     attributes = _PthreadAttributes()
     _library.pthread_self.restype = ctypes.c_void_p
     address, size = ctypes.c_void_p(), ctypes.c_size_t()
-    _check(_library.pthread_getattr_np(ctypes.c_void_p(_library.pthread_self()), ctypes.byref(attributes)))
-    _check(
-        _library.pthread_attr_getstack(ctypes.byref(attributes), ctypes.byref(address), ctypes.byref(size))
-    )
-    _library.pthread_attr_destroy(ctypes.byref(attributes))
+    this = ctypes.c_void_p(_library.pthread_self())
+    _check_number(_library.pthread_getattr_np(this, ctypes.byref(attributes)))
+    try:
+        _check_number(
+            _library.pthread_attr_getstack(
+                ctypes.byref(attributes), ctypes.byref(address), ctypes.byref(size)
+            )
+        )
+    finally:
+        _library.pthread_attr_destroy(ctypes.byref(attributes))
     return address.value or 0, size.value
 
 
 def create_thread_key(destructor: int) -> int:
     """A new key of thread-specific data; `destructor` is called with its value when a thread ends."""
     key = ctypes.c_uint()
-    _check(_library.pthread_key_create(ctypes.byref(key), ctypes.c_void_p(destructor)))
+    _check_number(_library.pthread_key_create(ctypes.byref(key), ctypes.c_void_p(destructor)))
     return key.value
 
 
 def set_thread_specific(key: int, value: int) -> None:
     """Set the calling thread's value of `key`."""
-    _check(_library.pthread_setspecific(key, ctypes.c_void_p(value)))
+    _check_number(_library.pthread_setspecific(key, ctypes.c_void_p(value)))
 
 
 _library.pthread_getspecific.restype = ctypes.c_void_p

@@ -9,6 +9,7 @@ import bisect
 import ctypes
 import threading
 import weakref
+from collections import deque
 from dataclasses import dataclass
 
 from farcall.engine.codegen.linker import Image
@@ -27,6 +28,7 @@ class MappedCode:
         self.size = c_library.round_to_pages(max(len(image.content), 1))
         self.base = c_library.map_memory(self.size, c_library.PROT_READ | c_library.PROT_WRITE)
         ctypes.memmove(self.base, image.content, len(image.content))
+        c_library.flush_instruction_cache(self.base, len(image.content))
         c_library.protect_memory(self.base, self.size, c_library.PROT_READ | c_library.PROT_EXECUTE)
         self._starts = [offset for offset, _size, _name in image.functions]
         self._functions = image.functions
@@ -58,28 +60,38 @@ class CodeRegistry:
         self._lock = threading.Lock()
         self._starts: list[int] = []  # guarded by _lock
         self._entries: list[_Registration] = []  # guarded by _lock
+        # Owners are gone when the garbage collector says so, perhaps in a thread that has the lock at that moment:
+        # they are only noted then.
+        self._gone: deque[_Registration] = deque()
 
     def register(self, code: MappedCode, owner: object) -> None:
         """Remember that `code` belongs to `owner` until that is gone."""
         entry = _Registration(code.base, code.base + code.size, weakref.ref(owner))
         with self._lock:
+            self._forget()
             position = bisect.bisect_left(self._starts, entry.start)
             self._starts.insert(position, entry.start)
             self._entries.insert(position, entry)
-        weakref.finalize(owner, self._forget, entry).atexit = False
+        weakref.finalize(owner, self._gone.append, entry).atexit = False
 
-    def _forget(self, entry: _Registration) -> None:
-        with self._lock:
-            position = next(
-                (index for index in range(len(self._entries)) if self._entries[index] is entry), None
-            )
-            if position is not None:
-                del self._starts[position], self._entries[position]
+    def _forget(self) -> None:
+        while self._gone:
+            entry = self._gone.popleft()
+            position = bisect.bisect_left(self._starts, entry.start)
+            while self._entries[position] is not entry:
+                position += 1
+            del self._starts[position], self._entries[position]
 
     def owner(self, address: int) -> object | None:
         """What the code at `address` belongs to, or None."""
         with self._lock:
+            self._forget()
             position = bisect.bisect_right(self._starts, address) - 1
             if position < 0 or address >= self._entries[position].end:
                 return None
             return self._entries[position].owner()
+
+    def __len__(self) -> int:
+        with self._lock:
+            self._forget()
+            return len(self._entries)

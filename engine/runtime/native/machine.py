@@ -7,9 +7,9 @@ trampolines of every function type that was needed so far.
 from __future__ import annotations
 
 import ctypes
-import functools
 import signal
 import threading
+import weakref
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -35,11 +35,16 @@ from farcall.engine.structure.types import FunctionType
 
 _ATTRIBUTES = 'attributes #0 = { nounwind "frame-pointer"="all" "probe-stack"="inline-asm" }'
 
-_HostCallback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p)
+_HostCallback = ctypes.CFUNCTYPE(
+    ctypes.c_int64, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64
+)
 _Entry = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
 
 Entry = Callable[[int, int, int], int]
-"""(code, vmctx, slots) -> 0, or why the guest was left."""
+"""(code, vmctx, slots) -> 0, or why the guest was left. Its machine code lives as long as it does."""
+
+_NEAR = 16
+"""Frames below Python's recursion limit at which that is taken for why a callback did not begin."""
 
 HostHandler = Callable[[int, int, int], None]
 """(identity, index, address of the slots): what a callback does; its exception ends the guest's call."""
@@ -47,6 +52,19 @@ HostHandler = Callable[[int, int, int], None]
 
 def _compile(text: str) -> MappedCode:
     return MappedCode(link([read_object(compile_to_object(f"{text}\n{_ATTRIBUTES}\n", host_target()))]))
+
+
+def _descend(levels: int) -> None:
+    if levels:
+        _descend(levels - 1)
+
+
+class HostCall:
+    """The machine code by which guests call host functions of one type; it is mapped as long as this lives."""
+
+    def __init__(self, code: MappedCode) -> None:
+        self._code = code
+        self.address = code.addresses["host_call"]
 
 
 class NativeRuntime:
@@ -61,9 +79,12 @@ class NativeRuntime:
     def __init__(self) -> None:
         self.space = AddressSpace()
         self.registry = CodeRegistry()
-        self._lock = threading.Lock()
-        self._entries: dict[FunctionType, Entry] = {}  # guarded by _lock when written
-        self._host_calls: dict[FunctionType, int] = {}  # guarded by _lock when written
+        # Reentrant: the garbage collector may run whatever it likes in the middle of what this guards.
+        self._lock = threading.RLock()
+        # Both: guarded by _lock when written. Whoever needs an entry keeps it, so that the types of modules that are
+        # gone leave nothing behind.
+        self._entries: weakref.WeakValueDictionary[FunctionType, Any] = weakref.WeakValueDictionary()
+        self._host_calls: weakref.WeakValueDictionary[FunctionType, HostCall] = weakref.WeakValueDictionary()
         self._code: list[MappedCode] = []
         self._waiting = threading.local()
         self._handlers: dict[str, HostHandler] = {}
@@ -105,13 +126,13 @@ class NativeRuntime:
         return ctypes.cast(self._callbacks[name], ctypes.c_void_p).value or 0
 
     def _callback(self, name: str) -> Any:
-        def call(identity: int, index: int, slots: int) -> int:
+        def call(identity: int, index: int, slots: int, ticket: int) -> int:
             try:
                 self._handlers[name](identity, index, slots)
             except BaseException as error:
                 self._waiting.exception = error
-                return 1
-            return 0
+                return ~ticket
+            return ticket
 
         return _HostCallback(call)
 
@@ -120,10 +141,20 @@ class NativeRuntime:
         self._handlers[name] = handler
 
     def take_exception(self) -> BaseException:
-        """The exception that a callback left in this thread; it is forgotten."""
-        error: BaseException = self._waiting.exception
-        del self._waiting.exception
-        return error
+        """The exception that a callback left in this thread; it is forgotten.
+
+        Where there is none, the callback did not come to its first instruction: Python's recursion limit was reached,
+        or the handler of a signal, Ctrl-C as a rule, raised. ctypes has printed the exception and dropped it.
+        """
+        error: BaseException | None = getattr(self._waiting, "exception", None)
+        if error is not None:
+            del self._waiting.exception
+            return error
+        try:
+            _descend(_NEAR)
+        except RecursionError:
+            return RecursionError("maximum recursion depth exceeded while a guest called a host function")
+        return KeyboardInterrupt()
 
     def _install(self, number: int, handler: int) -> None:
         flags = c_library.SA_SIGINFO | c_library.SA_ONSTACK | c_library.SA_NODEFER
@@ -131,38 +162,41 @@ class NativeRuntime:
         self._previous[number * PREVIOUS_HANDLER_WORDS] = previous.handler or 0
         self._previous[number * PREVIOUS_HANDLER_WORDS + 1] = previous.flags & c_library.SA_SIGINFO
 
-    def prepare_entries(self, signatures: Iterable[FunctionType]) -> None:
-        """Make the entries of these function types, in one compilation, where they are missing."""
+    def prepare_entries(self, signatures: Iterable[FunctionType]) -> list[Entry]:
+        """The entries of these function types; the missing ones are made in one compilation."""
         with self._lock:
-            missing = sorted({entry for entry in signatures if entry not in self._entries}, key=str)
-            if not missing:
-                return
-            text = "".join(
-                entry_text(f"entry{position}", entry, self._key) for position, entry in enumerate(missing)
-            )
-            code = _compile(text)
-            self._code.append(code)
-            for position, entry in enumerate(missing):
-                self._entries[entry] = _Entry(code.addresses[f"entry{position}"])
+            found = {signature: self._entries.get(signature) for signature in signatures}
+            missing = sorted((signature for signature in found if found[signature] is None), key=str)
+            if missing:
+                text = "".join(
+                    entry_text(f"entry{position}", entry, self._key) for position, entry in enumerate(missing)
+                )
+                code = _compile(text)
+                for position, signature in enumerate(missing):
+                    entry = _Entry(code.addresses[f"entry{position}"])
+                    vars(entry)["mapped_code"] = code
+                    self._entries[signature] = found[signature] = entry
+            return [entry for entry in found.values() if entry is not None]
 
     def entry(self, signature: FunctionType) -> Entry:
         """The way from Python into guest functions of this type."""
-        entry = self._entries.get(signature)
-        if entry is None:
-            self.prepare_entries((signature,))
-            entry = self._entries[signature]
-        return entry
+        found: Entry | None = self._entries.get(signature)
+        return self.prepare_entries((signature,))[0] if found is None else found
 
-    def host_call(self, signature: FunctionType) -> int:
-        """Address of the code by which guests call host functions of this type."""
+    def host_call(self, signature: FunctionType) -> HostCall:
+        """The way from guests to host functions of this type."""
         with self._lock:
-            address = self._host_calls.get(signature)
-            if address is None:
+            found = self._host_calls.get(signature)
+            if found is None:
                 callback = self._callback_address("host")
-                code = _compile(host_call_text("host_call", signature, self._call_host, callback))
-                self._code.append(code)
-                address = self._host_calls[signature] = code.addresses["host_call"]
-            return address
+                text = host_call_text("host_call", signature, self._call_host, callback)
+                found = self._host_calls[signature] = HostCall(_compile(text))
+            return found
+
+    def caller_context(self) -> int:
+        """The vmctx with which the guest was entered that has called the host function that begins in this thread."""
+        record = c_library.get_thread_specific(self._key)
+        return ctypes.c_uint64.from_address(record + layout.THREAD_CALLER).value
 
     def ensure_thread(self) -> None:
         """Make the calling thread able to run guests, if it is not yet."""
@@ -185,15 +219,21 @@ class NativeRuntime:
 _SYMBOLS = {RuntimeFunction.TRAP: "leave"}
 
 
-@functools.cache
-def _make_native_runtime() -> NativeRuntime:
-    return NativeRuntime()
-
-
 _creation = threading.Lock()
+_runtime: NativeRuntime | None = None
 
 
 def native_runtime() -> NativeRuntime:
     """The process's native runtime, made at the first call (some 20 ms)."""
+    return _runtime or _make_native_runtime()
+
+
+def _make_native_runtime() -> NativeRuntime:
+    global _runtime  # noqa: PLW0603 - the process has one
     with _creation:
-        return _make_native_runtime()
+        if _runtime is None:
+            runtime = NativeRuntime()
+            # It must outlive the interpreter: a daemon thread's guest may run until the process is gone.
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(runtime))
+            _runtime = runtime
+        return _runtime

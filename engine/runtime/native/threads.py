@@ -16,6 +16,8 @@ _BELOW = 256 * 1024
 _LARGEST_STACK = 64 << 20
 """A main thread without a limit gets a guard of its own this far down."""
 _SMALLEST_GUARDED_STACK = 1 << 20
+_HOST_STACK_RESERVE = 256 * 1024
+"""Bytes of native stack that must be left for a host function, or the call traps; of a small stack, half of it."""
 
 
 def thread_end_text() -> str:
@@ -46,6 +48,8 @@ def prepare_thread(key: int) -> None:
     block = c_library.map_memory(_BLOCK_SIZE, c_library.PROT_READ | c_library.PROT_WRITE)
     record = block + _SIGNAL_STACK_SIZE
     write_words(record + layout.THREAD_STACK_LOW, [guard_low, guard_high, low + size])
+    reserve = min(_HOST_STACK_RESERVE, size // 2)
+    write_words(record + layout.THREAD_HOST_LIMIT, [max(guard_high, low) + reserve])
     c_library.use_alternate_stack(block, _SIGNAL_STACK_SIZE)
     c_library.set_thread_specific(key, record)
 

@@ -13,6 +13,7 @@ from farcall.engine.abi.calls import CALLING_CONVENTION, result_type
 from farcall.engine.abi.traps import EXIT_HOST_EXCEPTION, TrapKind
 from farcall.engine.runtime.native import c_library
 from farcall.engine.runtime.native.traps import (
+    ENTRY_CONTEXT,
     ENTRY_FRAME,
     ENTRY_JUMP_BUFFER,
     ENTRY_OUTER,
@@ -26,10 +27,7 @@ THREAD_NOT_PREPARED = -1
 
 HOST_IDENTITY = 0
 """In the context of a host function: the number by which the callback knows it."""
-HOST_CONTEXT_SIZE = 8
-
-HOST_STACK_RESERVE = 256 * 1024
-"""Bytes of native stack that must be left for a host function, or the call traps."""
+HOST_CONTEXT_SIZE = 16
 
 
 def _slots(types: Iterable[ValueType]) -> Iterator[tuple[int, ValueType]]:
@@ -114,6 +112,8 @@ enter:
   %own = call ptr @llvm.frameaddress.p0(i32 0)
   %frame.at = getelementptr i8, ptr %entry, i64 {ENTRY_FRAME}
   store volatile ptr %own, ptr %frame.at
+  %context.at = getelementptr i8, ptr %entry, i64 {ENTRY_CONTEXT}
+  store volatile ptr %vmctx, ptr %context.at
   %buffer = getelementptr i8, ptr %entry, i64 {ENTRY_JUMP_BUFFER}
   %again = call i32 {set_jump}(ptr %buffer) returns_twice
   %first = icmp eq i32 %again, 0
@@ -185,7 +185,9 @@ def _return(signature: FunctionType) -> str:
 def host_border_text(key: int) -> str:
     """LLVM IR of `call_host`: leave guest code for a Python callback and come back, or leave for good.
 
-    The callback is `i32 (i64 identity, i64 index, ptr slots)` and returns 0, or 1 when an exception waits.
+    The callback is `i64 (i64 identity, i64 index, ptr slots, i64 ticket)`. It returns the ticket, or anything else
+    when it failed: ctypes returns what happens to be there when an exception comes before the callback's first
+    instruction, as those of signal handlers and of Python's recursion limit do. An exception may wait.
     """
     get_record = address(c_library.address_of("pthread_getspecific"))
     return f"""
@@ -193,21 +195,28 @@ define void @call_host(ptr %callback, i64 %identity, i64 %index, ptr %slots) #0 
   %record = call ptr {get_record}(i32 {key})
   %own = call ptr @llvm.frameaddress.p0(i32 0)
   %frame = ptrtoint ptr %own to i64
-  %high.at = getelementptr i8, ptr %record, i64 {layout.THREAD_STACK_HIGH}
-  %high = load i64, ptr %high.at
-  %needed = add i64 %high, {HOST_STACK_RESERVE}
-  %short = icmp ult i64 %frame, %needed
+  %limit.at = getelementptr i8, ptr %record, i64 {layout.THREAD_HOST_LIMIT}
+  %limit = load i64, ptr %limit.at
+  %short = icmp ult i64 %frame, %limit
   br i1 %short, label %exhausted, label %go
 exhausted:
   call void @leave(i32 {TrapKind.CALL_STACK_EXHAUSTED.value})
   unreachable
 go:
   %entry = load ptr, ptr %record
+  %context.at = getelementptr i8, ptr %entry, i64 {ENTRY_CONTEXT}
+  %context = load ptr, ptr %context.at
+  %caller.at = getelementptr i8, ptr %record, i64 {layout.THREAD_CALLER}
+  store ptr %context, ptr %caller.at
+  %ticket.at = getelementptr i8, ptr %record, i64 {layout.THREAD_TICKET}
+  %last = load i64, ptr %ticket.at
+  %ticket = add i64 %last, 1
+  store i64 %ticket, ptr %ticket.at
   store volatile ptr null, ptr %record
-  %failed = call i32 %callback(i64 %identity, i64 %index, ptr %slots)
+  %returned = call i64 %callback(i64 %identity, i64 %index, ptr %slots, i64 %ticket)
   store volatile ptr %entry, ptr %record
-  %raised = icmp ne i32 %failed, 0
-  br i1 %raised, label %exception, label %back
+  %fine = icmp eq i64 %returned, %ticket
+  br i1 %fine, label %back, label %exception
 exception:
   call void @leave(i32 {EXIT_HOST_EXCEPTION})
   unreachable

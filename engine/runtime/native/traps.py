@@ -18,8 +18,10 @@ ENTRY_OUTER = 0
 """In an entry, which lies on the native stack: pointer to the entry around it."""
 ENTRY_FRAME = 8
 """The frame pointer of the function that made the entry: backtraces end there."""
-ENTRY_JUMP_BUFFER = 16
-ENTRY_SIZE = 16 + 512
+ENTRY_CONTEXT = 16
+"""The vmctx that the guest was entered with."""
+ENTRY_JUMP_BUFFER = 32
+ENTRY_SIZE = 32 + 512
 """The C libraries' jump buffers take 200 bytes on x86-64 and up to 312 on AArch64."""
 
 GUARD_EXTENT = 1 << 16
