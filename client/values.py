@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
-from typing import cast
+from typing import Any, TypeVar, cast
 
 from farcall.client.errors import ArgumentError
 from farcall.client.floats import f32_bits, f32_from_bits
@@ -17,58 +17,56 @@ from farcall.client.types import Argument, FunctionReference, Results, Value, Va
 from farcall.proto.farcall.v1 import invocation_service_pb2 as invocation_messages
 from farcall.proto.farcall.v1 import value_pb2 as messages
 
+MessageT = TypeVar("MessageT")
+
 _F32_LIMIT = 3.4028235677973366e38
 """What is nearer to zero than this rounds to a finite f32."""
 
-_Message = messages.Value
+Fields = dict[str, Any]
+"""What a `Value` is made of. protobuf makes messages from such in a third of the time that `Value`s take."""
 
 
-def _encode_i32(value: Argument) -> messages.Value:
-    if value is None:
-        raise TypeError
-    return _Message(i32=value)
+def _encode_i32(value: Argument) -> Fields:
+    return {"i32": _present(value)}
 
 
-def _encode_i64(value: Argument) -> messages.Value:
-    if value is None:
-        raise TypeError
-    return _Message(i64=value)
+def _encode_i64(value: Argument) -> Fields:
+    return {"i64": _present(value)}
 
 
-def _encode_f32(value: Argument) -> messages.Value:
+def _encode_f32(value: Argument) -> Fields:
     if -_F32_LIMIT < value < _F32_LIMIT:
-        return _Message(f32=value)
-    return _Message(
-        f32_bits=f32_bits(value)
-    )  # infinities, NaNs with their payload; OverflowError for the rest
+        return {"f32": value}
+    return {"f32_bits": f32_bits(value)}  # infinities, NaNs with their payload; OverflowError for the rest
 
 
-def _encode_f64(value: Argument) -> messages.Value:
+def _encode_f64(value: Argument) -> Fields:
+    return {"f64": _present(value)}
+
+
+def _present(value: Argument) -> Argument:
+    """To protobuf, None says that a field is not set."""
     if value is None:
         raise TypeError
-    return _Message(f64=value)
+    return value
 
 
-def _encode_funcref(value: Argument) -> messages.Value:
+def _encode_funcref(value: Argument) -> Fields:
     if value is None:
-        return _Message(funcref=messages.FunctionReference())
+        return {"funcref": {}}
     reference: FunctionReference = value if isinstance(value, FunctionReference) else value.reference
-    return _Message(
-        funcref=messages.FunctionReference(instance=reference.instance, function=reference.function)
-    )
+    return {"funcref": {"instance": reference.instance, "function": reference.function}}
 
 
-def _encode_externref(value: Argument) -> messages.Value:
-    if value is None:
-        return _Message(externref=messages.ExternReference())
-    return _Message(externref=messages.ExternReference(handle=value))
+def _encode_externref(value: Argument) -> Fields:
+    return {"externref": {} if value is None else {"handle": value}}
 
 
-def _encode_v128(value: Argument) -> messages.Value:
+def _encode_v128(value: Argument) -> Fields:
     raise TypeError
 
 
-_ENCODERS: dict[ValueType, Callable[[Argument], messages.Value]] = {
+_ENCODERS: dict[ValueType, Callable[[Argument], Fields]] = {
     ValueType.I32: _encode_i32,
     ValueType.I64: _encode_i64,
     ValueType.F32: _encode_f32,
@@ -99,7 +97,7 @@ def encode_value(value: Argument, wanted: ValueType, index: int | None = None) -
         ArgumentError: it does not fit.
     """
     try:
-        return _ENCODERS[wanted](value)
+        return messages.Value(**_ENCODERS[wanted](value))
     except _REFUSALS:
         raise _refusal(value, wanted, index) from None
 
@@ -155,22 +153,29 @@ class ArgumentEncoder:
         self.parameters = tuple(parameters)
         self._encoders = tuple(_ENCODERS[parameter] for parameter in parameters)
 
-    def encode(self, arguments: Sequence[Argument]) -> list[messages.Value]:
-        """The arguments of one call.
+    def message(
+        self, kind: Callable[..., MessageT], arguments: Sequence[Argument], instance: str, function: str
+    ) -> MessageT:
+        """The message of that kind for one call.
 
         Raises:
-            ArgumentError: wrong number, type or range.
+            ArgumentError: wrong number, type or range of arguments.
         """
         if len(arguments) != len(self._encoders):
             raise self._wrong_number(len(arguments))
         try:
-            return [encode(value) for encode, value in zip(self._encoders, arguments, strict=True)]
+            fields = [encode(value) for encode, value in zip(self._encoders, arguments, strict=True)]
+            return kind(instance=instance, function=function, arguments=fields)
         except _REFUSALS:
-            pass
-        return [
+            self.check(arguments)
+            raise
+
+    def check(self, arguments: Sequence[Argument]) -> None:
+        """Raises ArgumentError for the first argument that does not fit."""
+        if len(arguments) != len(self.parameters):
+            raise self._wrong_number(len(arguments))
+        for index, (wanted, value) in enumerate(zip(self.parameters, arguments, strict=True)):
             encode_value(value, wanted, index)
-            for index, (wanted, value) in enumerate(zip(self.parameters, arguments, strict=True))
-        ]
 
     def _wrong_number(self, given: int) -> ArgumentError:
         wanted_text, given_text = _count(len(self.parameters)), _count(given)
@@ -180,10 +185,10 @@ class ArgumentEncoder:
             given=given_text,
         )
 
-    def encode_call(self, arguments: Sequence[Argument], position: int) -> list[messages.Value]:
-        """The arguments of one call of many; its position stands in the message where they do not fit."""
+    def check_call(self, arguments: Sequence[Argument], position: int) -> None:
+        """The same for one call of many, whose position stands in the message."""
         try:
-            return self.encode(arguments)
+            self.check(arguments)
         except ArgumentError as error:
             raise ArgumentError(
                 f"call {position}: {error}", index=error.index, wanted=error.wanted, given=error.given
@@ -206,7 +211,7 @@ class ArgumentEncoder:
         except _REFUSALS:
             pass
         for position, arguments in enumerate(calls, first):
-            self.encode_call(arguments, position)
+            self.check_call(arguments, position)
         raise AssertionError("a column was refused, but no value of it")
 
 

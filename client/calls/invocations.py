@@ -42,9 +42,7 @@ class FunctionCalls:
 
     def invoke(self, arguments: Sequence[Argument]) -> Call[Results]:
         """One call; ArgumentError for arguments that do not fit."""
-        request = messages.InvokeRequest(
-            instance=self.instance, function=self.function, arguments=self._encoder.encode(arguments)
-        )
+        request = self._encoder.message(messages.InvokeRequest, arguments, self.instance, self.function)
         return Call("Invoke", request, _read_results, None)
 
     def batches(self, calls: Iterable[Sequence[Argument]]) -> list[Call[list[Outcome]]]:
@@ -74,28 +72,19 @@ class FunctionCalls:
         )
 
     def _list(self, calls: Sequence[Sequence[Argument]], first: int) -> Call[list[Outcome]]:
-        call_list = messages.CallList(
-            calls=[
-                messages.Call(
-                    instance=self.instance,
-                    function=self.function,
-                    arguments=self._encoder.encode_call(arguments, first + position),
-                )
-                for position, arguments in enumerate(calls)
-            ]
-        )
+        call_list = messages.CallList()
+        for position, arguments in enumerate(calls, first):
+            self._encoder.check_call(arguments, position)
+            call = self._encoder.message(messages.Call, arguments, self.instance, self.function)
+            call_list.calls.append(call)
         return Call("BatchInvoke", messages.BatchInvokeRequest(list=call_list), _read_list, None)
 
     def stream_request(
         self, correlation_id: int, arguments: Sequence[Argument], timeout: float | None
     ) -> messages.StreamInvokeRequest:
         """One call on a stream; ArgumentError for arguments that do not fit."""
-        request = messages.StreamInvokeRequest(
-            correlation_id=correlation_id,
-            call=messages.Call(
-                instance=self.instance, function=self.function, arguments=self._encoder.encode(arguments)
-            ),
-        )
+        call = self._encoder.message(messages.Call, arguments, self.instance, self.function)
+        request = messages.StreamInvokeRequest(correlation_id=correlation_id, call=call)
         if timeout is not None:
             request.timeout.FromNanoseconds(round(timeout * 1e9))
         return request
