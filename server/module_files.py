@@ -35,7 +35,7 @@ class StoredModule:
     create_time: float
 
 
-class DirectoryInUseError(Exception):
+class DirectoryInUseError(OSError):
     """Another server uses the data directory."""
 
 
