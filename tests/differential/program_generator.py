@@ -18,6 +18,9 @@ from .case import Call
 from .module_encoder import ModuleEncoder, Signature, constant, instruction, limits, types
 
 NUMBERS = ("i32", "i64", "f32", "f64")
+OBSERVED_GLOBALS = ("fuel", *(f"global_{name}" for name in NUMBERS))
+"""The globals that every program exports."""
+
 CANONICAL_NAN = {"f32": 0x7FC00000, "f64": 0x7FF8 << 48}
 SIGNIFICANT_BITS = {"f32": 23, "f64": 52}
 FUEL = 300

@@ -10,9 +10,7 @@ from hypothesis import strategies as st
 
 from .case import Case
 from .farcall_subject import run_on_farcall
-from .program_generator import NUMBERS, generate
-
-OBSERVED_GLOBALS = ("fuel", *(f"global_{name}" for name in NUMBERS))
+from .program_generator import OBSERVED_GLOBALS, generate
 
 
 def case_of(seed, functions, nodes, linked=False):
