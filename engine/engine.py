@@ -32,6 +32,7 @@ from farcall.engine.lowering import LoweringOptions, lower_functions
 from farcall.engine.runtime import function, listening
 from farcall.engine.runtime.compiled_module import CompiledCode, CompiledModule, TypeRegistry
 from farcall.engine.runtime.instance import Instance
+from farcall.engine.runtime.memory_budget import MemoryBudget
 from farcall.engine.runtime.module_engine import NativeModuleEngine
 from farcall.engine.runtime.native.machine import native_runtime
 from farcall.engine.runtime.store import Store
@@ -74,6 +75,7 @@ class EngineStatistics:
         code_bytes: memory of that code.
         stores: open stores.
         instances: open instances of all stores.
+        memory_bytes: what the guests of all stores have.
         memories: memories in use in the process.
         linked_groups: groups of linked instances in the process.
     """
@@ -85,6 +87,7 @@ class EngineStatistics:
     code_bytes: int
     stores: int
     instances: int
+    memory_bytes: int
     memories: int
     linked_groups: int
 
@@ -95,8 +98,14 @@ class Engine(AbstractEngine):
     Thread-safe. A context manager: leaving it closes the engine.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, total_memory_bytes: int | None = None) -> None:
+        """Make an engine.
+
+        Parameters:
+            total_memory_bytes: how much memory the guests of all its stores may have together; None is no limit.
+        """
         native_runtime()
+        self.memory_budget = MemoryBudget(total_memory_bytes)
         function.install()
         listening.install()
         self.types = TypeRegistry()
@@ -240,6 +249,7 @@ class Engine(AbstractEngine):
             code_bytes=sum(code.size for code in self._cache.values()),
             stores=len(stores),
             instances=sum(store.instance_count for store in stores),
+            memory_bytes=self.memory_budget.used,
             memories=space.memories.used,
             linked_groups=space.contexts.used,
         )

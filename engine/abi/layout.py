@@ -53,12 +53,18 @@ MEMORY_ENTRY_SIZE = 16
 MEMORY_ENTRY_BASE = 0
 MEMORY_ENTRY_RECORD = 8
 
-MEMORY_RECORD_SIZE = 32
-"""A memory, shared by all that import it: base, size in bytes, maximum in bytes, page size in bytes."""
+MEMORY_RECORD_SIZE = 40
+"""A memory, shared by all that import it: base, size, maximum and page size in bytes, pointer to its budget."""
 MEMORY_RECORD_BASE = 0
 MEMORY_RECORD_BYTES = 8
 MEMORY_RECORD_MAXIMUM = 16
 MEMORY_RECORD_PAGE = 24
+MEMORY_RECORD_BUDGET = 32
+
+BUDGET_SIZE = 16
+"""What memories may still take together: bytes (signed), then a pointer to the budget it is part of, or null."""
+BUDGET_BYTES = 0
+BUDGET_PARENT = 8
 
 TABLE_ENTRY_SIZE = 16
 """A table in the context: a pointer to its elements (constant for its lifetime), then one to its table record."""

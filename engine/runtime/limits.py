@@ -12,9 +12,11 @@ class StoreLimits:
     Attributes:
         instances: open instances at a time.
         memory_bytes: size of each memory.
+        total_memory_bytes: size of all memories together.
         table_elements: size of each table.
     """
 
     instances: int | None = None
     memory_bytes: int | None = None
+    total_memory_bytes: int | None = None
     table_elements: int | None = None

@@ -17,6 +17,7 @@ from farcall.engine.structure.types import Limits, MemoryType
 
 if TYPE_CHECKING:
     from farcall.engine.runtime.linked_group import Member
+    from farcall.engine.runtime.memory_budget import MemoryBudget
 
 _LARGEST = 1 << 32
 
@@ -38,15 +39,19 @@ class Memory:
     _maker: Memory | None = None
     """Where this is an importer's view: the memory itself, which must live as long."""
 
-    def __init__(self, owner: Member, declared_type: MemoryType, maximum_bytes: int | None = None) -> None:
+    def __init__(
+        self, owner: Member, declared_type: MemoryType, budget: MemoryBudget, maximum_bytes: int | None = None
+    ) -> None:
         """Make a memory of the type's minimum size.
 
         Parameters:
             owner: the member of a linked group that it lives and dies with.
+            budget: what its bytes are taken from.
             maximum_bytes: a limit below the type's own.
 
         Raises:
-            ExhaustionError: no slot is free, the limit is below the minimum, or the system has no memory left.
+            ExhaustionError: no slot is free, the limit is below the minimum, or the budget or the system has no
+                memory left.
         """
         self.declared_type = declared_type
         self.owner = self.home = owner
@@ -58,20 +63,25 @@ class Memory:
                 raise ExhaustionError(f"a memory of {size} bytes is over the limit of {maximum_bytes} bytes")
             maximum = maximum_bytes // page * page
         space = native_runtime().space
-        self.base = space.memories.acquire()
-        if size:
+        self._budget = budget
+        budget.take(size)
+        try:
+            self.base = space.memories.acquire()
             try:
-                c_library.protect_memory(self.base, size, c_library.PROT_READ | c_library.PROT_WRITE)
-            except OSError as error:
+                self._open(0, size)
+            except ExhaustionError:
                 clear_memory_slot(self.base, size)
                 space.memories.release(self.base)
-                raise ExhaustionError(f"no memory left for {size} bytes: {error}") from error
+                raise
+        except ExhaustionError:
+            budget.give(size)
+            raise
         self._record = ctypes.create_string_buffer(layout.MEMORY_RECORD_SIZE)
         self.record = ctypes.addressof(self._record)
-        write_words(self.record, [self.base, size, maximum, page])
+        write_words(self.record, [self.base, size, maximum, page, budget.address])
         self._bytes = ctypes.c_uint64.from_address(self.record + layout.MEMORY_RECORD_BYTES)
         # One that is dropped without having been closed gives its slot back all the same.
-        self._give_back = weakref.finalize(self, _give_back, self.base, self._record)
+        self._give_back = weakref.finalize(self, _give_back, self.base, self._record, budget)
         self._give_back.atexit = False
 
     def seen_by(self, importer: Member) -> Memory:
@@ -200,23 +210,32 @@ class Memory:
                 raise ExhaustionError(
                     f"a memory of {former} bytes cannot grow by {more}: its limit is {maximum}"
                 )
-            if more:
-                try:
-                    c_library.protect_memory(
-                        self.base + former, more, c_library.PROT_READ | c_library.PROT_WRITE
-                    )
-                except OSError as error:
-                    raise ExhaustionError(f"no memory left for {more} bytes: {error}") from error
+            self._budget.take(more)
+            try:
+                self._open(former, more)
+            except ExhaustionError:
+                self._budget.give(more)
+                raise
             self._bytes.value = former + more
             return former // self.declared_type.page_size
+
+    def _open(self, offset: int, size: int) -> None:
+        """Make bytes accessible. Raises ExhaustionError."""
+        if size == 0:
+            return
+        try:
+            c_library.protect_memory(self.base + offset, size, c_library.PROT_READ | c_library.PROT_WRITE)
+        except OSError as error:
+            raise ExhaustionError(f"no memory left for {size} bytes: {error}") from error
 
     def release(self) -> None:
         """Give the slot back. Nothing may use the memory any more."""
         self._give_back()
 
 
-def _give_back(base: int, record: ctypes.Array[ctypes.c_char]) -> None:
+def _give_back(base: int, record: ctypes.Array[ctypes.c_char], budget: MemoryBudget) -> None:
     size = ctypes.c_uint64.from_buffer(record, layout.MEMORY_RECORD_BYTES)
     clear_memory_slot(base, size.value)
+    budget.give(size.value)
     size.value = 0
     native_runtime().space.memories.release(base)

@@ -60,6 +60,7 @@ class NativeModuleEngine(ModuleEngine, Member):
         self._code = code
         self._layout = code.layout
         self._limits = limits
+        self._memory_budget = instance.store.memory_budget
         self._identity = next(_identities)
         self._buffer = ctypes.create_string_buffer(code.layout.size + 16)
         self.context = -(-ctypes.addressof(self._buffer) // 16) * 16
@@ -205,7 +206,7 @@ class NativeModuleEngine(ModuleEngine, Member):
     def make_memories_and_tables(self) -> None:
         """Make the memories and tables that the module defines. Raises ExhaustionError."""
         for memory_type in self.module.memories[len(self.memories) :]:
-            memory = Memory(self, memory_type, self._limits.memory_bytes)
+            memory = Memory(self, memory_type, self._memory_budget, self._limits.memory_bytes)
             self._own_memories.append(memory)
             self._place_memory(len(self.memories), memory)
         for table_type in self.module.tables[len(self.tables) :]:

@@ -20,6 +20,7 @@ from farcall.engine.runtime.limits import StoreLimits
 from farcall.engine.runtime.linked_group import LinkedGroup, Member, acquire_group
 from farcall.engine.runtime.linking import Imports
 from farcall.engine.runtime.memory import Memory
+from farcall.engine.runtime.memory_budget import MemoryBudget
 from farcall.engine.runtime.module_engine import NativeModuleEngine
 from farcall.engine.runtime.references import References
 from farcall.engine.runtime.table import Table
@@ -65,12 +66,14 @@ class Store:
         engine: whose modules are instantiated.
         limits: what may be used.
         references: funcrefs and externrefs of its instances.
+        memory_budget: what its memories take their bytes from.
     """
 
     def __init__(self, engine: Engine, *, limits: StoreLimits = StoreLimits()) -> None:  # noqa: B008 - frozen
         self.engine = engine
         self.limits = limits
         self.references = References()
+        self.memory_budget = MemoryBudget(limits.total_memory_bytes, engine.memory_budget)
         self._lock = threading.RLock()
         self._instances: dict[str, Instance] = {}  # guarded by _lock
         self._reserved: set[str] = set()  # guarded by _lock
@@ -176,11 +179,17 @@ class Store:
         return name in self._instances or name in self._reserved
 
     def adopt(self, member: Member) -> None:
-        """Something that is released with the store, if not before. Raises ClosedError if the store is closed."""
+        """Something new that is released with the store, if not before.
+
+        Raises:
+            ClosedError: the store is closed; what was to be adopted has been released.
+        """
         with self._lock:
-            if self.closed:
-                raise ClosedError("the store is closed")
-            self._members.add(member)
+            if not self.closed:
+                self._members.add(member)
+                return
+        Member.release(member)
+        raise ClosedError("the store is closed")
 
     def add(self, instance: Instance) -> None:
         """A new instance is complete. Raises ClosedError if the store was closed meanwhile."""
@@ -208,7 +217,7 @@ class Store:
         """A memory that instances can import. Raises ExhaustionError."""
         owner = self._own_extern()
         try:
-            owner.extern = memory = Memory(owner, type, self.limits.memory_bytes)
+            owner.extern = memory = Memory(owner, type, self.memory_budget, self.limits.memory_bytes)
         except BaseException:
             self.discard(owner)
             raise

@@ -41,7 +41,7 @@ def _outside(name: str, start: str, count: str, size: str) -> str:
 
 def bulk_text() -> str:
     """LLVM IR of all of them."""
-    return "\n".join((_move(), _memory(), _memory_grow(), _tables()))
+    return "\n".join((_move(), _memory(), _budget(), _memory_grow(), _tables()))
 
 
 def _move() -> str:
@@ -143,6 +143,54 @@ go:
 """
 
 
+def _budget() -> str:
+    """`take_budget` and `give_budget`: atomic, since guests of different groups share budgets."""
+    return f"""
+define internal i1 @take_bytes(ptr %budget, i64 %bytes) #0 {{
+  %before = atomicrmw sub ptr %budget, i64 %bytes monotonic
+  %enough = icmp sge i64 %before, %bytes
+  br i1 %enough, label %taken, label %back
+taken:
+  ret i1 true
+back:
+  %undone = atomicrmw add ptr %budget, i64 %bytes monotonic
+  ret i1 false
+}}
+
+; Take bytes from a budget and from the one that it is part of; 0 where one of them has not as many.
+define i32 @take_budget(ptr %budget, i64 %bytes) #0 {{
+  %own = call i1 @take_bytes(ptr %budget, i64 %bytes)
+  br i1 %own, label %whole, label %fail
+whole:
+  {_field("parent", "%budget", layout.BUDGET_PARENT, "ptr")}
+  %top = icmp eq ptr %parent, null
+  br i1 %top, label %done, label %above
+above:
+  %shared = call i1 @take_bytes(ptr %parent, i64 %bytes)
+  br i1 %shared, label %done, label %back
+done:
+  ret i32 1
+back:
+  %undone = atomicrmw add ptr %budget, i64 %bytes monotonic
+  br label %fail
+fail:
+  ret i32 0
+}}
+
+define void @give_budget(ptr %budget, i64 %bytes) #0 {{
+  %own = atomicrmw add ptr %budget, i64 %bytes monotonic
+  {_field("parent", "%budget", layout.BUDGET_PARENT, "ptr")}
+  %top = icmp eq ptr %parent, null
+  br i1 %top, label %done, label %above
+above:
+  %shared = atomicrmw add ptr %parent, i64 %bytes monotonic
+  br label %done
+done:
+  ret void
+}}
+"""
+
+
 def _memory_grow() -> str:
     protect = address(c_library.address_of("mprotect"))
     access = c_library.PROT_READ | c_library.PROT_WRITE
@@ -152,6 +200,7 @@ def _memory_grow() -> str:
   {_field("bytes", "%record", layout.MEMORY_RECORD_BYTES)}
   {_field("maximum", "%record", layout.MEMORY_RECORD_MAXIMUM)}
   {_field("page", "%record", layout.MEMORY_RECORD_PAGE)}
+  {_field("budget", "%record", layout.MEMORY_RECORD_BUDGET, "ptr")}
   %former = udiv i64 %bytes, %page
   %none = icmp eq i64 %pages, 0
   br i1 %none, label %same, label %check
@@ -164,10 +213,17 @@ check:
   br i1 %over, label %fail, label %grow
 grow:
   %more = mul i64 %pages, %page
+  %granted = call i32 @take_budget(ptr %budget, i64 %more)
+  %poor = icmp eq i32 %granted, 0
+  br i1 %poor, label %fail, label %map
+map:
   %end = getelementptr i8, ptr %base, i64 %bytes
   %refused = call i32 {protect}(ptr %end, i64 %more, i32 {access})
   %bad = icmp ne i32 %refused, 0
-  br i1 %bad, label %fail, label %store
+  br i1 %bad, label %give.back, label %store
+give.back:
+  call void @give_budget(ptr %budget, i64 %more)
+  br label %fail
 store:
   %new = add i64 %bytes, %more
   store i64 %new, ptr %bytes.at

@@ -38,6 +38,8 @@ _ATTRIBUTES = 'attributes #0 = { nounwind "frame-pointer"="all" "probe-stack"="i
 _HostCallback = ctypes.CFUNCTYPE(
     ctypes.c_int64, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64
 )
+_TakeBudget = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int64)
+_GiveBudget = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64)
 _Entry = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
 
 Entry = Callable[[int, int, int], int]
@@ -74,6 +76,8 @@ class NativeRuntime:
         space: the reservations.
         registry: which code is whose.
         functions: address of the table of runtime functions.
+        take_budget: (address of a budget, bytes) -> whether it had as many.
+        give_budget: (address of a budget, bytes): what was taken goes back.
     """
 
     def __init__(self) -> None:
@@ -97,6 +101,8 @@ class NativeRuntime:
             *(base.addresses[_SYMBOLS.get(function, function.name.lower())] for function in RuntimeFunction)
         )
         self.functions = ctypes.addressof(self._table)
+        self.take_budget = _TakeBudget(base.addresses["take_budget"])
+        self.give_budget = _GiveBudget(base.addresses["give_budget"])
         for number in (signal.SIGSEGV, signal.SIGBUS):
             self._install(number, base.addresses["on_fault"])
 
