@@ -22,7 +22,8 @@ from farcall.proto.farcall.v1 import (
     table_service_pb2_grpc,
 )
 
-DEFAULT_ADDRESS = "localhost:7070"
+DEFAULT_PORT = 7070
+DEFAULT_ADDRESS = f"localhost:{DEFAULT_PORT}"
 """Where a server listens that was told nothing else."""
 
 _MAX_RECEIVED_MESSAGE_BYTES = 256 << 20
@@ -95,6 +96,10 @@ def channel_options(retries: Retries, tls: Tls | None) -> list[tuple[str, int | 
         ("grpc.max_receive_message_length", _MAX_RECEIVED_MESSAGE_BYTES),
         ("grpc.per_rpc_retry_buffer_size", _RETRY_BUFFER_BYTES),
         ("grpc.service_config", json.dumps(service_config(retries))),
+        # A server whose machine is gone sends no farewell: ask whether it is there, while calls wait for it.
+        ("grpc.keepalive_time_ms", 30_000),
+        ("grpc.keepalive_timeout_ms", 10_000),
+        ("grpc.http2.max_pings_without_data", 0),
         # gRPC waits a second before it connects anew; a server that comes up late is to be found at once.
         ("grpc.initial_reconnect_backoff_ms", 100),
         ("grpc.min_reconnect_backoff_ms", 1000),
@@ -103,6 +108,27 @@ def channel_options(retries: Retries, tls: Tls | None) -> list[tuple[str, int | 
     if tls is not None and tls.server_name is not None:
         options.append(("grpc.ssl_target_name_override", tls.server_name))
     return options
+
+
+def open_channel(address: str, tls: Tls | None, retries: Retries) -> grpc.Channel:
+    """A channel of gRPC's synchronous kind; OSError where a certificate's file cannot be read."""
+    options = channel_options(retries, tls)
+    if tls is None:
+        return grpc.insecure_channel(target(address), options)
+    return grpc.secure_channel(target(address), tls.credentials(), options)
+
+
+def open_aio_channel(address: str, tls: Tls | None, retries: Retries) -> grpc.aio.Channel:
+    """A channel of gRPC's asyncio kind; OSError where a certificate's file cannot be read."""
+    options = channel_options(retries, tls)
+    if tls is None:
+        return grpc.aio.insecure_channel(target(address), options)
+    return grpc.aio.secure_channel(target(address), tls.credentials(), options)
+
+
+def target(address: str) -> str:
+    """The address with farcall's port where it is a bare host name, for which gRPC would take that of HTTPS."""
+    return address if ":" in address or "/" in address else f"{address}:{DEFAULT_PORT}"
 
 
 def service_config(retries: Retries) -> dict[str, object]:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import grpc
 
 from farcall.client.calls.call import Call, Page
-from farcall.client.channel import Retries, Tls, channel_options, methods
+from farcall.client.channel import Retries, Tls, methods, open_channel
 from farcall.client.errors import ClosedError
 from farcall.client.status import error_from_call
 
@@ -23,14 +23,10 @@ class Connection:
     """
 
     def __init__(self, address: str, timeout: float | None, tls: Tls | None, retries: Retries) -> None:
-        options = channel_options(retries, tls)
         self.address = address
         self._timeout = timeout
         self._closed = False
-        if tls is None:
-            self._channel = grpc.insecure_channel(address, options)
-        else:
-            self._channel = grpc.secure_channel(address, tls.credentials(), options)
+        self._channel = open_channel(address, tls, retries)
         self._methods = methods(self._channel)
 
     def run(self, call: Call[T], timeout: float | None = None) -> T:

@@ -56,7 +56,7 @@ class Client:
 
         Args:
             source: the module's bytes, or the path of its file.
-            progress: called with (bytes sent, bytes in all) after each piece.
+            progress: called with (bytes sent, bytes in all) after each piece, in a thread of gRPC's.
             timeout: in seconds.
 
         Raises:

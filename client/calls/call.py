@@ -16,12 +16,21 @@ PAGE_SIZE = 1000
 
 
 class Call(NamedTuple, Generic[T_co]):
-    """One request: the method's name, what to send, how to read the answer, how long to wait by default."""
+    """One request.
+
+    Attributes:
+        method: the method's name.
+        request: what to send: a message, or an iterator of messages.
+        read: reads the answer.
+        default_timeout: seconds to wait where nobody said otherwise; None for as long as it takes.
+        streams_requests: whether `request` is an iterator.
+    """
 
     method: str
     request: Any
     read: Callable[[Any], T_co]
     default_timeout: float | None = CONTROL_TIMEOUT
+    streams_requests: bool = False
 
 
 class Page(NamedTuple, Generic[T_co]):

@@ -26,7 +26,9 @@ def upload(source: ModuleSource, progress: Progress | None) -> Call[types.Upload
     """Reads the file, if it is one."""
     data = Path(source).read_bytes() if isinstance(source, str | os.PathLike) else bytes(source)
     digest = hashlib.sha256(data).hexdigest()
-    return Call("UploadModule", _upload_requests(data, digest, progress), messages.read_uploaded_module, None)
+    return Call(
+        "UploadModule", _upload_requests(data, digest, progress), messages.read_uploaded_module, None, True
+    )
 
 
 def _upload_requests(

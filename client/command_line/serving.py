@@ -75,7 +75,6 @@ def serve(settings: Settings, /, log_level: str, log_format: str, **options: Any
     """
     from farcall.server.configuration import ServerConfiguration  # noqa: PLC0415 - only here is a server needed
     from farcall.server.main import run  # noqa: PLC0415
-    from farcall.server.module_files import DirectoryInUseError  # noqa: PLC0415
 
     given = {name: value for name, value in options.items() if value is not None}
     try:
@@ -88,8 +87,6 @@ def serve(settings: Settings, /, log_level: str, log_format: str, **options: Any
 
     try:
         run(configuration, log_level=log_level, log_format=log_format, on_listening=announce)
-    except DirectoryInUseError as error:
-        raise click.ClickException(str(error)) from None
     except RuntimeError as error:
         message, hint, _ = str(error).partition("; set GRPC_VERBOSITY")
         if not hint:

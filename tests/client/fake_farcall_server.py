@@ -148,7 +148,7 @@ class Instance:
 class FakeServer:
     """All services of farcall.v1, and health, on a free loopback port."""
 
-    def __init__(self, port=0, workers=8):
+    def __init__(self, port=0, workers=8, credentials=None):
         self.calls = Counter()
         self.request_ids = defaultdict(list)
         self.failures = defaultdict(list)  # by method: what its next calls raise, one each
@@ -169,7 +169,10 @@ class FakeServer:
         )
         for module, name in services:
             getattr(module, f"add_{name}Servicer_to_server")(self._servicer(module, name), self.server)
-        self.port = self.server.add_insecure_port(f"127.0.0.1:{port}")
+        if credentials is None:
+            self.port = self.server.add_insecure_port(f"127.0.0.1:{port}")
+        else:
+            self.port = self.server.add_secure_port(f"127.0.0.1:{port}", credentials)
         self.address = f"127.0.0.1:{self.port}"
 
     def _servicer(self, module, name):

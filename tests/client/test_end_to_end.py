@@ -367,6 +367,27 @@ async def test_a_cancelled_task_stops_the_guest(server):
         assert time.monotonic() - started < 1
 
 
+async def test_a_module_that_is_refused_early_gets_the_right_error(tmp_path):
+    """The server answers before it has read all; neither client may lose that answer, whatever it is just sending."""
+    source = b"\0asm" + bytes(5 << 20)
+    with running_server(tmp_path, "--max-module-bytes", "1000000") as server:
+        with Client(server.address) as client:
+            for _ in range(30):
+                with pytest.raises(ResourceExhaustedError, match="at most 1000000"):
+                    client.upload(source)
+            assert client.server_info().counters["uploads_pending"] == 0
+        async with AsyncClient(server.address) as client:
+            for _ in range(30):
+                with pytest.raises(ResourceExhaustedError, match="at most 1000000"):
+                    await client.upload(source)
+            task = asyncio.create_task(client.upload(source))
+            await asyncio.sleep(0)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert (await client.server_info()).counters["modules_kept"] == 0
+
+
 # The command line
 
 
