@@ -77,6 +77,7 @@ class Invoker:
         binding = call.binding
         if not binding.is_short:
             return None
+        self.executor.workers.deliver()
         queue = call.record.queue
         if not queue.enter():
             return None

@@ -133,7 +133,9 @@ class Server:
             ServerService(self.engine, configuration, self._count), server
         )
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        reflection.enable_server_reflection((*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
+        reflection.enable_server_reflection(
+            (*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server
+        )
 
     async def start(self) -> str:
         """Listen; the address, with the port that was chosen.

@@ -45,6 +45,7 @@ class Executor:
 
         Where it is not, `attend` or `run` take care of it.
         """
+        self.workers.deliver()
         if expected_seconds > WORTH_WAITING or not queue.idle:
             queue.submit(job)
             return False

@@ -56,7 +56,8 @@ class Workers:
         for thread in self._threads:
             thread.join()
 
-    def _deliver(self) -> None:
+    def deliver(self) -> None:
+        """Tell of all jobs that are done. Before a queue is used that is idle: so outcomes come in the jobs' order."""
         # Cleared first: a worker that appends after this line schedules another delivery.
         self._delivery_scheduled = False
         while self._completed:
@@ -89,7 +90,7 @@ class Workers:
         self._completed.append(job)
         if not self._delivery_scheduled:
             self._delivery_scheduled = True
-            self._loop.call_soon_threadsafe(self._deliver)
+            self._loop.call_soon_threadsafe(self.deliver)
 
 
 def deliver_once(job: Job[Any]) -> None:

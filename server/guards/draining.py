@@ -46,6 +46,8 @@ class DrainingGuard:
 
     async def idle(self, seconds: float) -> bool:
         """Wait until no call is served any more, at most that long; whether it is so."""
+        if self._active:
+            self._idle.clear()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._idle.wait(), seconds)
         return not self._active

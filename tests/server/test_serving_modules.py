@@ -1,0 +1,384 @@
+"""ModuleService: uploads in chunks, what is told about modules, pages, deletion."""
+
+import asyncio
+import hashlib
+
+import grpc
+import pytest
+from farcall_service import GUEST, failure, running
+from wasmtime import wat2wasm
+
+from farcall.proto.farcall.v1 import module_pb2, value_pb2
+from farcall.proto.farcall.v1.module_service_pb2 import (
+    DeleteModuleRequest,
+    GetModuleRequest,
+    ListModulesRequest,
+    UploadModuleRequest,
+)
+
+SOURCE = bytes(wat2wasm(GUEST))
+DIGEST = hashlib.sha256(SOURCE).hexdigest()
+
+INTERFACE = """
+(module $shop
+  (import "env" "log" (func (param i32 i64)))
+  (import "env" "memory" (memory 1 2))
+  (import "env" "table" (table 3 funcref))
+  (import "env" "level" (global (mut f64)))
+  (func (export "run") (param f32) (result i32) i32.const 1)
+  (global (export "answer") i32 (i32.const 42))
+  (@custom "note" "hello")
+)
+"""
+
+
+def numbered(number):
+    return bytes(wat2wasm(f'(module (func (export "f") (result i32) i32.const {number}))'))
+
+
+async def test_an_upload_in_chunks_is_named_by_its_content(service):
+    chunks = [SOURCE[start : start + 10] for start in range(0, len(SOURCE), 10)]
+    first = UploadModuleRequest(sha256=DIGEST, size_bytes=len(SOURCE), data=chunks[0])
+    rest = [UploadModuleRequest(data=chunk) for chunk in chunks[1:]]
+
+    response = await service.modules.UploadModule(iter([first, *rest]))
+
+    assert response.module.name == f"modules/{DIGEST}"
+    assert response.module.sha256 == DIGEST
+    assert response.module.size_bytes == len(SOURCE)
+    assert response.created
+    assert response.compiled
+    assert response.compile_duration.ToMicroseconds() > 0
+    assert [export.name for export in response.module.exports][:3] == ["memory", "counter", "constant"]
+
+
+async def test_the_second_upload_of_the_same_bytes_compiles_nothing(service):
+    await service.upload(SOURCE)
+    before = await service.counters()
+
+    response = await service.upload(SOURCE)
+
+    assert not response.created
+    assert not response.compiled
+    after = await service.counters()
+    assert after.compiles_total == before.compiles_total == 1
+    assert after.modules_kept == after.compiled_modules == 1
+
+
+async def test_uploads_of_the_same_bytes_at_the_same_time_compile_once(service):
+    responses = await asyncio.gather(*(service.upload(SOURCE) for _ in range(8)))
+
+    assert sorted(response.created for response in responses) == [False] * 7 + [True]
+    assert sum(response.compiled for response in responses) == 1
+    assert len({response.module.name for response in responses}) == 1
+    assert (await service.counters()).compiles_total == 1
+
+
+async def test_interface_and_full_view_of_a_module(service):
+    name = (await service.upload(INTERFACE)).module.name
+
+    module = (await service.modules.GetModule(GetModuleRequest(name=name))).module
+
+    assert module.module_name == "shop"
+    log, memory, table, level = module.imports
+    assert (log.module, log.name) == ("env", "log")
+    assert list(log.type.function.parameters) == [value_pb2.VALUE_TYPE_I32, value_pb2.VALUE_TYPE_I64]
+    assert memory.type.memory.limits.minimum == 1
+    assert memory.type.memory.limits.maximum == 2
+    assert memory.type.memory.page_size_bytes == 65536
+    assert table.type.table.element == value_pb2.VALUE_TYPE_FUNCREF
+    assert not table.type.table.limits.HasField("maximum")
+    assert getattr(level.type, "global") == value_pb2.GlobalType(value=value_pb2.VALUE_TYPE_F64, mutable=True)
+    run, answer = module.exports
+    assert run.name == "run"
+    assert list(run.type.function.results) == [value_pb2.VALUE_TYPE_I32]
+    assert getattr(answer.type, "global").mutable is False
+    assert len(module.types) == 2
+    assert [section.name for section in module.sections][:3] == ["type", "import", "function"]
+    assert {section.name for section in module.custom_sections} == {"note", "name"}
+    note = next(section for section in module.custom_sections if section.name == "note")
+    assert (note.size_bytes, note.content) == (5, b"")
+
+    full = (
+        await service.modules.GetModule(GetModuleRequest(name=name, view=module_pb2.MODULE_VIEW_FULL))
+    ).module
+    assert {section.name: section.content for section in full.custom_sections}["note"] == b"hello"
+
+    basic = (
+        await service.modules.GetModule(GetModuleRequest(name=name, view=module_pb2.MODULE_VIEW_BASIC))
+    ).module
+    assert basic.size_bytes == module.size_bytes
+    assert basic.create_time == module.create_time
+    assert not basic.exports
+
+
+async def test_lists_come_in_pages(service):
+    names = sorted([(await service.upload(numbered(number))).module.name for number in range(5)])
+    listed, token, pages = [], "", 0
+    while pages == 0 or token:
+        response = await service.modules.ListModules(ListModulesRequest(page_size=2, page_token=token))
+        assert len(response.modules) <= 2
+        listed += [module.name for module in response.modules]
+        token, pages = response.next_page_token, pages + 1
+
+    assert listed == names
+    assert pages == 3
+
+
+async def test_a_page_is_not_shifted_by_a_deletion(service):
+    names = sorted([(await service.upload(numbered(number))).module.name for number in range(4)])
+    first = await service.modules.ListModules(ListModulesRequest(page_size=2))
+    await service.modules.DeleteModule(DeleteModuleRequest(name=names[0]))
+
+    second = await service.modules.ListModules(
+        ListModulesRequest(page_size=2, page_token=first.next_page_token)
+    )
+
+    assert [module.name for module in second.modules] == names[2:]
+    assert not second.next_page_token
+
+
+@pytest.mark.parametrize(
+    ("request_", "field"),
+    [
+        (ListModulesRequest(page_size=-1), "page_size"),
+        (ListModulesRequest(page_token="nonsense!"), "page_token"),
+    ],
+)
+async def test_bad_pages_are_refused(service, request_, field):
+    error = await failure(service.modules.ListModules(request_))
+
+    assert error.code is grpc.StatusCode.INVALID_ARGUMENT
+    assert error.detail.field_violations[0].field == field
+
+
+async def test_a_deleted_module_is_gone_but_its_instances_live_on(service):
+    instance = await service.instantiate(GUEST)
+    name = f"modules/{DIGEST}"
+
+    await service.modules.DeleteModule(DeleteModuleRequest(name=name))
+
+    for call in (
+        service.modules.GetModule(GetModuleRequest(name=name)),
+        service.modules.DeleteModule(DeleteModuleRequest(name=name)),
+    ):
+        error = await failure(call)
+        assert error.code is grpc.StatusCode.NOT_FOUND
+        assert error.reason == "RESOURCE_NOT_FOUND"
+        assert error.detail.resource_name == name
+    assert await service.call(instance, "add", 20, 22) == 42
+    counters = await service.counters()
+    assert counters.modules_kept == counters.compiled_modules == 0
+
+
+async def test_a_module_can_be_deleted_while_a_call_runs_in_it(service):
+    instance = await service.instantiate(GUEST)
+    running_call = asyncio.ensure_future(service.invoke(instance, "count_slowly"))
+    await asyncio.sleep(0.02)
+
+    await service.modules.DeleteModule(DeleteModuleRequest(name=f"modules/{DIGEST}"))
+
+    assert (await running_call).results[0].i32 == 8
+
+
+async def test_a_deleted_module_can_be_uploaded_again(service):
+    await service.upload(SOURCE)
+    await service.modules.DeleteModule(DeleteModuleRequest(name=f"modules/{DIGEST}"))
+
+    assert (await service.upload(SOURCE)).created
+
+
+@pytest.mark.parametrize(
+    "name", ["", "modules/", "modules/ABC", f"modules/{DIGEST}x", f"module/{DIGEST}", DIGEST]
+)
+async def test_malformed_module_names_are_refused(service, name):
+    error = await failure(service.modules.GetModule(GetModuleRequest(name=name)))
+
+    assert error.code is grpc.StatusCode.INVALID_ARGUMENT
+    assert error.reason == "BAD_REQUEST"
+    assert error.detail.field_violations[0].field == "name"
+    assert "modules/{sha256" in error.message
+
+
+# -- What is no module -------------------------------------------------------------------------------------------------
+
+
+async def test_malformed_bytes_are_refused_with_the_offset(service):
+    error = await failure(service.upload(b"\0asm\2\0\0\0"))
+
+    assert error.code is grpc.StatusCode.INVALID_ARGUMENT
+    assert error.reason == "MALFORMED_MODULE"
+    assert error.detail.reason.startswith("unknown binary version")
+    assert error.detail.offset == 4
+    assert (await service.counters()).modules_kept == 0
+
+
+async def test_invalid_modules_are_refused_with_function_and_offset(service):
+    source = bytes(wat2wasm('(module (func) (func (export "f") (result i32) i32.const 1))'))
+    wrong = source.replace(b"\x41\x01\x0b", b"\x01\x01\x0b")  # two nops where an i32 is wanted
+    assert wrong != source
+
+    error = await failure(service.upload(wrong))
+
+    assert error.code is grpc.StatusCode.INVALID_ARGUMENT
+    assert error.reason == "INVALID_MODULE"
+    assert error.detail.function_index == 1
+    assert error.detail.offset == wrong.index(b"\x01\x01\x0b") + 2
+    assert "type mismatch" in error.detail.reason
+
+
+@pytest.mark.parametrize("length", [0, 3, 8 + 1, len(SOURCE) // 2, len(SOURCE) - 1])
+async def test_truncated_modules_are_refused(service, length):
+    error = await failure(service.upload(SOURCE[:length]))
+
+    assert error.code is grpc.StatusCode.INVALID_ARGUMENT
+    assert error.reason == "MALFORMED_MODULE"
+    assert error.detail.offset <= length
+
+
+async def test_an_upload_without_a_message_is_refused(service):
+    error = await failure(service.modules.UploadModule(iter([])))
+
+    assert error.code is grpc.StatusCode.INVALID_ARGUMENT
+    assert error.detail.field_violations[0].field == "data"
+
+
+@pytest.mark.parametrize(
+    ("announcement", "field"),
+    [
+        ({"sha256": "abc"}, "sha256"),
+        ({"sha256": DIGEST.upper()}, "sha256"),
+        ({"size_bytes": -1}, "size_bytes"),
+    ],
+)
+async def test_malformed_announcements_are_refused(service, announcement, field):
+    error = await failure(
+        service.modules.UploadModule(iter([UploadModuleRequest(data=SOURCE, **announcement)]))
+    )
+
+    assert error.code is grpc.StatusCode.INVALID_ARGUMENT
+    assert error.detail.field_violations[0].field == field
+
+
+async def test_other_bytes_than_announced_are_refused(service):
+    other = hashlib.sha256(b"other").hexdigest()
+    error = await failure(
+        service.modules.UploadModule(iter([UploadModuleRequest(data=SOURCE, sha256=other)]))
+    )
+
+    assert error.code is grpc.StatusCode.INVALID_ARGUMENT
+    assert error.reason == "UPLOAD_MISMATCH"
+    assert (error.detail.expected_sha256, error.detail.actual_sha256) == (other, DIGEST)
+
+    error = await failure(
+        service.modules.UploadModule(iter([UploadModuleRequest(data=SOURCE, size_bytes=7)]))
+    )
+    assert error.reason == "UPLOAD_MISMATCH"
+    assert (error.detail.expected_size_bytes, error.detail.actual_size_bytes) == (7, len(SOURCE))
+    assert (await service.counters()).modules_kept == 0
+
+
+# -- Limits and clients that go away -----------------------------------------------------------------------------------
+
+
+async def test_oversized_modules_are_refused_before_and_while_they_come():
+    async with running(max_module_bytes=1000) as service:
+        announced = UploadModuleRequest(size_bytes=1001)
+        for requests in ([announced], [UploadModuleRequest(data=bytes(501))] * 2):
+            error = await failure(service.modules.UploadModule(iter(requests)))
+            assert error.code is grpc.StatusCode.RESOURCE_EXHAUSTED
+            assert error.reason == "LIMIT_REACHED"
+            assert "at most 1000" in error.message
+        assert (await service.counters()).uploads_pending == 0
+
+
+async def test_the_number_of_modules_is_limited():
+    async with running(max_modules=2) as service:
+        for number in range(2):
+            await service.upload(numbered(number))
+
+        error = await failure(service.upload(numbered(2)))
+
+        assert error.code is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert "limit of 2 modules" in error.message
+        assert not (await service.upload(numbered(1))).created
+
+
+async def test_the_number_of_uploads_is_limited():
+    async with running(max_concurrent_uploads=1) as service:
+        first = service.modules.UploadModule()
+        await first.write(UploadModuleRequest(data=SOURCE[:10]))
+        await uploads(service, 1)
+
+        error = await failure(service.upload(SOURCE))
+
+        assert error.code is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert "uploads are in progress" in error.message
+        await first.write(UploadModuleRequest(data=SOURCE[10:]))
+        await first.done_writing()
+        assert (await first).created
+
+
+async def test_a_client_that_disconnects_during_an_upload_leaves_nothing_behind(tmp_path):
+    async with running(data_directory=tmp_path) as service:
+        async with grpc.aio.insecure_channel(service.address) as channel:
+            upload = type(service)(service.server, service.address, channel).modules.UploadModule()
+            await upload.write(UploadModuleRequest(data=SOURCE[:100], sha256=DIGEST))
+            await uploads(service, 1)
+
+        await uploads(service, 0)
+
+        counters = await service.counters()
+        assert (counters.modules_kept, counters.compiles_total) == (0, 0)
+        assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["lock"]
+        assert (await service.upload(SOURCE)).created
+
+
+async def uploads(service, count):
+    """Wait until so many uploads are pending."""
+    async with asyncio.timeout(5):
+        while (await service.counters()).uploads_pending != count:
+            await asyncio.sleep(0.01)
+
+
+# -- Restarts ----------------------------------------------------------------------------------------------------------
+
+
+async def test_an_acknowledged_upload_survives_a_restart(tmp_path):
+    async with running(data_directory=tmp_path) as service:
+        created = (await service.upload(SOURCE)).module
+
+    async with running(data_directory=tmp_path) as service:
+        counters = await service.counters()
+        assert (counters.modules_kept, counters.compiles_total) == (1, 0)
+        module = (await service.modules.GetModule(GetModuleRequest(name=created.name))).module
+        assert module == created
+        instance = await service.instantiate(SOURCE)
+        assert await service.call(instance, "add", 1, 2) == 3
+        await service.modules.DeleteModule(DeleteModuleRequest(name=created.name))
+
+    async with running(data_directory=tmp_path) as service:
+        assert (await service.counters()).modules_kept == 0
+
+
+async def test_a_damaged_file_is_told_and_mended_by_an_upload(tmp_path):
+    async with running(data_directory=tmp_path) as service:
+        await service.upload(SOURCE)
+    (file,) = tmp_path.rglob("*.wasm")
+    file.write_bytes(SOURCE[:-1])
+
+    async with running(data_directory=tmp_path) as service:
+        error = await failure(service.modules.GetModule(GetModuleRequest(name=f"modules/{DIGEST}")))
+        assert error.code is grpc.StatusCode.INTERNAL
+        assert "damaged; upload the module again" in error.message
+
+        assert not (await service.upload(SOURCE)).created
+        await service.modules.GetModule(GetModuleRequest(name=f"modules/{DIGEST}"))
+    assert file.read_bytes() == SOURCE
+
+
+async def test_two_servers_cannot_share_a_data_directory(tmp_path):
+    async with running(data_directory=tmp_path):
+        with pytest.raises(Exception, match="another server uses the data directory"):
+            async with running(data_directory=tmp_path):
+                pass

@@ -1,0 +1,202 @@
+"""StreamInvoke: order, correlation, outcomes, time limits, and callers that go away."""
+
+import asyncio
+
+import grpc
+import pytest
+from farcall_service import GUEST, Failure, i32s, running
+from google.protobuf.duration_pb2 import Duration
+
+from farcall.proto.farcall.v1.invocation_service_pb2 import Call, CallColumns, StreamInvokeRequest
+from farcall.proto.farcall.v1.value_pb2 import I32Column, ValueColumn
+
+
+@pytest.fixture
+async def guest(service):
+    return await service.instantiate(GUEST, "guest")
+
+
+def request(number, instance, function, *arguments, timeout=None):
+    return StreamInvokeRequest(
+        correlation_id=number,
+        call=Call(instance=instance, function=function, arguments=i32s(*arguments)),
+        timeout=None if timeout is None else Duration(nanos=int(timeout * 1e9)),
+    )
+
+
+async def exchange(service, requests):
+    return [response async for response in service.invocations.StreamInvoke(iter(requests))]
+
+
+def result(response):
+    assert response.WhichOneof("outcome") == "results", response
+    (value,) = response.results.values
+    return value.i32
+
+
+@pytest.mark.parametrize("function", ["count", "count_slowly"])
+async def test_calls_of_one_instance_run_in_the_order_in_which_they_were_sent(service, guest, function):
+    count = 300 if function == "count" else 20
+    responses = await exchange(service, [request(number, guest, function) for number in range(count)])
+
+    assert [response.correlation_id for response in responses] == list(range(count))
+    assert [result(response) for response in responses] == list(range(8, 8 + count))
+
+
+async def test_short_and_long_calls_keep_their_order(service, guest):
+    names = ["count_slowly", "count", "count", "count_slowly", "count"] * 4
+    responses = await exchange(service, [request(number, guest, name) for number, name in enumerate(names)])
+
+    assert [(response.correlation_id, result(response)) for response in responses] == [
+        (number, number + 8) for number in range(20)
+    ]
+
+
+async def test_calls_of_other_instances_overtake(service, guest):
+    other = await service.instantiate(GUEST)
+    responses = await exchange(service, [request(1, guest, "count_slowly"), request(2, other, "add", 1, 2)])
+
+    assert [response.correlation_id for response in responses] == [2, 1]
+
+
+async def test_a_failing_call_does_not_end_the_stream(service, guest):
+    responses = await exchange(
+        service,
+        [
+            request(1, guest, "trap"),
+            request(2, guest, "divide", 1, 0),
+            request(3, guest, "none"),
+            request(4, "nonsense", "add"),
+            request(5, guest, "add", 1),
+            StreamInvokeRequest(correlation_id=6),
+            request(7, guest, "sum", 4),
+            request(8, guest, "nothing"),
+        ],
+    )
+
+    assert [response.correlation_id for response in responses] == list(range(1, 9))
+    assert [Failure(response.error).reason for response in responses[:6]] == [
+        "TRAP",
+        "TRAP",
+        "EXPORT_NOT_FOUND",
+        "BAD_REQUEST",
+        "INVALID_ARGUMENT",
+        "BAD_REQUEST",
+    ]
+    assert [frame.function_name for frame in Failure(responses[0].error).detail.frames] == ["inner", "trap"]
+    assert result(responses[6]) == 10
+    assert responses[7].WhichOneof("outcome") == "results"
+    assert not responses[7].results.values
+
+
+async def test_columns_go_over_streams_too(service, guest):
+    columns = CallColumns(
+        instance=guest,
+        function="divide",
+        call_count=3,
+        arguments=[
+            ValueColumn(i32=I32Column(values=[6, 6, 6])),
+            ValueColumn(i32=I32Column(values=[1, 0, 3])),
+        ],
+    )
+    requests = [StreamInvokeRequest(correlation_id=number, columns=columns) for number in range(3)]
+    responses = await exchange(service, requests)
+
+    for number, response in enumerate(responses):
+        assert response.correlation_id == number
+        assert list(response.columns.results[0].i32.values) == [6, 0, 2]
+        assert [failure.call_index for failure in response.columns.failures] == [1]
+
+
+async def test_wrong_columns_are_that_request_s_outcome(service, guest):
+    wrong = CallColumns(instance=guest, function="add", call_count=2)
+    responses = await exchange(
+        service, [StreamInvokeRequest(correlation_id=1, columns=wrong), request(2, guest, "count")]
+    )
+
+    assert Failure(responses[0].error).reason == "INVALID_ARGUMENT"
+    assert result(responses[1]) == 8
+
+
+async def test_a_call_has_its_own_time_limit(service, guest):
+    responses = await exchange(
+        service,
+        [
+            request(1, guest, "spin", timeout=0.1),
+            request(2, guest, "count", timeout=0.05),
+            request(3, guest, "count", timeout=0.9),
+        ],
+    )
+
+    by_id = {response.correlation_id: response for response in responses}
+    spinning, waiting = Failure(by_id[1].error), Failure(by_id[2].error)
+    assert spinning.code is waiting.code is grpc.StatusCode.DEADLINE_EXCEEDED
+    assert [frame.function_name for frame in spinning.detail.frames] == ["spin"]
+    assert not waiting.detail.frames
+    assert "not started" in waiting.message
+    assert result(by_id[3]) == 8
+
+
+async def test_a_client_that_goes_away_stops_all_that_its_stream_began(service, guest):
+    call = service.invocations.StreamInvoke()
+    for number in range(5):
+        await call.write(request(number, guest, "spin"))
+    await pending(service, 5)
+
+    call.cancel()
+
+    await pending(service, 0)
+    assert await service.call(guest, "add", 1, 2) == 3
+    assert (await service.counters()).calls_terminated_total == 5
+
+
+async def pending(service, count):
+    """Wait until so many calls are pending."""
+    async with asyncio.timeout(2):
+        while (await service.counters()).calls_pending != count:
+            await asyncio.sleep(0.005)
+
+
+async def test_a_slow_reader_is_made_to_wait(service, guest):
+    """The server reads no further than its window while responses are not taken."""
+    call = service.invocations.StreamInvoke()
+    written = 0
+
+    async def write():
+        nonlocal written
+        for number in range(400):
+            await call.write(request(number, guest, "spin", timeout=0.4))
+            written += 1
+
+    writer = asyncio.create_task(write())
+    await pending(service, 256)
+    await asyncio.sleep(0.05)
+    assert (await service.counters()).calls_pending == 256
+
+    await writer
+    await call.done_writing()
+    responses = [response async for response in call]
+    assert len(responses) == 400
+    assert {Failure(response.error).reason for response in responses} == {"DEADLINE_EXCEEDED"}
+
+
+async def test_many_streams_on_many_instances(service):
+    guests = [await service.instantiate(GUEST) for _ in range(4)]
+    requests = [
+        [request(number, guest, ("count", "count_slowly")[number % 10 == 0]) for number in range(50)]
+        for guest in guests
+    ]
+
+    for responses in await asyncio.gather(*(exchange(service, entry) for entry in requests)):
+        assert [result(response) for response in responses] == list(range(8, 58))
+
+
+async def test_the_queue_limit_is_told_for_each_call():
+    async with running(max_pending_calls_per_instance=2) as service:
+        guest = await service.instantiate(GUEST)
+        requests = [request(number, guest, "spin", timeout=0.2) for number in range(4)]
+
+        responses = {response.correlation_id: response for response in await exchange(service, requests)}
+
+        reasons = [Failure(responses[number].error).reason for number in range(4)]
+        assert reasons == ["DEADLINE_EXCEEDED"] * 2 + ["LIMIT_REACHED"] * 2
