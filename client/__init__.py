@@ -10,110 +10,23 @@
             print(instance.exports.add(1, 2))
 
 `AsyncClient` is the same for asyncio. Errors are those of `farcall.client.errors`, drawn there as a tree.
+
+All names come from `farcall.client.interface`, when one is first asked for: so `import farcall.client` costs nothing,
+and the command line can tell gRPC not to log before gRPC is loaded, which is when it wants to know.
 """
 
-from farcall.client.aio import Client as AsyncClient
-from farcall.client.channel import DEFAULT_ADDRESS, Retries, Tls
-from farcall.client.client import Client
-from farcall.client.errors import (
-    AccessError,
-    AlreadyExistsError,
-    ArgumentError,
-    CancelledError,
-    ClosedError,
-    DeadlineExceededError,
-    ExportNotFoundError,
-    FailedPreconditionError,
-    FarcallError,
-    Frame,
-    InvalidModuleError,
-    InvalidRequestError,
-    LinkError,
-    NotFoundError,
-    RangeError,
-    ResourceExhaustedError,
-    ServerError,
-    Trap,
-    UnavailableError,
-)
-from farcall.client.instance import Extern, Function, Global, Instance, Memory, Table
-from farcall.client.store import Store
-from farcall.client.stream import Pending, Stream
-from farcall.client.types import (
-    CustomSection,
-    Export,
-    ExternType,
-    FunctionReference,
-    FunctionType,
-    GlobalType,
-    Import,
-    InstanceInfo,
-    Limits,
-    Link,
-    MemoryType,
-    Module,
-    Section,
-    ServerInfo,
-    ServerLimits,
-    StoreInfo,
-    TableType,
-    UploadedModule,
-    Value,
-    ValueType,
-)
+from importlib import import_module
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "DEFAULT_ADDRESS",
-    "AccessError",
-    "AlreadyExistsError",
-    "ArgumentError",
-    "AsyncClient",
-    "CancelledError",
-    "Client",
-    "ClosedError",
-    "CustomSection",
-    "DeadlineExceededError",
-    "Export",
-    "ExportNotFoundError",
-    "Extern",
-    "ExternType",
-    "FailedPreconditionError",
-    "FarcallError",
-    "Frame",
-    "Function",
-    "FunctionReference",
-    "FunctionType",
-    "Global",
-    "GlobalType",
-    "Import",
-    "Instance",
-    "InstanceInfo",
-    "InvalidModuleError",
-    "InvalidRequestError",
-    "Limits",
-    "Link",
-    "LinkError",
-    "Memory",
-    "MemoryType",
-    "Module",
-    "NotFoundError",
-    "Pending",
-    "RangeError",
-    "ResourceExhaustedError",
-    "Retries",
-    "Section",
-    "ServerError",
-    "ServerInfo",
-    "ServerLimits",
-    "Store",
-    "StoreInfo",
-    "Stream",
-    "Table",
-    "TableType",
-    "Tls",
-    "Trap",
-    "UnavailableError",
-    "UploadedModule",
-    "Value",
-    "ValueType",
-]
+if TYPE_CHECKING:
+    from farcall.client.interface import *  # noqa: F403 - its __all__ is the one list of these names
+else:
+
+    def __getattr__(name: str) -> object:
+        interface = import_module("farcall.client.interface")
+        if name == "__all__" or name in interface.__all__:
+            return getattr(interface, name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+    def __dir__() -> list[str]:
+        return [*globals(), *import_module("farcall.client.interface").__all__]

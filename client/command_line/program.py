@@ -62,8 +62,6 @@ for command in (
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command, and exits with the status that it earned."""
-    # gRPC's own log would stand between the lines that commands print; errors reach the user as messages.
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
 
 
