@@ -99,6 +99,7 @@ class Client:
         *,
         max_instances: int | None = None,
         max_memory_pages: int | None = None,
+        max_table_elements: int | None = None,
         timeout: float | None = None,
     ) -> Store:
         """Creates a store.
@@ -107,13 +108,14 @@ class Client:
             name: its name; the server makes one up for an empty one.
             max_instances: how many instances may be open in it; None for as many as the server allows.
             max_memory_pages: pages (of 64 KiB) of all its memories together; None likewise.
+            max_table_elements: elements of each of its tables; None likewise.
             timeout: in seconds.
 
         Raises:
             AlreadyExistsError: an open store has that name.
             ResourceExhaustedError: too many stores.
         """
-        call = stores.create_store(name, max_instances, max_memory_pages)
+        call = stores.create_store(name, max_instances, max_memory_pages, max_table_elements)
         return Store(self._connection, self._connection.run(call, timeout).name)
 
     def stores(self, *, timeout: float | None = None) -> Iterator[StoreInfo]:

@@ -112,6 +112,7 @@ def read_store(message: store_service_pb2.Store) -> types.StoreInfo:
         instance_count=message.instance_count,
         max_instances=quota.max_instances if quota.HasField("max_instances") else None,
         max_memory_pages=quota.max_memory_pages if quota.HasField("max_memory_pages") else None,
+        max_table_elements=quota.max_table_elements if quota.HasField("max_table_elements") else None,
     )
 
 

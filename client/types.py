@@ -199,6 +199,7 @@ class StoreInfo:
         instance_count: how many instances are open in it.
         max_instances: how many can be.
         max_memory_pages: pages (of 64 KiB) that all its memories can have together.
+        max_table_elements: elements that each of its tables can have.
     """
 
     name: str
@@ -206,6 +207,7 @@ class StoreInfo:
     instance_count: int
     max_instances: int | None
     max_memory_pages: int | None
+    max_table_elements: int | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,13 @@ from farcall.client.calls.call import PAGE_SIZE, Call, Page, read_nothing
 from farcall.proto.farcall.v1 import store_service_pb2
 
 
-def create_store(name: str, max_instances: int | None, max_memory_pages: int | None) -> Call[types.StoreInfo]:
+def create_store(
+    name: str, max_instances: int | None, max_memory_pages: int | None, max_table_elements: int | None
+) -> Call[types.StoreInfo]:
     """An empty name lets the server make one up."""
-    quota = store_service_pb2.StoreQuota(max_instances=max_instances, max_memory_pages=max_memory_pages)
+    quota = store_service_pb2.StoreQuota(
+        max_instances=max_instances, max_memory_pages=max_memory_pages, max_table_elements=max_table_elements
+    )
     request = store_service_pb2.CreateStoreRequest(
         store_id=name, store=store_service_pb2.Store(quota=quota), request_id=str(uuid.uuid4())
     )

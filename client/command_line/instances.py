@@ -154,14 +154,13 @@ def stores(settings: Settings) -> None:
 @click.option(
     "--max-memory-pages", type=click.IntRange(min=1), help="Pages of 64 KiB of all its memories together."
 )
+@click.option("--max-table-elements", type=click.IntRange(min=1), help="Elements of each of its tables.")
 @shared_options(*REMOTE)
 @pass_settings
-def create_store(
-    settings: Settings, name: str, max_instances: int | None, max_memory_pages: int | None
-) -> None:
+def create_store(settings: Settings, /, name: str, **limits: int | None) -> None:
     """Create a store, and print its NAME, which is made up where none is given."""
     with settings.client() as client:
-        store = client.create_store(name, max_instances=max_instances, max_memory_pages=max_memory_pages)
+        store = client.create_store(name, **limits)
         if settings.json:
             output.print_json(store.info())
         else:

@@ -88,18 +88,13 @@ def modules(settings: Settings) -> None:
     with settings.client() as client:
         entries = list(client.modules())
     if settings.json:
-        kept = ("digest", "size", "create_time", "module_name")
+        kept = ("digest", "size", "create_time")
         output.print_json([{name: getattr(module, name) for name in kept} for module in entries])
         return
     output.print_table(
-        ("MODULE", "SIZE", "UPLOADED", "NAME"),
+        ("MODULE", "SIZE", "UPLOADED"),
         [
-            (
-                output.digest_text(module.digest),
-                module.size,
-                output.time_text(module.create_time),
-                module.module_name or "",
-            )
+            (output.digest_text(module.digest), module.size, output.time_text(module.create_time))
             for module in entries
         ],
         right=("SIZE",),

@@ -20,7 +20,6 @@ _LIMITS = {
     "max_stores": "How many stores may be open.",
     "max_instances_per_store": "How many instances may be open in a store.",
     "max_memory_pages": "Size of a memory, in pages of 64 KiB.",
-    "max_total_memory_pages": "Size of all memories together; what the machine has where not given.",
     "max_total_memory_pages": "Size of all memories together; else three quarters of the machine's.",
     "max_table_elements": "Size of a table, in elements.",
     "max_pending_calls_per_instance": "How many calls may wait for an instance.",

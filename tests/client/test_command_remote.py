@@ -110,7 +110,7 @@ def test_progress_is_shown_on_a_terminal_after_a_second(fake_server, file):
 
 
 def test_modules_are_listed(farcall, digest):
-    assert farcall("modules").out.splitlines()[0].split() == ["MODULE", "SIZE", "UPLOADED", "NAME"]
+    assert farcall("modules").out.splitlines()[0].split() == ["MODULE", "SIZE", "UPLOADED"]
     assert digest in farcall("modules").out
     assert [entry["digest"] for entry in json.loads(farcall("modules", "--json").out)] == [digest]
 

@@ -1,6 +1,7 @@
 """The clients and the command line against the real server, in a process of its own."""
 
 import asyncio
+import dataclasses
 import json
 import select
 import signal
@@ -34,7 +35,9 @@ from farcall.client import (
     UnavailableError,
     ValueType,
 )
+from farcall.client.command_line.serving import serve
 from farcall.client.floats import f32_bits, f32_from_bits, f64_bits, f64_from_bits
+from farcall.server import ServerConfiguration
 
 FARCALL = [sys.executable, "-c", "from farcall.client.command_line import main; main()"]
 
@@ -542,3 +545,10 @@ def test_serve_as_json(tmp_path):
             assert "listening" in [entry["event"] for entry in log]
         finally:
             process.kill()
+
+
+def test_everything_that_a_server_can_be_told_is_an_option_of_serve():
+    options = {parameter.name for parameter in serve.params}
+    fields = {field.name for field in dataclasses.fields(ServerConfiguration)}
+    assert fields - {"max_remembered_requests"} <= options
+    assert options - fields == {"json", "log_level", "log_format"}
