@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 MEBIBYTE = 1 << 20
+WASM_PAGE = 1 << 16
+"""Bytes of a page of a guest's memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +24,8 @@ class ServerConfiguration:
         max_concurrent_uploads: how many uploads may be in progress.
         max_stores: how many stores may be open, `default` included.
         max_instances_per_store: open instances of a store, where its quota does not say less.
-        max_memory_pages: size of each memory in pages of 64 KiB, where a store's quota does not say less.
+        max_memory_pages: size of each memory in pages of 64 KiB.
+        max_total_memory_pages: size of all memories of all stores together; None for three quarters of the machine's.
         max_table_elements: size of each table, where a store's quota does not say less.
         max_pending_calls_per_instance: requests that wait for, or run in, one instance.
         max_concurrent_calls: guests that run at the same time (each in a thread).
@@ -40,6 +44,7 @@ class ServerConfiguration:
     max_stores: int = 1_000
     max_instances_per_store: int = 10_000
     max_memory_pages: int = 65_536
+    max_total_memory_pages: int | None = None
     max_table_elements: int = 10_000_000
     max_pending_calls_per_instance: int = 1_000
     max_concurrent_calls: int = 64
@@ -57,6 +62,7 @@ class ServerConfiguration:
             "max_stores",
             "max_instances_per_store",
             "max_memory_pages",
+            "max_total_memory_pages",
             "max_table_elements",
             "max_pending_calls_per_instance",
             "max_concurrent_calls",
@@ -64,7 +70,15 @@ class ServerConfiguration:
             "max_call_timeout",
             "max_remembered_requests",
         ):
-            if getattr(self, name) <= 0:
-                raise ValueError(f"{name} must be more than 0, not {getattr(self, name)}")
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise ValueError(f"{name} must be more than 0, not {value}")
         if self.shutdown_grace < 0:
             raise ValueError(f"shutdown_grace must not be negative, but is {self.shutdown_grace}")
+
+    @property
+    def total_memory_pages(self) -> int:
+        """`max_total_memory_pages`, or three quarters of the machine's."""
+        if self.max_total_memory_pages is not None:
+            return self.max_total_memory_pages
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") * 3 // 4 // WASM_PAGE

@@ -29,7 +29,7 @@ from farcall.proto.farcall.v1 import (
     table_service_pb2,
     table_service_pb2_grpc,
 )
-from farcall.server.configuration import ServerConfiguration
+from farcall.server.configuration import WASM_PAGE, ServerConfiguration
 from farcall.server.counters import CallCounters
 from farcall.server.deadlines import TimeLimits
 from farcall.server.errors import StopReason
@@ -88,7 +88,7 @@ class Server:
         self._configuration = configuration
         directory = configuration.data_directory
         files = None if directory is None else ModuleFiles(directory)
-        self.engine = Engine()
+        self.engine = Engine(total_memory_bytes=configuration.total_memory_pages * WASM_PAGE)
         self._library = ModuleLibrary(
             self.engine,
             files,

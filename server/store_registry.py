@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from farcall.engine import Engine, ExportNotFoundError, Function, Instance, Store, StoreLimits
 from farcall.proto.farcall.v1 import instance_service_pb2, value_pb2
-from farcall.server.configuration import ServerConfiguration
+from farcall.server.configuration import WASM_PAGE, ServerConfiguration
 from farcall.server.errors import already_exists, export_not_found, limit_reached, not_found
 from farcall.server.execution.call_queue import CallQueue
 from farcall.server.function_binding import FunctionBinding
@@ -24,7 +24,6 @@ from farcall.server.resource_names import (
 
 DEFAULT_STORE = "default"
 
-_PAGE = 65536
 _MAX_EXTERNREFS = 100_000
 """Different external references that a store remembers: the engine keeps each as long as the store lives."""
 
@@ -227,7 +226,8 @@ class StoreRegistry:
         configuration = self._configuration
         return StoreLimits(
             instances=_lesser(quota.max_instances, configuration.max_instances_per_store),
-            memory_bytes=_lesser(quota.max_memory_pages, configuration.max_memory_pages) * _PAGE,
+            memory_bytes=configuration.max_memory_pages * WASM_PAGE,
+            total_memory_bytes=_lesser(quota.max_memory_pages, configuration.total_memory_pages) * WASM_PAGE,
             table_elements=_lesser(quota.max_table_elements, configuration.max_table_elements),
         )
 

@@ -8,6 +8,7 @@ import grpc
 
 from farcall.proto.farcall.v1 import store_service_pb2 as messages
 from farcall.proto.farcall.v1 import store_service_pb2_grpc
+from farcall.server.configuration import WASM_PAGE
 from farcall.server.errors import bad_request
 from farcall.server.instantiator import Instantiator
 from farcall.server.messages.modules import timestamp
@@ -15,8 +16,6 @@ from farcall.server.pagination import page
 from farcall.server.request_ids import RememberedAnswers
 from farcall.server.resource_names import parse_store_name
 from farcall.server.store_registry import Quota, StoreRecord, StoreRegistry
-
-_PAGE = 65536
 
 _Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -85,7 +84,9 @@ def _store_message(record: StoreRecord) -> messages.Store:
         create_time=timestamp(record.create_time),
         quota=messages.StoreQuota(
             max_instances=limits.instances,
-            max_memory_pages=None if limits.memory_bytes is None else limits.memory_bytes // _PAGE,
+            max_memory_pages=(
+                None if limits.total_memory_bytes is None else limits.total_memory_bytes // WASM_PAGE
+            ),
             max_table_elements=limits.table_elements,
         ),
         instance_count=len(record.instances),

@@ -7,6 +7,7 @@ import grpc
 import pytest
 from farcall_service import DEFAULT, GUEST, failure, running
 
+from farcall.proto.farcall.v1.instance_service_pb2 import CloseInstanceRequest
 from farcall.proto.farcall.v1.store_service_pb2 import (
     CloseStoreRequest,
     CreateStoreRequest,
@@ -140,6 +141,30 @@ async def test_quotas_limit_instances_and_memories(service):
     error = await failure(service.instantiate(grow, store=store.name))
     assert error.code is grpc.StatusCode.RESOURCE_EXHAUSTED
     assert "limit of 1 instances" in error.message
+
+
+async def test_a_quota_is_for_all_memories_together(service):
+    store = await create(service, store=Store(quota=StoreQuota(max_memory_pages=3)))
+    two_pages = "(module (memory 2))"
+    first = await service.instantiate(two_pages, store=store.name)
+
+    error = await failure(service.instantiate(two_pages, store=store.name))
+    assert error.code is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+    await service.instances.CloseInstance(CloseInstanceRequest(name=first))
+    await service.instantiate(two_pages, store=store.name)
+
+
+async def test_the_memory_of_all_stores_together_is_limited():
+    async with running(max_total_memory_pages=3) as service:
+        store = await create(service)
+        assert store.quota.max_memory_pages == 3
+        await service.instantiate("(module (memory 2))", store=store.name)
+
+        error = await failure(service.instantiate("(module (memory 2))"))
+
+        assert error.code is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert error.reason == "LIMIT_REACHED"
 
 
 async def test_a_quota_cannot_go_beyond_the_server_s_limits():

@@ -71,7 +71,7 @@ class StoreQuota(_message.Message):
     max_instances: _builtins.int
     """Open instances at a time."""
     max_memory_pages: _builtins.int
-    """Size of each memory, in pages of 64 KiB."""
+    """Size of all its memories together, in pages of 64 KiB."""
     max_table_elements: _builtins.int
     """Size of each table, in elements."""
     def __init__(
