@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
+import os
+import threading
 
 from farcall.engine.abi import layout
 from farcall.engine.runtime.native import c_library
@@ -56,12 +57,22 @@ def prepare_thread(key: int) -> None:
 
 def _guard_stack(low: int, size: int) -> tuple[int, int]:
     """Make the lowest part of the stack inaccessible; the range in which faults are the stack's end."""
-    if size > _LARGEST_STACK:
-        guard = (low + size - _LARGEST_STACK) // c_library.PAGE_SIZE * c_library.PAGE_SIZE
-        with contextlib.suppress(OSError):  # it is there already: an earlier preparation's
-            c_library.map_memory(GUARD_EXTENT, c_library.PROT_NONE, guard, replace=False)
-        return guard, guard + GUARD_EXTENT
-    if size >= _SMALLEST_GUARDED_STACK:
-        with contextlib.suppress(OSError):  # the main thread's lowest pages do not exist, and never will
+    if threading.get_native_id() != os.getpid():
+        # All of a thread's stack is mapped, and an inaccessible page lies below it. A wider guard is safer.
+        if size >= _SMALLEST_GUARDED_STACK:
             c_library.protect_memory(low, GUARD_EXTENT, c_library.PROT_NONE)
+        return low - _BELOW, low + GUARD_EXTENT
+    # The main thread's stack grows as it is used, up to the system's limit. Without one, ours is nearer.
+    guard = (low + size - _LARGEST_STACK) // c_library.PAGE_SIZE * c_library.PAGE_SIZE
+    if size > _LARGEST_STACK and _map_guard(guard):
+        return guard, guard + GUARD_EXTENT
     return low - _BELOW, low + GUARD_EXTENT
+
+
+def _map_guard(guard: int) -> bool:
+    """Map the main thread's guard where its stack has not come to yet; whether that is done."""
+    try:
+        c_library.map_memory(GUARD_EXTENT, c_library.PROT_NONE, guard, replace=False)
+    except FileExistsError:
+        return False
+    return True
