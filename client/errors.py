@@ -54,7 +54,7 @@ class Frame:
     Attributes:
         function_index: index of the function in its module.
         function_name: from the name section, else from an export, else None.
-        module_name: the instance's name, else the module's own, else None.
+        module_name: the name that the module's name section gives it, or None.
     """
 
     function_index: int

@@ -316,7 +316,7 @@ class Frame(_message.Message):
     function_name: _builtins.str
     """The function's name, where it has one."""
     module_name: _builtins.str
-    """The instance's name, or its module's, where there is one."""
+    """The name that its module's name section gives the module, where there is one."""
     def __init__(
         self,
         *,
