@@ -72,6 +72,7 @@ def traps_text(architecture: str, key: int, space: AddressSpace, previous_handle
     get_record = address(c_library.address_of("pthread_getspecific"))
     jump = address(c_library.address_of("_longjmp"))
     set_default = address(c_library.address_of("signal"))
+    send = address(c_library.address_of("raise"))
     memories, contexts = space.memories, space.contexts
     return f"""
 ; Record the return addresses of the frames from %first on, up to the entry's, after the %known that are there.
@@ -195,8 +196,21 @@ chain.one:
   call void %callee(i32 %signal)
   ret void
 default:
-  ; Nobody takes it: with the default action back in place, the faulting instruction ends the process.
+  ; Nobody takes it. With the default action back in place, the faulting instruction ends the process; a signal that
+  ; somebody sent has no such instruction, and is sent again, unless it was to be ignored.
+  %sent.code.at = getelementptr i8, ptr %information, i64 {_SIGINFO_CODE}
+  %sent.code = load i32, ptr %sent.code.at
+  %sent = icmp sle i32 %sent.code, 0
+  %ignored = icmp eq i64 %handler, 1
+  %nothing = and i1 %sent, %ignored
+  br i1 %nothing, label %done, label %reset
+reset:
   %old = call ptr {set_default}(i32 %signal, ptr null)
+  br i1 %sent, label %again, label %done
+again:
+  %raised = call i32 {send}(i32 %signal)
+  br label %done
+done:
   ret void
 }}
 """
