@@ -126,7 +126,7 @@ def already_exists(resource_type: str, name: str) -> RequestError:
     """The name is taken."""
     return RequestError(
         details.ERROR_REASON_RESOURCE_ALREADY_EXISTS,
-        f"there is a {resource_type} {name!r} already",
+        f"{resource_type} {name!r} exists already",
         rpc_details.ResourceInfo(
             resource_type=f"farcall.dev/{resource_type.capitalize()}", resource_name=name
         ),
