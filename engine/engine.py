@@ -262,7 +262,14 @@ class Engine(AbstractEngine):
         """Close all stores and release all compiled modules; later calls fail with ClosedError.
 
         Closing twice is nothing.
+
+        Raises:
+            ReentrancyError: the calling thread is in a host function that a guest called; nothing changes.
         """
+        with self._lock:
+            stores = list(self._stores)
+        for store in stores:
+            store.check_closable()
         with self._lock:
             self._closed = True
             stores = list(self._stores)

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 
 class Exports(Mapping[str, Extern]):
-    """What an instance exports, by name: as items, and as attributes where the name is an identifier."""
+    """What an instance exports, by name: as items, and as attributes where the name is an identifier.
+
+    A mapping's own methods go first: an export that is named `get`, `items`, `keys` or `values` is reached as an item.
+    """
 
     def __init__(self, instance: Instance) -> None:
         self._instance = instance

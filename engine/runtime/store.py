@@ -305,16 +305,20 @@ class Store:
         with self._lock:
             self._members.discard(member)
 
+    def check_closable(self) -> None:
+        """Raise ReentrancyError if the calling thread is in a host function that one of the store's guests called."""
+        with self._lock:
+            members = list(self._members)
+        for member in members:
+            _refuse_in_host_function(member)
+
     def close(self) -> None:
         """Stop the guests that run, close all instances, give everything back. Closing twice is nothing.
 
         Raises:
             ReentrancyError: the calling thread is in a host function that one of the guests called; nothing changes.
         """
-        with self._lock:
-            members = list(self._members)
-        for member in members:
-            _refuse_in_host_function(member)
+        self.check_closable()
         with self._lock:
             self.closed = True
             members = list(self._members)
