@@ -156,14 +156,16 @@ _TRUNCATION_RANGES = {
 
 
 def _trapping_truncation(to: ValueType, source: ValueType, sign: str) -> str:
+    # Two branches: of one on the conjunction, LLVM's time is quadratic in the number of conversions.
     comparison, low, high = _TRUNCATION_RANGES[to, source, sign]
     conversion = "fptosi" if sign == "s" else "fptoui"
     llvm = source.llvm
     return (
         f"%{{n}}.l = fcmp {comparison} {llvm} {{a}}, {low}\n"
+        "br i1 %{n}.l, label %{n}.above, label %{n}.bad, !prof !1\n"
+        "{n}.above:\n"
         f"%{{n}}.h = fcmp olt {llvm} {{a}}, {high}\n"
-        "%{n}.r = and i1 %{n}.l, %{n}.h\n"
-        "br i1 %{n}.r, label %{n}.fits, label %{n}.bad, !prof !1\n"
+        "br i1 %{n}.h, label %{n}.fits, label %{n}.bad, !prof !1\n"
         "{n}.bad:\n"
         f"%{{n}}.u = fcmp uno {llvm} {{a}}, {{a}}\n"
         "br i1 %{n}.u, label %trap.invalid_conversion_to_integer, label %trap.integer_overflow\n"

@@ -21,11 +21,14 @@ from farcall.engine.binary.instructions import decode_body
 from farcall.engine.instructions.instruction import Instruction
 from farcall.engine.lowering.call import emit_return
 from farcall.engine.lowering.context import ModuleContext
-from farcall.engine.lowering.function import FunctionLowering
+from farcall.engine.lowering.function import FunctionLowering, Operand
 from farcall.engine.lowering.listener import declare_slots, report
 from farcall.engine.lowering.metadata import GUEST_FUNCTION, INVARIANT_POINTER, TRAP_CALL
 from farcall.engine.lowering.rules import RULES
 from farcall.engine.structure.module import FunctionBody
+from farcall.engine.structure.types import F32, F64
+
+_FLOATS = (F32, F64)
 
 _Instructions = Iterator[tuple[Instruction, tuple[Any, ...], int]]
 
@@ -68,10 +71,15 @@ def _lower_instructions(function: FunctionLowering, instructions: _Instructions)
         name = f"v{function.counter}"
         match len(row.parameters):
             case 1:
-                lines.append(emit(name, stack.pop()[1], "", ""))
+                operand = stack.pop()
+                text = operand[1] if operand[1][0] == "%" else _constant_operand(function, row, operand)
+                lines.append(emit(name, text, "", ""))
             case 2:
                 second = stack.pop()[1]
-                lines.append(emit(name, stack.pop()[1], second, ""))
+                operand = stack.pop()
+                known = operand[1][0] != "%" != second[0]
+                text = _constant_operand(function, row, operand) if known else operand[1]
+                lines.append(emit(name, text, second, ""))
             case count:
                 operands = function.pop_many(count)
                 lines.append(emit(name, *operands, *("" for _ in range(3 - count))))
@@ -81,6 +89,16 @@ def _lower_instructions(function: FunctionLowering, instructions: _Instructions)
             function.traps.update(row.traps)
         for result in row.results:
             stack.append((result.llvm, f"%{name}"))
+
+
+def _constant_operand(function: FunctionLowering, row: Instruction, operand: Operand) -> str:
+    """The first operand of an instruction of which all operands are constants.
+
+    LLVM must not compute floats: it could come to a neutral element of arithmetic (see CONTEXT_FLOAT_CONSTANTS).
+    """
+    if row.results[0] in _FLOATS or row.parameters[0] in _FLOATS:
+        return function.opaque(operand)
+    return operand[1]
 
 
 def _skip_unreachable(function: FunctionLowering, instructions: _Instructions) -> None:

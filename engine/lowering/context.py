@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from farcall.engine.abi.calls import result_type
 from farcall.engine.abi.layout import ContextLayout
 from farcall.engine.structure.module import Module
-from farcall.engine.structure.types import FunctionType
+from farcall.engine.structure.types import ExternKind, FunctionType
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,7 @@ class ModuleContext:
     """What the lowering of a function needs to know of its module.
 
     Attributes:
+        imported_tables: how many tables are imported.
         signatures: by type index; made when first asked for.
         called: functions of the module that lowered code calls directly.
         checking: functions known to check for a request to stop when they are entered.
@@ -51,9 +52,13 @@ class ModuleContext:
     module: Module
     layout: ContextLayout
     options: LoweringOptions
+    imported_tables: int = field(init=False)
     signatures: dict[int, Signature] = field(default_factory=dict)
     called: set[int] = field(default_factory=set)
     checking: set[int] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.imported_tables = len(self.module.imported(ExternKind.TABLE))
 
     def signature(self, type_index: int) -> Signature:
         """The signature of function type `type_index`."""

@@ -41,6 +41,8 @@ class Frame:
         incoming: the branches to its label: LLVM block that they leave, and operands' texts.
         arguments: an `if`'s parameters, kept for its `else`.
         header: a loop's: index of the line that gets the beginning of its header, once all branches are known.
+        needs_check: a loop's: whether a branch to it can be reached without a call that checks for a request to stop.
+        has_called: whether such a call was made in it, on every way to where the code is now.
     """
 
     kind: str
@@ -72,16 +74,18 @@ class FunctionLowering:
         indexed: pointers into memories that are known: by memory and index operand.
         traps: the kinds of trap that the function branches to.
         calls: whether it calls guest functions.
+        carried: how many values its branches carry.
     """
 
     __slots__ = (
         "_local_starts",
         "_local_types",
-        "_memory_bases",
+        "_opaque_slots",
         "_uses_execution",
         "block",
         "body",
         "calls",
+        "carried",
         "context",
         "counter",
         "entry",
@@ -110,6 +114,7 @@ class FunctionLowering:
         self.counter = 0
         self.traps: set[str] = set()
         self.calls = False
+        self.carried = 0
         self.locals: dict[int, Operand] = {}
         self.known: dict[int, Operand] = {
             index: (llvm, f"%p{index}") for index, llvm in enumerate(self.signature.parameters)
@@ -119,7 +124,7 @@ class FunctionLowering:
         runs = [(1, parameter) for parameter in self.signature.type.parameters] + [*body.locals]
         self._local_types = [value for _, value in runs]
         self._local_starts = [0, *accumulate(count for count, _ in runs)]
-        self._memory_bases: dict[int, str] = {}
+        self._opaque_slots: set[str] = set()
         self._uses_execution = False
         results = self.signature.type.results
         self.frames: list[Frame] = [Frame("function", "return", (), results, 0)]
@@ -185,6 +190,16 @@ class FunctionLowering:
             if inner is frame:
                 return False
         return False
+
+    def opaque(self, operand: Operand) -> str:
+        """A value of which LLVM knows nothing: it goes through memory."""
+        llvm, text = operand
+        slot = f"%opaque.{llvm}"
+        if llvm not in self._opaque_slots:
+            self._opaque_slots.add(llvm)
+            self.entry.append(f"{slot} = alloca {llvm}, align {ALIGNMENT[llvm]}")
+        self.lines.append(f"store volatile {llvm} {text}, ptr {slot}, align {ALIGNMENT[llvm]}")
+        return self.define(f"load volatile {llvm}, ptr {slot}, align {ALIGNMENT[llvm]}")
 
     def trap_if(self, condition: str, kind: str) -> None:
         """Leave with a trap where `condition`, an i1, holds; go on in a new block."""

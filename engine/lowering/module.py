@@ -25,6 +25,9 @@ def lower_functions(
         layout: of the contexts of the module's instances.
         options: what the code does beside running the guest.
         functions: of the module; each at most once.
+
+    Raises:
+        ExhaustionError: a function is too complex (see `control.CARRIED_LIMIT`).
     """
     context = ModuleContext(module, layout, options)
     parts = [lower_body(context, body) for body in functions]

@@ -13,15 +13,14 @@ from farcall.engine.abi.layout import (
 from farcall.engine.instructions.instruction import Instruction
 from farcall.engine.lowering.function import FunctionLowering
 from farcall.engine.lowering.metadata import CONTEXT, ELEMENT, INVARIANT_POINTER
-from farcall.engine.structure.types import ExternKind
 
 
 def _fixed_length(function: FunctionLowering, table: int) -> int | None:
     """The length of a table that the module defines and that cannot grow."""
-    module = function.context.module
-    limits = module.tables[table].limits
-    imported = len(module.imported(ExternKind.TABLE))
-    return limits.minimum if table >= imported and limits.minimum == limits.maximum else None
+    context = function.context
+    limits = context.module.tables[table].limits
+    constant = table >= context.imported_tables and limits.minimum == limits.maximum
+    return limits.minimum if constant else None
 
 
 def element_address(function: FunctionLowering, table: int, index: str, trap: str) -> str:

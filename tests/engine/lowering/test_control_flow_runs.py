@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from farcall.engine import Trap
+from farcall.engine import ExhaustionError, Trap
 
 
 def test_br_table_hands_values_to_every_target(instantiate):
@@ -136,6 +136,15 @@ def test_deep_nesting(instantiate):
           {"block " * depth} local.get 0 br_if {depth - 1} {"end " * depth} i32.const 1))"""
     )
     assert [instance.exports.f(argument) for argument in (0, 1)] == [1, 1]
+
+
+def test_branches_that_carry_too_much_are_refused(instantiate):
+    """Two bytes of code carry a thousand values: what LLVM would make of it must not take all memory."""
+    with pytest.raises(ExhaustionError, match="function 1 is too complex to compile"):
+        instantiate(
+            f"""(module (func) (func (param i32) (result {"i32 " * 1000})
+              {"(i32.const 1) " * 1000} {"local.get 0 br_if 0 " * 2001}))"""
+        )
 
 
 def test_many_locals(instantiate):

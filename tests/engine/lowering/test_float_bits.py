@@ -27,6 +27,17 @@ IDENTITIES = {
     "root": "sqrt (local.get 0)",
 }
 
+COMPUTED_CONSTANTS = {
+    "converted": "({t}.convert_i32_s (i32.const 1))",
+    "reinterpreted": "({t}.reinterpret_{i} ({i}.const {one}))",
+    "difference": "({t}.sub ({t}.const 3) ({t}.const 2))",
+    "quotient": "({t}.div ({t}.const 3) ({t}.const 3))",
+    "rounded": "({t}.ceil ({t}.const 0.5))",
+    "comparison": "({t}.convert_i32_u ({t}.eq ({t}.const 2) ({t}.const 2)))",
+    "through_a_local": "(local.set 1 ({t}.const 3)) ({t}.sub (local.get 1) ({t}.const 2))",
+}
+"""Expressions of the value 1 that LLVM must not compute."""
+
 MOVES = {
     "local": "(local.set 1 (local.get 0)) (local.get 1)",
     "select": "(select (local.get 0) (local.get 1) (i32.const 1))",
@@ -75,6 +86,28 @@ def test_conversion_there_and_back_quiets(instantiate, source):
     instance = instantiate(f'(module (func (export "f") (param {source}) (result {source}) {back[source]}))')
     (bits,) = instance.exports.f.call_bits([signaling])
     assert bits & quiet_bit
+
+
+@pytest.mark.parametrize(
+    ("t", "signaling", "quiet_bit", "one"),
+    [
+        ("f32", SIGNALING_32, QUIET_BIT_32, 0x3F800000),
+        ("f64", SIGNALING_64, QUIET_BIT_64, 0x3FF0 << 48),
+    ],
+    ids=["f32", "f64"],
+)
+def test_multiplying_by_a_computed_one_quiets(instantiate, t, signaling, quiet_bit, one):
+    texts = {
+        name: body.format(t=t, i=t.replace("f", "i"), one=one) for name, body in COMPUTED_CONSTANTS.items()
+    }
+    functions = "".join(
+        f'(func (export "{name}") (param {t}) (result {t}) (local {t}) {body} ({t}.mul (local.get 0)))'
+        for name, body in texts.items()
+    )
+    instance = instantiate(f"(module {functions})")
+    for name in texts:
+        assert instance.function(name).call_bits([signaling]) == (signaling | quiet_bit,), name
+        assert instance.function(name).call_bits([one]) == (one,), name
 
 
 CONSTANTS = {

@@ -1,4 +1,4 @@
-define hidden fastcc {i32, i64} @f0(ptr noundef nonnull align 8 dereferenceable(176) %vmctx) #0 align 32 {
+define hidden fastcc {i32, i64} @f0(ptr noundef nonnull align 8 dereferenceable(208) %vmctx) #0 align 32 {
 entry:
 br label %body
 body:
@@ -7,7 +7,7 @@ body:
 ret {i32, i64} %v2
 }
 
-define hidden fastcc {float, float, float} @f1(ptr noundef nonnull align 8 dereferenceable(176) %vmctx) #0 align 32 {
+define hidden fastcc {float, float, float} @f1(ptr noundef nonnull align 8 dereferenceable(208) %vmctx) #0 align 32 {
 entry:
 br label %body
 body:
@@ -19,7 +19,7 @@ body:
 ret {float, float, float} %v5
 }
 
-define hidden fastcc {double, double, double} @f2(ptr noundef nonnull align 8 dereferenceable(176) %vmctx) #0 align 32 {
+define hidden fastcc {double, double, double} @f2(ptr noundef nonnull align 8 dereferenceable(208) %vmctx) #0 align 32 {
 entry:
 br label %body
 body:
@@ -29,5 +29,18 @@ body:
 %v4 = insertvalue {double, double, double} %v3, double %v2, 1
 %v5 = insertvalue {double, double, double} %v4, double bitcast (i64 9218868437227405312 to double), 2
 ret {double, double, double} %v5
+}
+
+define hidden fastcc double @f3(ptr noundef nonnull align 8 dereferenceable(208) %vmctx, double noundef %p0) #0 align 32 {
+entry:
+%opaque.i32 = alloca i32, align 4
+br label %body
+body:
+store volatile i32 2, ptr %opaque.i32, align 4
+%v2 = load volatile i32, ptr %opaque.i32, align 4
+%v1 = sitofp i32 %v2 to double
+%v3 = fsub double bitcast (i64 4613937818241073152 to double), %v1
+%v4 = fmul double %p0, %v3
+ret double %v4
 }
 

@@ -39,9 +39,10 @@ entry:
 br label %body
 body:
 %v1.l = fcmp ogt double %p0, -2147483649.0
+br i1 %v1.l, label %v1.above, label %v1.bad, !prof !1
+v1.above:
 %v1.h = fcmp olt double %p0, 2147483648.0
-%v1.r = and i1 %v1.l, %v1.h
-br i1 %v1.r, label %v1.fits, label %v1.bad, !prof !1
+br i1 %v1.h, label %v1.fits, label %v1.bad, !prof !1
 v1.bad:
 %v1.u = fcmp uno double %p0, %p0
 br i1 %v1.u, label %trap.invalid_conversion_to_integer, label %trap.integer_overflow
