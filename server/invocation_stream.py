@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from collections import deque
+from collections.abc import Callable, Collection
 from typing import Any
 
 import grpc
@@ -12,6 +15,7 @@ from farcall.engine import FarcallError
 from farcall.proto.farcall.v1 import invocation_service_pb2 as messages
 from farcall.server.deadlines import TimeLimits
 from farcall.server.errors import RequestError, StopReason, bad_request, shutting_down
+from farcall.server.execution.call_queue import CallQueue
 from farcall.server.execution.job import Job
 from farcall.server.invoker import ColumnsJob, Invoker, PreparedCall
 from farcall.server.status import status_of
@@ -19,13 +23,23 @@ from farcall.server.status import status_of
 WINDOW = 256
 """Requests of a stream that may be under way. Beyond, the server stops reading, and HTTP/2 makes the sender wait."""
 
+_PROMPT = 0.00015
+"""Seconds: who sends the next request sooner than that after the last did not wait for its answer."""
+
 _Context = grpc.aio.ServicerContext[messages.StreamInvokeRequest, messages.StreamInvokeResponse]
 
 
 class InvocationStream:
     """The state of one stream. Used by the event loop's thread only."""
 
-    def __init__(self, context: _Context, invoker: Invoker, limits: TimeLimits) -> None:
+    def __init__(
+        self, context: _Context, invoker: Invoker, limits: TimeLimits, streams: Collection[InvocationStream]
+    ) -> None:
+        """Make the state of a stream, in the task that serves it.
+
+        Parameters:
+            streams: all that are open.
+        """
         self._context = context
         self._invoker = invoker
         self._limits = limits
@@ -37,6 +51,9 @@ class InvocationStream:
         self._progress = asyncio.Event()
         self._reader = asyncio.current_task()
         self._draining = False
+        self._is_reading = False
+        self._streams = streams
+        self._patient = True
 
     async def run(self) -> None:
         """Serve the stream to its end.
@@ -63,14 +80,16 @@ class InvocationStream:
         self._end_if_drained()
 
     def _end_if_drained(self) -> None:
-        if self._draining and not self._jobs and not self._responses and not self._writing and self._reader:
+        busy = self._jobs or self._responses or self._writing
+        if self._draining and self._is_reading and not busy and self._reader is not None:
+            self._is_reading = False
             self._reader.cancel()
 
     async def _read_all(self) -> None:
         while True:
-            request = await self._context.read()
-            if not isinstance(request, messages.StreamInvokeRequest):
-                break  # grpc.aio.EOF: the caller sends no more
+            request = await self._next()
+            if request is None:
+                break
             self._begin(request)
             if self._responses and not self._writing:
                 self._writing = True
@@ -79,6 +98,17 @@ class InvocationStream:
                 await self._wait_for_progress()
         while self._jobs or self._responses or self._writing:
             await self._wait_for_progress()
+
+    async def _next(self) -> messages.StreamInvokeRequest | None:
+        """The next request; None if the caller sends no more."""
+        start = time.perf_counter()
+        self._is_reading = True
+        self._end_if_drained()
+        request = await self._context.read()
+        self._is_reading = False
+        # Waiting for a job holds up what else could be read: right for who waits for each answer, not for others.
+        self._patient = len(self._streams) == 1 and time.perf_counter() - start > _PROMPT
+        return request if isinstance(request, messages.StreamInvokeRequest) else None  # else grpc.aio.EOF
 
     async def _wait_for_progress(self) -> None:
         self._progress.clear()
@@ -146,7 +176,7 @@ class InvocationStream:
                 self._invoker.failed(error)
                 response.error.CopyFrom(status_of(error))
 
-        if executor.try_now(queue, job, call.binding.expected_seconds):
+        if executor.try_now(queue, job, call.binding.expected_seconds if self._patient else math.inf):
             end(job)
             return True
         self._attend(job, queue, request, response, end)
@@ -166,13 +196,21 @@ class InvocationStream:
                 self._invoker.failed(error)
                 response.error.CopyFrom(status_of(error))
 
-        if self._invoker.executor.try_now(queue, job, work.expected_seconds):
+        if self._invoker.executor.try_now(queue, job, work.expected_seconds if self._patient else math.inf):
             end(job)
             return True
         self._attend(job, queue, request, response, end)
         return False
 
-    def _attend(self, job: Any, queue: Any, request: Any, response: Any, end: Any) -> None:
+    def _attend(
+        self,
+        job: Job[Any],
+        queue: CallQueue,
+        request: messages.StreamInvokeRequest,
+        response: messages.StreamInvokeResponse,
+        end: Callable[[Job[Any]], None],
+    ) -> None:
+        """See a job through whose outcome `end` puts into the response."""
         wanted = request.timeout.ToTimedelta().total_seconds() if request.HasField("timeout") else None
         self._jobs.add(job)
 

@@ -64,7 +64,7 @@ class InvocationService(invocation_service_pb2_grpc.InvocationServiceServicer):
         self, requests: Any, context: _Context
     ) -> None:
         """Make calls as they come in."""
-        stream = InvocationStream(context, self._invoker, self._limits)
+        stream = InvocationStream(context, self._invoker, self._limits, self._streams)
         self._streams.add(stream)
         try:
             await stream.run()
@@ -73,5 +73,5 @@ class InvocationService(invocation_service_pb2_grpc.InvocationServiceServicer):
 
     def drain(self) -> None:
         """The server is shutting down: streams end when nothing is under way on them."""
-        for stream in self._streams:
+        for stream in tuple(self._streams):
             stream.drain()
