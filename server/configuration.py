@@ -16,7 +16,10 @@ class ServerConfiguration:
     """Configuration of a server; every limit has a default that a small machine can bear.
 
     Attributes:
-        address: host and port to listen on; port 0 chooses a free one.
+        address: host and port to listen on, port 0 chooses a free one; or `unix:PATH`.
+        tls_certificate: PEM file of the server's certificate chain; with it, connections are encrypted.
+        tls_private_key: PEM file of its key.
+        tls_client_authorities: PEM file of the authorities one of which must vouch for a client; None asks for none.
         data_directory: where uploaded modules are kept; None keeps them in memory only, until the server ends.
         max_message_bytes: largest message in both directions.
         max_module_bytes: largest module.
@@ -36,6 +39,9 @@ class ServerConfiguration:
     """
 
     address: str = "127.0.0.1:7070"
+    tls_certificate: Path | None = None
+    tls_private_key: Path | None = None
+    tls_client_authorities: Path | None = None
     data_directory: Path | None = None
     max_message_bytes: int = 16 * MEBIBYTE
     max_module_bytes: int = 64 * MEBIBYTE
@@ -73,6 +79,10 @@ class ServerConfiguration:
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise ValueError(f"{name} must be more than 0, not {value}")
+        if (self.tls_certificate is None) != (self.tls_private_key is None):
+            raise ValueError("tls_certificate and tls_private_key go together")
+        if self.tls_client_authorities is not None and self.tls_certificate is None:
+            raise ValueError("tls_client_authorities needs tls_certificate")
         if self.shutdown_grace < 0:
             raise ValueError(f"shutdown_grace must not be negative, but is {self.shutdown_grace}")
 

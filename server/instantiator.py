@@ -9,7 +9,7 @@ from typing import Any
 
 import structlog
 
-from farcall.engine import ExportNotFoundError
+from farcall.engine import ExportNotFoundError, Stoppable
 from farcall.proto.farcall.v1 import instance_service_pb2 as messages
 from farcall.server.errors import StopReason, bad_request, failed_precondition
 from farcall.server.execution.call_queue import CallQueue
@@ -51,9 +51,9 @@ class Instantiator:
         try:
             compiled = await self._library.compiled(module)
             imports = _imports(wanted.links, providers)
-            queue = await self._common_queue(providers, limit)
+            pending = store.making[instance_id]
+            queue = await self._common_queue(providers, pending, limit)
             instantiation = store.store.instantiation(compiled, imports, name=instance_id)
-            pending: deque[None] = deque()
             job = Job(lambda _stoppable: instantiation.run(), pending, instantiation)
             instance = await self._executor.run(queue, job, limit)
             record = InstanceRecord(store, instance, module.name, wanted.links, queue, pending)
@@ -82,7 +82,7 @@ class Instantiator:
         return providers
 
     async def _common_queue(
-        self, providers: Iterable[InstanceRecord], limit: Callable[[], float]
+        self, providers: Iterable[InstanceRecord], pending: deque[None], limit: Callable[[], float]
     ) -> CallQueue:
         """One queue for a new instance and all it is linked to: theirs, merged."""
         queues = list(dict.fromkeys(record.queue for record in providers))
@@ -91,9 +91,8 @@ class Instantiator:
         first = queues[0]
         for other in queues[1:]:
             # The hand-over takes its turn in the queue that ends, so that nothing of it runs any more.
-            source = other.current
-            job = Job(lambda _stoppable, source=source: source.hand_over(first), deque())  # type: ignore[misc]
-            await self._executor.run(source, job, limit)
+            job = Job(_handing_over(other.current, first), pending)
+            await self._executor.run(other.current, job, limit)
         return first.current
 
     # -- Closing ---------------------------------------------------------------------------------------------------
@@ -117,8 +116,8 @@ class Instantiator:
         """
         if store.store_id == DEFAULT_STORE:
             raise failed_precondition(f"{store.name!r} cannot be closed: it is always there")
-        for record in self._registry.remove_store(store):
-            self._executor.stop_all(StopReason.CLOSED, record.pending)
+        for pending in self._registry.remove_store(store):
+            self._executor.stop_all(StopReason.CLOSED, pending)
         await self._finish(asyncio.to_thread(store.store.close))
         _logger.info("store closed", store=store.name)
 
@@ -128,6 +127,13 @@ class Instantiator:
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
         await asyncio.shield(task)
+
+
+def _handing_over(queue: CallQueue, successor: CallQueue) -> Callable[[Stoppable], None]:
+    def work(_stoppable: Stoppable) -> None:
+        queue.hand_over(successor)
+
+    return work
 
 
 def _imports(links: Sequence[messages.Link], providers: Sequence[InstanceRecord]) -> dict[Any, Any]:

@@ -77,10 +77,10 @@ class Invoker:
         binding = call.binding
         if not binding.is_short:
             return None
-        self.executor.workers.deliver()
         queue = call.record.queue
         if not queue.enter():
             return None
+        self.executor.workers.deliver()
         try:
             results = binding.call_at_once(call.arguments)
         except FarcallError as error:

@@ -141,14 +141,20 @@ class Server:
         """Listen; the address, with the port that was chosen.
 
         Raises:
-            RuntimeError: the address cannot be listened on.
+            RuntimeError: the address cannot be listened on, or the certificate is none.
+            OSError: a file of the encryption cannot be read.
         """
         address = self._configuration.address
-        port = self._server.add_insecure_port(address)
+        credentials = _credentials(self._configuration)
+        port = (
+            self._server.add_insecure_port(address)
+            if credentials is None
+            else self._server.add_secure_port(address, credentials)
+        )
         await self._server.start()
         for service in SERVICES:
             await self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
-        listening = f"{address.rpartition(':')[0]}:{port}"
+        listening = address if address.startswith("unix:") else f"{address.rpartition(':')[0]}:{port}"
         _logger.info("listening", address=listening, modules=len(self._library))
         return listening
 
@@ -206,6 +212,18 @@ class Server:
                 "stores": statistics.stores,
             },
         )
+
+
+def _credentials(configuration: ServerConfiguration) -> grpc.ServerCredentials | None:
+    certificate, key = configuration.tls_certificate, configuration.tls_private_key
+    if certificate is None or key is None:
+        return None
+    authorities = configuration.tls_client_authorities
+    return grpc.ssl_server_credentials(
+        [(key.read_bytes(), certificate.read_bytes())],
+        root_certificates=None if authorities is None else authorities.read_bytes(),
+        require_client_auth=authorities is not None,
+    )
 
 
 def _channel_options(configuration: ServerConfiguration) -> list[tuple[str, int]]:

@@ -92,7 +92,7 @@ class StoreRecord:
         limits: what may be in it.
         create_time: Unix time.
         instances: the open instances, by id.
-        reserved: ids of instances that are being made.
+        making: the instances that are being made, by id, each with an entry for each job of it.
     """
 
     def __init__(self, store_id: str, store: Store, limits: StoreLimits) -> None:
@@ -101,7 +101,7 @@ class StoreRecord:
         self.limits = limits
         self.create_time = time.time()
         self.instances: dict[str, InstanceRecord] = {}
-        self.reserved: set[str] = set()
+        self.making: dict[str, deque[None]] = {}
         self._numbers = itertools.count(1)
         self._external: dict[int, int] = {}
         self._by_engine: dict[int, InstanceRecord] = {}
@@ -124,15 +124,15 @@ class StoreRecord:
             check_instance_id(wanted)
             if self._taken(wanted):
                 raise already_exists("instance", instance_name(self.store_id, wanted))
-        self.reserved.add(wanted)
+        self.making[wanted] = deque()
         return wanted
 
     def _taken(self, instance_id: str) -> bool:
-        return instance_id in self.instances or instance_id in self.reserved
+        return instance_id in self.instances or instance_id in self.making
 
     def release_instance_id(self, instance_id: str) -> None:
         """The instance has been made, or not."""
-        self.reserved.discard(instance_id)
+        del self.making[instance_id]
 
     def add(self, record: InstanceRecord) -> None:
         """A new instance is complete."""
@@ -243,13 +243,17 @@ class StoreRegistry:
         """All open stores, ordered by name."""
         return [self._stores[store_id] for store_id in sorted(self._stores)]
 
-    def remove_store(self, record: StoreRecord) -> list[InstanceRecord]:
-        """Forget a store and its instances, which are returned; closing them is the caller's."""
+    def remove_store(self, record: StoreRecord) -> list[deque[None]]:
+        """Forget a store and its instances; closing it is the caller's.
+
+        Returns:
+            The job counters of its instances, those that are being made included.
+        """
         del self._stores[record.store_id]
         instances = list(record.instances.values())
         for instance in instances:
             self.remove_instance(instance)
-        return instances
+        return [*(instance.pending for instance in instances), *record.making.values()]
 
     # -- Instances -------------------------------------------------------------------------------------------------
 
@@ -269,7 +273,9 @@ class StoreRegistry:
         return record
 
     def add_instance(self, record: InstanceRecord) -> None:
-        """A new instance is complete."""
+        """A new instance is complete. Raises RequestError if its store was closed meanwhile."""
+        if self._stores.get(record.store.store_id) is not record.store:
+            raise not_found("store", record.store.name)
         record.store.add(record)
         self._instances[record.name] = record
         self.instances_created += 1

@@ -35,8 +35,20 @@ def _limits(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+def _encryption(command: Callable[..., Any]) -> Callable[..., Any]:
+    for name, text in (
+        ("--tls-client-authorities", "Admit only clients for whom one of these authorities vouches (PEM)."),
+        ("--tls-private-key", "The certificate's key (PEM)."),
+        ("--tls-certificate", "Encrypt connections with this certificate chain (PEM)."),
+    ):
+        file = click.Path(exists=True, dir_okay=False, path_type=Path)
+        command = click.option(name, type=file, metavar="FILE", help=text)(command)
+    return command
+
+
 @click.command()
 @click.option("--address", metavar="HOST:PORT", help="Where to listen; port 0 takes a free one.")
+@_encryption
 @click.option(
     "--data-directory",
     type=click.Path(file_okay=False, path_type=Path),

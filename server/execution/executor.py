@@ -45,10 +45,10 @@ class Executor:
 
         Where it is not, `attend` or `run` take care of it.
         """
-        self.workers.deliver()
         if expected_seconds > WORTH_WAITING or not queue.idle:
             queue.submit(job)
             return False
+        self.workers.deliver()
         signal = job.expect_signal()
         queue.submit(job)
         signal.acquire(timeout=PATIENCE)
@@ -72,6 +72,7 @@ class Executor:
 
         job.deliver = done
         if job.finished:
+            self.workers.deliver()
             deliver_once(job)
 
     async def run(

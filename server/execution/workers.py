@@ -57,7 +57,11 @@ class Workers:
             thread.join()
 
     def deliver(self) -> None:
-        """Tell of all jobs that are done. Before a queue is used that is idle: so outcomes come in the jobs' order."""
+        """Tell of all jobs that are done.
+
+        To be called before something is told of a job that did not come this way, and after its queue was seen to be
+        idle: then the outcomes of a queue's jobs are told in the jobs' order.
+        """
         # Cleared first: a worker that appends after this line schedules another delivery.
         self._delivery_scheduled = False
         while self._completed:

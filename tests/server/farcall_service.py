@@ -196,7 +196,7 @@ class Service:
 @contextlib.asynccontextmanager
 async def running(**configuration: Any) -> AsyncIterator[Service]:
     """A server on a free loopback port that is stopped at the end."""
-    server = Server(ServerConfiguration(address="127.0.0.1:0", **configuration))
+    server = Server(ServerConfiguration(**{"address": "127.0.0.1:0", **configuration}))
     address = await server.start()
     try:
         async with grpc.aio.insecure_channel(address) as channel:

@@ -433,6 +433,16 @@ async def test_a_message_over_the_size_limit_is_refused_with_both_sizes():
         assert await service.call(guest, "add", 1, 2) == 3
 
 
+async def test_an_answer_over_the_size_limit_is_told_with_both_sizes():
+    async with running(max_message_bytes=2000) as service:
+        guest = await service.instantiate(GUEST)
+        with pytest.raises(grpc.aio.AioRpcError) as raised:
+            await service.invocations.BatchInvoke(columns(guest, "count", 3000))
+        assert raised.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert "Sent message larger than max" in raised.value.details()
+        assert "2000" in raised.value.details()
+
+
 async def test_the_number_of_external_references_is_limited(service, guest, monkeypatch):
     monkeypatch.setattr("farcall.server.store_registry._MAX_EXTERNREFS", 2)
     for handle in (1, 2, 1):

@@ -78,6 +78,21 @@ async def test_closing_a_store_stops_its_guests(service):
         assert error.detail.reason == "the instance or its store was closed"
 
 
+async def test_closing_a_store_stops_instantiations_in_it(service):
+    store = await create(service, "tenant")
+    endless = "(module (memory 1) (func $spin (loop $again (br $again))) (start $spin))"
+    making = asyncio.ensure_future(failure(service.instantiate(endless, store=store.name)))
+    async with asyncio.timeout(5):
+        while not (await service.counters()).memories_live:
+            await asyncio.sleep(0.005)
+
+    await asyncio.wait_for(service.stores.CloseStore(CloseStoreRequest(name=store.name)), 2)
+
+    assert (await making).code is grpc.StatusCode.CANCELLED
+    counters = await service.counters()
+    assert (counters.instances_open, counters.memories_live, counters.engine["linked_groups"]) == (0, 0, 0)
+
+
 async def test_names_are_unique_in_a_store_only(service):
     other = await create(service, "other")
     first = await service.instantiate(GUEST, "guest")

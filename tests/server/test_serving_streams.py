@@ -54,7 +54,9 @@ async def test_short_and_long_calls_keep_their_order(service, guest):
 
 async def test_calls_of_other_instances_overtake(service, guest):
     other = await service.instantiate(GUEST)
-    responses = await exchange(service, [request(1, guest, "sum", 300_000_000), request(2, other, "add", 1, 2)])
+    responses = await exchange(
+        service, [request(1, guest, "sum", 300_000_000), request(2, other, "add", 1, 2)]
+    )
 
     assert [response.correlation_id for response in responses] == [2, 1]
 
