@@ -11,7 +11,7 @@ import signal
 import threading
 import weakref
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from farcall.engine.abi import layout
 from farcall.engine.abi.layout import RuntimeFunction
@@ -32,6 +32,8 @@ from farcall.engine.runtime.native.trampolines import (
 )
 from farcall.engine.runtime.native.traps import PREVIOUS_HANDLER_WORDS, traps_text
 from farcall.engine.structure.types import FunctionType
+
+T = TypeVar("T")
 
 _ATTRIBUTES = 'attributes #0 = { nounwind "frame-pointer"="all" "probe-stack"="inline-asm" }'
 
@@ -69,6 +71,34 @@ class HostCall:
         self.address = code.addresses["host_call"]
 
 
+class _Trampolines(Generic[T]):
+    """What was made for function types. Whoever needs one keeps it; here, only those that were wanted last are kept.
+
+    So the types of modules that are gone leave nothing behind, and what comes and goes all the time is made once.
+    """
+
+    _KEPT = 512
+
+    def __init__(self) -> None:
+        self._all: weakref.WeakValueDictionary[FunctionType, T] = weakref.WeakValueDictionary()
+        self._recent: dict[FunctionType, T] = {}  # the least recently wanted first
+
+    def get(self, signature: FunctionType) -> T | None:
+        """What was made for the type, if it is there."""
+        found = self._all.get(signature)
+        if found is not None:
+            self.put(signature, found)
+        return found
+
+    def put(self, signature: FunctionType, made: T) -> None:
+        """Remember what was made, or wanted again."""
+        self._all[signature] = made
+        self._recent.pop(signature, None)
+        self._recent[signature] = made
+        if len(self._recent) > self._KEPT:
+            del self._recent[next(iter(self._recent))]
+
+
 class NativeRuntime:
     """Everything native that belongs to the process. Use `native_runtime()`.
 
@@ -85,10 +115,8 @@ class NativeRuntime:
         self.registry = CodeRegistry()
         # Reentrant: the garbage collector may run whatever it likes in the middle of what this guards.
         self._lock = threading.RLock()
-        # Both: guarded by _lock when written. Whoever needs an entry keeps it, so that the types of modules that are
-        # gone leave nothing behind.
-        self._entries: weakref.WeakValueDictionary[FunctionType, Any] = weakref.WeakValueDictionary()
-        self._host_calls: weakref.WeakValueDictionary[FunctionType, HostCall] = weakref.WeakValueDictionary()
+        self._entries: _Trampolines[Any] = _Trampolines()  # guarded by _lock
+        self._host_calls: _Trampolines[HostCall] = _Trampolines()  # guarded by _lock
         self._code: list[MappedCode] = []
         self._waiting = threading.local()
         self._handlers: dict[str, HostHandler] = {}
@@ -181,13 +209,13 @@ class NativeRuntime:
                 for position, signature in enumerate(missing):
                     entry = _Entry(code.addresses[f"entry{position}"])
                     vars(entry)["mapped_code"] = code
-                    self._entries[signature] = found[signature] = entry
+                    self._entries.put(signature, entry)
+                    found[signature] = entry
             return [entry for entry in found.values() if entry is not None]
 
     def entry(self, signature: FunctionType) -> Entry:
         """The way from Python into guest functions of this type."""
-        found: Entry | None = self._entries.get(signature)
-        return self.prepare_entries((signature,))[0] if found is None else found
+        return self.prepare_entries((signature,))[0]
 
     def host_call(self, signature: FunctionType) -> HostCall:
         """The way from guests to host functions of this type."""
@@ -196,7 +224,8 @@ class NativeRuntime:
             if found is None:
                 callback = self._callback_address("host")
                 text = host_call_text("host_call", signature, self._call_host, callback)
-                found = self._host_calls[signature] = HostCall(_compile(text))
+                found = HostCall(_compile(text))
+                self._host_calls.put(signature, found)
             return found
 
     def caller_context(self) -> int:
