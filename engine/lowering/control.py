@@ -73,11 +73,14 @@ def block(function: FunctionLowering, row: Instruction, immediates: tuple[Any, .
 def loop(function: FunctionLowering, row: Instruction, immediates: tuple[Any, ...]) -> None:
     """`loop`: its header starts with phi nodes, of which `_close_loop` knows the branches."""
     frame = _open(function, "loop", immediates[0])
+    frame.preheader = len(function.lines)
     _jump(function, frame)
     frame.needs_check = False  # nothing has gone round yet
     function.start_block(frame.name)
     frame.header = len(function.lines)
     function.lines.append("")
+    if function.outermost_loop is None:
+        function.outermost_loop = frame
     if frame.parameters:
         del function.stack[frame.height :]
         function.stack.extend(
@@ -95,6 +98,8 @@ def _close_loop(function: FunctionLowering, frame: Frame) -> None:
         assert EXECUTION_CHECK == 0
         lines.append(f"%{frame.name}.check = load volatile i64, ptr %execution, align 8")
     function.lines[frame.header] = "\n".join(lines)
+    if function.outermost_loop is frame:
+        function.outermost_loop = None
     if not function.reachable:
         del function.stack[frame.height :]
 

@@ -1,4 +1,4 @@
-define hidden fastcc i64 @f0(ptr noundef nonnull align 8 dereferenceable(176) %vmctx, i64 noundef %p0) #0 align 32 {
+define hidden fastcc i64 @f0(ptr noundef nonnull align 8 dereferenceable(224) %vmctx, i64 noundef %p0) #0 align 32 {
 entry:
 %l0 = alloca i64, align 8
 %execution = load ptr, ptr %vmctx, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
@@ -20,7 +20,7 @@ v5:
 ret i64 %v2
 }
 
-define hidden fastcc void @f1(ptr noundef nonnull align 8 dereferenceable(176) %vmctx, i32 noundef %p0) #0 align 32 {
+define hidden fastcc void @f1(ptr noundef nonnull align 8 dereferenceable(224) %vmctx, i32 noundef %p0) #0 align 32 {
 entry:
 %l0 = alloca i32, align 4
 %execution = load ptr, ptr %vmctx, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
@@ -38,7 +38,7 @@ return:
 ret void
 }
 
-define hidden fastcc void @f2(ptr noundef nonnull align 8 dereferenceable(176) %vmctx) #0 align 32 {
+define hidden fastcc void @f2(ptr noundef nonnull align 8 dereferenceable(224) %vmctx) #0 align 32 {
 entry:
 %execution = load ptr, ptr %vmctx, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 br label %body
@@ -47,5 +47,42 @@ br label %v1
 v1:
 %v1.check = load volatile i64, ptr %execution, align 8
 br label %v1
+}
+
+define hidden fastcc void @f3(ptr noundef nonnull align 8 dereferenceable(224) %vmctx, i32 noundef %p0) #0 align 32 {
+entry:
+%l0 = alloca i32, align 4
+%execution = load ptr, ptr %vmctx, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
+br label %body
+body:
+store i32 %p0, ptr %l0, align 4
+%v1 = zext i32 %p0 to i64
+%v2 = getelementptr i8, ptr %vmctx, i64 80
+%v3 = load ptr, ptr %v2, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
+%v4 = getelementptr i8, ptr %v3, i64 %v1
+store volatile i32 1, ptr %v4, align 1, !tbaa !5
+%v5.memory0.at = getelementptr i8, ptr %vmctx, i64 80
+%v5.memory0 = load ptr, ptr %v5.memory0.at, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
+br label %v5
+v5:
+%v5.check = load volatile i64, ptr %execution, align 8
+br label %v6
+v6:
+%v6.check = load volatile i64, ptr %execution, align 8
+%v7 = load i32, ptr %l0, align 4
+%v8 = sub i32 %v7, 4
+store i32 %v8, ptr %l0, align 4
+%v9 = zext i32 %v8 to i64
+%v10 = getelementptr i8, ptr %v5.memory0, i64 %v9
+store volatile i32 0, ptr %v10, align 1, !tbaa !5
+%v11 = and i32 %v8, 255
+%v12 = icmp ne i32 %v11, 0
+br i1 %v12, label %v6, label %v13
+v13:
+%v14 = icmp ne i32 %v8, 0
+br i1 %v14, label %v5, label %v15
+v15:
+store volatile i32 2, ptr %v10, align 1, !tbaa !5
+ret void
 }
 
