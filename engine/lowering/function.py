@@ -75,7 +75,7 @@ class FunctionLowering:
         reachable: whether control can come to the end of `lines`; where it cannot, nothing is emitted.
         stack: the operand stack; `frames` the open blocks, the innermost last; `outermost_loop` one of them.
         known: what locals hold, where that is known.
-        indexed: pointers into memories that are known: by memory and index operand.
+        indexed: pointers into memories that were computed in the current LLVM block: by memory and index operand.
         traps: the kinds of trap that the function branches to.
         calls: whether it calls guest functions.
         carried: how many values its branches carry.
@@ -152,11 +152,15 @@ class FunctionLowering:
     def start_block(self, label: str) -> None:
         """Go on in a new LLVM block to which control comes on several ways."""
         self.known.clear()
-        self.indexed.clear()
         self.continue_in(label)
 
     def continue_in(self, label: str) -> None:
-        """Go on in a new LLVM block to which control comes from the current one only."""
+        """Go on in a new LLVM block to which control comes from the current one only.
+
+        Pointers would be the same there too, but address arithmetic that spans blocks gets in the way of LLVM's
+        choice of induction variables: with it, multiplying matrices took 1.05 of the time.
+        """
+        self.indexed.clear()
         self.lines.append(f"{label}:")
         self.block = label
         self.reachable = True

@@ -82,7 +82,11 @@ v13:
 %v14 = icmp ne i32 %v8, 0
 br i1 %v14, label %v5, label %v15
 v15:
-store volatile i32 2, ptr %v10, align 1, !tbaa !5
+%v16 = zext i32 %v8 to i64
+%v17 = getelementptr i8, ptr %vmctx, i64 80
+%v18 = load ptr, ptr %v17, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
+%v19 = getelementptr i8, ptr %v18, i64 %v16
+store volatile i32 2, ptr %v19, align 1, !tbaa !5
 ret void
 }
 
