@@ -121,8 +121,8 @@ THREAD_HOST_LIMIT = 64
 """The least stack pointer from which a host function is called: what is below would not suffice for Python."""
 THREAD_CALLER = 72
 """The vmctx that the innermost entry was made with, set before each call of a host function."""
-THREAD_TICKET = 80
-"""A number that changes with each call of a host function, and that its callback returns when all went well."""
+THREAD_EXCEPTION = 80
+"""The Python exception (a reference of its own) that a host function or listener raised last, until it is taken."""
 THREAD_FRAMES = 88
 THREAD_FRAME_CAPACITY = 64
 THREAD_RECORD_SIZE = THREAD_FRAMES + 8 * THREAD_FRAME_CAPACITY

@@ -101,6 +101,13 @@ def address_of(name: str) -> int:
     return address
 
 
+def python_address_of(name: str) -> int:
+    """The address of a function of Python's own C interface."""
+    address = ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p).value
+    assert address is not None
+    return address
+
+
 class _PthreadAttributes(ctypes.Structure):
     _fields_ = (("storage", ctypes.c_char * 256),)
 

@@ -20,7 +20,7 @@ from farcall.engine.codegen.elf import read_object
 from farcall.engine.codegen.linker import link
 from farcall.engine.codegen.target import host_target
 from farcall.engine.runtime.native import c_library
-from farcall.engine.runtime.native.address_space import AddressSpace
+from farcall.engine.runtime.native.address_space import AddressSpace, write_words
 from farcall.engine.runtime.native.bulk import bulk_text
 from farcall.engine.runtime.native.code_memory import CodeRegistry, MappedCode
 from farcall.engine.runtime.native.threads import prepare_thread, thread_end_text
@@ -37,9 +37,6 @@ T = TypeVar("T")
 
 _ATTRIBUTES = 'attributes #0 = { nounwind "frame-pointer"="all" "probe-stack"="inline-asm" }'
 
-_HostCallback = ctypes.CFUNCTYPE(
-    ctypes.c_int64, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64
-)
 _TakeBudget = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int64)
 _GiveBudget = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64)
 _Entry = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
@@ -47,20 +44,14 @@ _Entry = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p, ctyp
 Entry = Callable[[int, int, int], int]
 """(code, vmctx, slots) -> 0, or why the guest was left. Its machine code lives as long as it does."""
 
-_NEAR = 16
-"""Frames below Python's recursion limit at which that is taken for why a callback did not begin."""
-
 HostHandler = Callable[[int, int, int], None]
-"""(identity, index, address of the slots): what a callback does; its exception ends the guest's call."""
+"""(identity, index, address of the slots): what Python does for a guest; an exception ends the guest's call."""
+
+_HANDLERS = ("host", "before", "after")
 
 
 def _compile(text: str) -> MappedCode:
     return MappedCode(link([read_object(compile_to_object(f"{text}\n{_ATTRIBUTES}\n", host_target()))]))
-
-
-def _descend(levels: int) -> None:
-    if levels:
-        _descend(levels - 1)
 
 
 class HostCall:
@@ -118,9 +109,7 @@ class NativeRuntime:
         self._entries: _Trampolines[Any] = _Trampolines()  # guarded by _lock
         self._host_calls: _Trampolines[HostCall] = _Trampolines()  # guarded by _lock
         self._code: list[MappedCode] = []
-        self._waiting = threading.local()
-        self._handlers: dict[str, HostHandler] = {}
-        self._callbacks = {name: self._callback(name) for name in ("host", "before", "after")}
+        self._handlers: ctypes.Array[Any] = (ctypes.py_object * len(_HANDLERS))()
         self._key = c_library.create_thread_key(self._compile_thread_end())
         self._previous = (ctypes.c_uint64 * (PREVIOUS_HANDLER_WORDS * signal.NSIG))()
         base = self._compile_base()
@@ -147,8 +136,8 @@ class NativeRuntime:
                         host_target().architecture, self._key, self.space, ctypes.addressof(self._previous)
                     ),
                     host_border_text(self._key),
-                    listener_text("listener_before", self._callback_address("before")),
-                    listener_text("listener_after", self._callback_address("after")),
+                    listener_text("listener_before", self._handler_address("before")),
+                    listener_text("listener_after", self._handler_address("after")),
                     bulk_text(),
                 )
             )
@@ -156,39 +145,21 @@ class NativeRuntime:
         self._code.append(code)
         return code
 
-    def _callback_address(self, name: str) -> int:
-        return ctypes.cast(self._callbacks[name], ctypes.c_void_p).value or 0
-
-    def _callback(self, name: str) -> Any:
-        def call(identity: int, index: int, slots: int, ticket: int) -> int:
-            try:
-                self._handlers[name](identity, index, slots)
-            except BaseException as error:
-                self._waiting.exception = error
-                return ~ticket
-            return ticket
-
-        return _HostCallback(call)
+    def _handler_address(self, name: str) -> int:
+        return ctypes.addressof(self._handlers) + ctypes.sizeof(ctypes.py_object) * _HANDLERS.index(name)
 
     def handle(self, name: str, handler: HostHandler) -> None:
         """Say what is done when guests call host functions (`host`) or listeners (`before`, `after`)."""
-        self._handlers[name] = handler
+        self._handlers[_HANDLERS.index(name)] = handler
 
     def take_exception(self) -> BaseException:
-        """The exception that a callback left in this thread; it is forgotten.
-
-        Where there is none, the callback did not come to its first instruction: Python's recursion limit was reached,
-        or the handler of a signal, Ctrl-C as a rule, raised. ctypes has printed the exception and dropped it.
-        """
-        error: BaseException | None = getattr(self._waiting, "exception", None)
-        if error is not None:
-            del self._waiting.exception
-            return error
-        try:
-            _descend(_NEAR)
-        except RecursionError:
-            return RecursionError("maximum recursion depth exceeded while a guest called a host function")
-        return KeyboardInterrupt()
+        """The exception by which this thread's last call of a host function or listener ended; it is forgotten."""
+        place = c_library.get_thread_specific(self._key) + layout.THREAD_EXCEPTION
+        holder: Any = ctypes.py_object.from_address(place)
+        error: BaseException = holder.value
+        ctypes.pythonapi.Py_DecRef(holder)
+        write_words(place, [0])
+        return error
 
     def _install(self, number: int, handler: int) -> None:
         flags = c_library.SA_SIGINFO | c_library.SA_ONSTACK | c_library.SA_NODEFER
@@ -222,8 +193,8 @@ class NativeRuntime:
         with self._lock:
             found = self._host_calls.get(signature)
             if found is None:
-                callback = self._callback_address("host")
-                text = host_call_text("host_call", signature, self._call_host, callback)
+                handler = self._handler_address("host")
+                text = host_call_text("host_call", signature, self._call_host, handler)
                 found = HostCall(_compile(text))
                 self._host_calls.put(signature, found)
             return found

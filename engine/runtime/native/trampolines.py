@@ -137,12 +137,12 @@ left:
 """
 
 
-def host_call_text(name: str, signature: FunctionType, call_host: int, callback: int) -> str:
+def host_call_text(name: str, signature: FunctionType, call_host: int, handler: int) -> str:
     """LLVM IR of a guest function that calls the host function of its context.
 
     Parameters:
         call_host: address of `call_host`.
-        callback: address of the Python callback for host functions.
+        handler: where the Python function is that does it.
     """
     parameters = "".join(
         f", {value_type.llvm} %argument{position}" for position, value_type in enumerate(signature.parameters)
@@ -158,7 +158,7 @@ define {CALLING_CONVENTION} {kind} @{name}(ptr %host{parameters}) #0 {{
   %slots = alloca [{size} x i8], align 16
   {store}
   %identity = load i64, ptr %host
-  call void {address(call_host)}(ptr {address(callback)}, i64 %identity, i64 0, ptr %slots)
+  call void {address(call_host)}(ptr {address(handler)}, i64 %identity, i64 0, ptr %slots)
   {load}
   {returned}
 }}
@@ -183,15 +183,28 @@ def _return(signature: FunctionType) -> str:
 
 
 def host_border_text(key: int) -> str:
-    """LLVM IR of `call_host`: leave guest code for a Python callback and come back, or leave for good.
+    """LLVM IR of `call_host`: leave guest code for a Python function and come back, or leave for good.
 
-    The callback is `i64 (i64 identity, i64 index, ptr slots, i64 ticket)`. It returns the ticket, or anything else
-    when it failed: ctypes returns what happens to be there when an exception comes before the callback's first
-    instruction, as those of signal handlers and of Python's recursion limit do. An exception may wait.
+    It calls Python itself, with (identity, index, address of the slots) as ints, instead of through a callback of
+    ctypes: that could not tell of exceptions that come before the function's first instruction, as those of signal
+    handlers and of Python's recursion limit do, and it needs memory that is writable and executable.
     """
     get_record = address(c_library.address_of("pthread_getspecific"))
+    python = {
+        name: address(c_library.python_address_of(name))
+        for name in (
+            "PyGILState_Ensure",
+            "PyGILState_Release",
+            "PyLong_FromLongLong",
+            "PyObject_Vectorcall",
+            "Py_DecRef",
+            "PyErr_Fetch",
+            "PyErr_NormalizeException",
+            "PyException_SetTraceback",
+        )
+    }
     return f"""
-define void @call_host(ptr %callback, i64 %identity, i64 %index, ptr %slots) #0 {{
+define void @call_host(ptr %handler.at, i64 %identity, i64 %index, ptr %slots) #0 {{
   %record = call ptr {get_record}(i32 {key})
   %own = call ptr @llvm.frameaddress.p0(i32 0)
   %frame = ptrtoint ptr %own to i64
@@ -208,32 +221,87 @@ go:
   %context = load ptr, ptr %context.at
   %caller.at = getelementptr i8, ptr %record, i64 {layout.THREAD_CALLER}
   store ptr %context, ptr %caller.at
-  %ticket.at = getelementptr i8, ptr %record, i64 {layout.THREAD_TICKET}
-  %last = load i64, ptr %ticket.at
-  %ticket = add i64 %last, 1
-  store i64 %ticket, ptr %ticket.at
   store volatile ptr null, ptr %record
-  %returned = call i64 %callback(i64 %identity, i64 %index, ptr %slots, i64 %ticket)
+  %gil = call i32 {python["PyGILState_Ensure"]}()
+  %failed = call i1 @call_python(ptr %record, ptr %handler.at, i64 %identity, i64 %index, ptr %slots)
+  call void {python["PyGILState_Release"]}(i32 %gil)
   store volatile ptr %entry, ptr %record
-  %fine = icmp eq i64 %returned, %ticket
-  br i1 %fine, label %back, label %exception
+  br i1 %failed, label %exception, label %back
 exception:
   call void @leave(i32 {EXIT_HOST_EXCEPTION})
   unreachable
 back:
   ret void
 }}
+
+; Whether it raised; the exception is in the record then. The interpreter's lock is held.
+define internal i1 @call_python(ptr %record, ptr %handler.at, i64 %identity, i64 %index, ptr %slots) #0 {{
+  %arguments = alloca [3 x ptr], align 8
+  %type.at = alloca ptr, align 8
+  %value.at = alloca ptr, align 8
+  %traceback.at = alloca ptr, align 8
+  %handler = load ptr, ptr %handler.at
+  %place = ptrtoint ptr %slots to i64
+  %first = call ptr {python["PyLong_FromLongLong"]}(i64 %identity)
+  %second = call ptr {python["PyLong_FromLongLong"]}(i64 %index)
+  %third = call ptr {python["PyLong_FromLongLong"]}(i64 %place)
+  %second.at = getelementptr ptr, ptr %arguments, i64 1
+  %third.at = getelementptr ptr, ptr %arguments, i64 2
+  store ptr %first, ptr %arguments
+  store ptr %second, ptr %second.at
+  store ptr %third, ptr %third.at
+  %no.first = icmp eq ptr %first, null
+  %no.second = icmp eq ptr %second, null
+  %no.third = icmp eq ptr %third, null
+  %no.one = or i1 %no.first, %no.second
+  %none = or i1 %no.one, %no.third
+  br i1 %none, label %called, label %call
+call:
+  %returned = call ptr {python["PyObject_Vectorcall"]}(ptr %handler, ptr %arguments, i64 3, ptr null)
+  br label %called
+called:
+  %result = phi ptr [ null, %0 ], [ %returned, %call ]
+  call void {python["Py_DecRef"]}(ptr %first)
+  call void {python["Py_DecRef"]}(ptr %second)
+  call void {python["Py_DecRef"]}(ptr %third)
+  %raised = icmp eq ptr %result, null
+  br i1 %raised, label %keep, label %fine
+fine:
+  call void {python["Py_DecRef"]}(ptr %result)
+  ret i1 false
+keep:
+  call void {python["PyErr_Fetch"]}(ptr %type.at, ptr %value.at, ptr %traceback.at)
+  call void {python["PyErr_NormalizeException"]}(ptr %type.at, ptr %value.at, ptr %traceback.at)
+  %type = load ptr, ptr %type.at
+  %value = load ptr, ptr %value.at
+  %traceback = load ptr, ptr %traceback.at
+  %untraced = icmp eq ptr %traceback, null
+  br i1 %untraced, label %kept, label %trace
+trace:
+  %set = call i32 {python["PyException_SetTraceback"]}(ptr %value, ptr %traceback)
+  br label %kept
+kept:
+  call void {python["Py_DecRef"]}(ptr %type)
+  call void {python["Py_DecRef"]}(ptr %traceback)
+  %exception.at = getelementptr i8, ptr %record, i64 {layout.THREAD_EXCEPTION}
+  store ptr %value, ptr %exception.at
+  ret i1 true
+}}
 """
 
 
-def listener_text(name: str, callback: int) -> str:
-    """LLVM IR of a runtime function that tells the listeners of the context's instance of a call."""
+def listener_text(name: str, handler: int) -> str:
+    """LLVM IR of a runtime function that tells the listeners of the context's instance of a call.
+
+    Parameters:
+        handler: where the Python function is that does it.
+    """
     return f"""
 define void @{name}(ptr %vmctx, i32 %index, ptr %slots) #0 {{
   %identity.at = getelementptr i8, ptr %vmctx, i64 {layout.CONTEXT_IDENTITY}
   %identity = load i64, ptr %identity.at
   %wide = zext i32 %index to i64
-  call void @call_host(ptr {address(callback)}, i64 %identity, i64 %wide, ptr %slots)
+  call void @call_host(ptr {address(handler)}, i64 %identity, i64 %wide, ptr %slots)
   ret void
 }}
 """

@@ -135,22 +135,34 @@ class TestSignals:
     def test_ctrl_c_ends_a_guest_that_calls_host_functions(self, make, store):
         """The signal comes while the guest runs; Python sees it before the first instruction of the callback."""
         calls = []
-        unraisable = []
         host = store.host_function(FunctionType((), ()), lambda: calls.append(None))
         instance = make(self.LOOP, {"": {"h": host}})
-        former, sys.unraisablehook = sys.unraisablehook, unraisable.append
-        try:
-            for _ in range(10):
-                timer = threading.Timer(0.02, os.kill, (os.getpid(), signal.SIGINT))
-                timer.start()
-                with pytest.raises(KeyboardInterrupt):
-                    instance.exports.go(1_000_000)
-                timer.join()
-        finally:
-            sys.unraisablehook = former
+        for _ in range(10):
+            timer = threading.Timer(0.02, os.kill, (os.getpid(), signal.SIGINT))
+            timer.start()
+            with pytest.raises(KeyboardInterrupt):
+                instance.exports.go(1_000_000)
+            timer.join()
         calls.clear()
         instance.exports.go(5)
         assert len(calls) == 5
+
+    def test_what_a_signals_handler_raises_comes_through_as_it_is(self, make, store):
+        def handler(*_) -> None:
+            raise TimeoutError("alarm")
+
+        host = store.host_function(FunctionType((), ()), lambda: None)
+        instance = make(self.LOOP, {"": {"h": host}})
+        former = signal.signal(signal.SIGALRM, handler)
+        try:
+            for _ in range(10):
+                signal.setitimer(signal.ITIMER_REAL, 0.01)
+                with pytest.raises(TimeoutError, match="alarm") as raised:
+                    instance.exports.go(1_000_000)
+                assert raised.traceback[-1].name == "handler"
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, former)
 
     def test_handlers_that_return_do_not_disturb_guests(self, make, store):
         seen = []
