@@ -20,7 +20,7 @@ from types import TracebackType
 from farcall.engine.abi.layout import context_layout
 from farcall.engine.binary import decode_module
 from farcall.engine.cache.memory_cache import MemoryCache
-from farcall.engine.codegen.compiler import compile_to_object
+from farcall.engine.codegen.compiler import Optimization, compile_to_object
 from farcall.engine.codegen.elf import read_object
 from farcall.engine.codegen.linker import Image, link
 from farcall.engine.codegen.target import host_target
@@ -28,7 +28,7 @@ from farcall.engine.errors import ClosedError
 from farcall.engine.instructions.instruction import Feature
 from farcall.engine.instructions.table import INSTRUCTIONS
 from farcall.engine.interface import AbstractCompiledModule, AbstractEngine, FunctionListener
-from farcall.engine.lowering import LoweringOptions, lower_functions
+from farcall.engine.lowering import LoweringOptions, is_complex, lower_functions
 from farcall.engine.runtime import function, listening
 from farcall.engine.runtime.compiled_module import CompiledCode, CompiledModule, TypeRegistry
 from farcall.engine.runtime.instance import Instance
@@ -36,7 +36,7 @@ from farcall.engine.runtime.memory_budget import MemoryBudget
 from farcall.engine.runtime.module_engine import NativeModuleEngine
 from farcall.engine.runtime.native.machine import native_runtime
 from farcall.engine.runtime.store import Store
-from farcall.engine.structure.module import Module
+from farcall.engine.structure.module import FunctionBody, Module
 from farcall.engine.validation import validate_module
 
 _FEATURES = tuple(
@@ -172,8 +172,16 @@ class Engine(AbstractEngine):
     def _compile(self, module: Module, options: LoweringOptions) -> CompiledCode:
         started = time.perf_counter()
         layout = context_layout(module)
-        text = lower_functions(module, layout, options, module.functions)
-        image: Image = link([read_object(compile_to_object(text, host_target()))])
+        # Functions on which LLVM's optimiser would take more than linear time are left as they are.
+        parts: dict[Optimization, list[FunctionBody]] = {Optimization.FULL: [], Optimization.FAST: []}
+        for body in module.functions:
+            parts[Optimization.FAST if is_complex(module, body) else Optimization.FULL].append(body)
+        objects = [
+            compile_to_object(lower_functions(module, layout, options, bodies), host_target(), optimization)
+            for optimization, bodies in parts.items()
+            if bodies
+        ]
+        image: Image = link(map(read_object, objects))
         code = CompiledCode(module, layout, image, self.types, listening=options.listeners)
         with self._lock:
             self._compile_seconds += time.perf_counter() - started

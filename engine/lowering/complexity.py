@@ -1,0 +1,36 @@
+"""Which functions are too complex to be optimised: those on which LLVM's time grows faster than their size.
+
+Its passes are linear on what compilers make, but not on everything that validates: 8,000 locals changed across
+8,000 branches took 51 s, 2,000 divisions by one divisor 7 s. Without optimisation both take 0.1 s.
+"""
+
+from __future__ import annotations
+
+from farcall.engine.binary.instructions import decode_body
+from farcall.engine.structure.module import FunctionBody, Module
+
+_SIMPLE_BYTES = 4096
+"""A body up to this size cannot hold enough of anything to be complex."""
+
+_BRANCHES_TIMES_LOCALS = 4_000_000
+_TRAPPING_ARITHMETIC = 1_000
+
+_BRANCHING_RULES = frozenset({"block", "loop", "if", "br", "br_if", "return"})
+
+
+def is_complex(module: Module, body: FunctionBody) -> bool:
+    """Whether a function of a validated module is too complex to be optimised."""
+    if body.end - body.start <= _SIMPLE_BYTES:
+        return False
+    changed: set[int] = set()
+    branches = trapping = 0
+    for row, immediates, _ in decode_body(module.source, body.start, body.end):
+        if row.traps:
+            trapping += 1
+        elif row.rule in ("local_set", "local_tee"):
+            changed.add(immediates[0])
+        elif row.rule == "br_table":
+            branches += len(immediates[0])
+        elif row.rule in _BRANCHING_RULES:
+            branches += 1
+    return branches * len(changed) > _BRANCHES_TIMES_LOCALS or trapping > _TRAPPING_ARITHMETIC

@@ -1,0 +1,74 @@
+"""Functions that would hold LLVM's optimiser are compiled all the same, soon, and run right."""
+
+from __future__ import annotations
+
+import pytest
+import wasmtime
+
+from farcall.engine import Engine, Store, Trap, TrapKind
+from farcall.engine.lowering import is_complex
+
+ORDINARY = (
+    '(func $ordinary (export "ordinary") (param i32) (result i32) (i32.mul (local.get 0) (i32.const 3)))'
+)
+
+
+def _divisions(count: int) -> str:
+    steps = "(local.set 0 (i32.div_s (local.get 0) (local.get 1)))" * count
+    return (
+        f'(func (export "f") (param i32 i32) (result i32) {steps}'
+        " (i32.add (call $ordinary (local.get 0)) (i32.const 1)))"
+    )
+
+
+def _branches_and_locals(count: int) -> str:
+    steps = "".join(
+        f"(if (i32.and (local.get 0) (i32.const {1 << position % 31}))"
+        f" (then (local.set {position + 1} (i32.add (local.get 0) (i32.const {position})))))"
+        for position in range(count)
+    )
+    total = "".join(
+        f"(local.set 0 (i32.xor (local.get 0) (local.get {position + 1})))" for position in range(count)
+    )
+    return (
+        f'(func (export "f") (param i32) (result i32) (local {"i32 " * count}) {steps} {total} (local.get 0))'
+    )
+
+
+def _expected(value: int, count: int) -> int:
+    total = value
+    for position in range(count):
+        if value & 1 << position % 31:
+            total ^= value + position
+    return total
+
+
+@pytest.mark.timeout(60)
+def test_two_thousand_divisions_by_one_divisor_are_compiled_without_optimisation():
+    with Engine() as engine, Store(engine) as store:
+        module = engine.load_module(wasmtime.wat2wasm(f"(module {ORDINARY} {_divisions(2000)})"))
+        assert [is_complex(module, body) for body in module.functions] == [False, True]
+        instance = store.instantiate(module)
+        assert instance.exports.f(1, 1) == 4
+        assert instance.exports.ordinary(5) == 15
+        with pytest.raises(Trap) as trapped:
+            instance.exports.f(1, 0)
+        assert trapped.value.kind is TrapKind.INTEGER_DIVIDE_BY_ZERO
+        assert [frame.function_index for frame in trapped.value.backtrace] == [1]
+
+
+@pytest.mark.timeout(60)
+def test_thousands_of_locals_changed_across_branches_are_compiled_without_optimisation():
+    count = 4000
+    with Engine() as engine, Store(engine) as store:
+        module = engine.load_module(wasmtime.wat2wasm(f"(module {_branches_and_locals(count)})"))
+        assert is_complex(module, module.functions[0])
+        f = store.instantiate(module).function("f")
+        for value in (0, 1, 0x55555555, 1234567):
+            assert f(value) == _expected(value, count)
+
+
+def test_what_compilers_make_is_optimised():
+    with Engine() as engine:
+        module = engine.load_module(wasmtime.wat2wasm(f"(module {ORDINARY} {_divisions(500)})"))
+        assert not any(is_complex(module, body) for body in module.functions)
