@@ -58,6 +58,17 @@ def _resolve_one(entry: Import, imports: Imports, references: References) -> Ext
         raise LinkError(entry.module, entry.name, describe(entry.type), None)
     if not isinstance(extern, Function | Memory | Table | Global):
         raise LinkError(entry.module, entry.name, describe(entry.type), f"a Python {type(extern).__name__}")
+    check_import(entry, extern, references)
+    return extern
+
+
+def check_import(entry: Import, extern: Extern, references: References) -> None:
+    """Whether `extern` can be what is imported into the store that `references` is of.
+
+    Raises:
+        LinkError: it is of another type, or of another store.
+        ClosedError: it is closed.
+    """
     if extern.owner is not None and extern.owner.closed:
         raise ClosedError(f'import "{entry.module}" "{entry.name}": {extern.owner.title} is closed')
     home = extern.references if isinstance(extern, Function) else extern.owner.references
@@ -67,7 +78,6 @@ def _resolve_one(entry: Import, imports: Imports, references: References) -> Ext
         )
     if not _matches(extern.type, entry.type):
         raise LinkError(entry.module, entry.name, describe(entry.type), describe(extern.type))
-    return extern
 
 
 def _matches(found: ExternType, wanted: ExternType) -> bool:

@@ -13,30 +13,25 @@ from typing import TYPE_CHECKING
 
 from farcall.engine.abi import layout
 from farcall.engine.abi.traps import TrapKind
-from farcall.engine.errors import EngineBug, LinkError, Trap
+from farcall.engine.errors import EngineBug, Trap
 from farcall.engine.interface import ModuleEngine
 from farcall.engine.runtime import listening
 from farcall.engine.runtime.constant_expression import evaluate
 from farcall.engine.runtime.function import Function, HostFunction
 from farcall.engine.runtime.global_variable import Global
 from farcall.engine.runtime.linked_group import Member, joined
+from farcall.engine.runtime.linking import check_import
 from farcall.engine.runtime.memory import Memory
 from farcall.engine.runtime.native.address_space import write_words
 from farcall.engine.runtime.native.machine import native_runtime
 from farcall.engine.runtime.table import Table
 from farcall.engine.runtime.values import ValueConverter
-from farcall.engine.structure.types import (
-    FUNCREF,
-    ExternKind,
-    FunctionType,
-    ValueType,
-    describe,
-)
+from farcall.engine.structure.types import FUNCREF, ExternKind, FunctionType, ValueType
 
 if TYPE_CHECKING:
     from farcall.engine.runtime.compiled_module import CompiledModule
     from farcall.engine.runtime.instance import Instance
-    from farcall.engine.structure.module import ConstantExpression, ElementSegment
+    from farcall.engine.structure.module import ConstantExpression, ElementSegment, Import
 
 _FLOAT_CONSTANTS = struct.pack("<4d4f", 0.0, -0.0, 1.0, -1.0, 0.0, -0.0, 1.0, -1.0)
 _identities = itertools.count(1)
@@ -119,14 +114,13 @@ class NativeModuleEngine(ModuleEngine, Member):
         """Wire imported function `index` to the exporting instance's function.
 
         Raises:
-            LinkError: it is of another type.
+            LinkError: it is of another type, or of another store.
             ClosedError: one of the instances is closed.
+            IndexError: there is no such import, or no such function.
         """
         exporter = _native(imported_module_engine)
         function = exporter.new_function(index_in_imported_module)
-        entry = self.module.imported(ExternKind.FUNCTION)[index]
-        if function.type != entry.type:
-            raise LinkError(entry.module, entry.name, describe(entry.type), describe(function.type))
+        check_import(self._import(ExternKind.FUNCTION, index), function, self.references)
         with joined((self, exporter)):
             self.import_function(function, index)
 
@@ -156,11 +150,21 @@ class NativeModuleEngine(ModuleEngine, Member):
         """Share the exporter's memory as memory `index`.
 
         Raises:
+            LinkError: it is of another type, or of another store.
             ClosedError: one of the instances is closed.
+            IndexError: there is no such import, or no such memory.
         """
         exporter = _native(imported_module_engine)
+        memory = exporter.memories[index_in_imported_module]
+        check_import(self._import(ExternKind.MEMORY, index), memory, self.references)
         with joined((self, exporter)):
-            self._share_memory(index, exporter.memories[index_in_imported_module])
+            self._share_memory(index, memory)
+
+    def _import(self, kind: ExternKind, index: int) -> Import:
+        imports = self.module.imported(kind)
+        if not 0 <= index < len(imports):
+            raise IndexError(f"{self.title} imports no {kind.name.lower()} {index}")
+        return imports[index]
 
     def import_memory(self, memory: Memory) -> None:
         """Share `memory` as the next memory; the group's lock is held."""
