@@ -47,6 +47,10 @@ _FEATURES = tuple(
 )
 
 
+_OPTIMIZED_CODE_BYTES = 4 << 20
+"""Function bodies of a module that are optimised at most; that takes about a minute, without optimisation 8 s."""
+
+
 @dataclass(frozen=True, slots=True)
 class _CodeKey:
     """What code depends on, beside the machine and the version of the engine."""
@@ -172,10 +176,12 @@ class Engine(AbstractEngine):
     def _compile(self, module: Module, options: LoweringOptions) -> CompiledCode:
         started = time.perf_counter()
         layout = context_layout(module)
-        # Functions on which LLVM's optimiser would take more than linear time are left as they are.
+        # What would take LLVM's optimiser minutes is left as it is: large modules, complex functions.
+        large = sum(body.end - body.start for body in module.functions) > _OPTIMIZED_CODE_BYTES
         parts: dict[Optimization, list[FunctionBody]] = {Optimization.FULL: [], Optimization.FAST: []}
         for body in module.functions:
-            parts[Optimization.FAST if is_complex(module, body) else Optimization.FULL].append(body)
+            fast = large or is_complex(module, body)
+            parts[Optimization.FAST if fast else Optimization.FULL].append(body)
         objects = [
             compile_to_object(lower_functions(module, layout, options, bodies), host_target(), optimization)
             for optimization, bodies in parts.items()
