@@ -82,9 +82,10 @@ class InvocationServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def StreamInvoke(self, request_iterator, context):
-        """Makes calls as they come in. Calls into one instance run, and are answered, in the order in which they were sent;
-        those into instances that are not linked may overtake each other, so responses carry the request's correlation id.
-        A call that fails does not end the stream.
+        """Makes calls as they come in. Calls into one instance run in the order in which they were sent, and the answers of
+        those that ran come in that order; a call that is refused, or stopped before it started, is answered at once. Calls
+        into instances that are not linked may overtake each other, so responses carry the request's correlation id. A call
+        that fails does not end the stream.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

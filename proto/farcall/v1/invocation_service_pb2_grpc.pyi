@@ -46,9 +46,10 @@ class InvocationServiceStub:
     For calls of one function, `columns` is by far the fastest form.
     """
     StreamInvoke: _grpc.StreamStreamMultiCallable[_invocation_service_pb2.StreamInvokeRequest, _invocation_service_pb2.StreamInvokeResponse]
-    """Makes calls as they come in. Calls into one instance run, and are answered, in the order in which they were sent;
-    those into instances that are not linked may overtake each other, so responses carry the request's correlation id.
-    A call that fails does not end the stream.
+    """Makes calls as they come in. Calls into one instance run in the order in which they were sent, and the answers of
+    those that ran come in that order; a call that is refused, or stopped before it started, is answered at once. Calls
+    into instances that are not linked may overtake each other, so responses carry the request's correlation id. A call
+    that fails does not end the stream.
     """
 
 @_typing.type_check_only
@@ -69,9 +70,10 @@ class InvocationServiceAsyncStub(InvocationServiceStub):
     For calls of one function, `columns` is by far the fastest form.
     """
     StreamInvoke: _aio.StreamStreamMultiCallable[_invocation_service_pb2.StreamInvokeRequest, _invocation_service_pb2.StreamInvokeResponse]  # type: ignore[assignment]
-    """Makes calls as they come in. Calls into one instance run, and are answered, in the order in which they were sent;
-    those into instances that are not linked may overtake each other, so responses carry the request's correlation id.
-    A call that fails does not end the stream.
+    """Makes calls as they come in. Calls into one instance run in the order in which they were sent, and the answers of
+    those that ran come in that order; a call that is refused, or stopped before it started, is answered at once. Calls
+    into instances that are not linked may overtake each other, so responses carry the request's correlation id. A call
+    that fails does not end the stream.
     """
 
 class InvocationServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -107,9 +109,10 @@ class InvocationServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_invocation_service_pb2.StreamInvokeRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_invocation_service_pb2.StreamInvokeResponse], _abc.AsyncIterator[_invocation_service_pb2.StreamInvokeResponse]]:
-        """Makes calls as they come in. Calls into one instance run, and are answered, in the order in which they were sent;
-        those into instances that are not linked may overtake each other, so responses carry the request's correlation id.
-        A call that fails does not end the stream.
+        """Makes calls as they come in. Calls into one instance run in the order in which they were sent, and the answers of
+        those that ran come in that order; a call that is refused, or stopped before it started, is answered at once. Calls
+        into instances that are not linked may overtake each other, so responses carry the request's correlation id. A call
+        that fails does not end the stream.
         """
 
 def add_InvocationServiceServicer_to_server(servicer: InvocationServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
