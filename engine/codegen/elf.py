@@ -20,6 +20,7 @@ _SECTION_SYMBOLS = 2
 _SECTION_RELOCATIONS = 4
 _SECTION_ZERO = 8
 _FLAG_ALLOCATED = 2
+_TYPE_FUNCTION = 2
 
 MACHINE_X86_64 = 62
 MACHINE_AARCH64 = 183
@@ -43,6 +44,7 @@ class Symbol:
     section: int | None
     value: int
     size: int
+    is_function: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,8 @@ def read_object(data: bytes) -> ElfObject:
 
 def _read_symbols(table: bytes, names: bytes) -> tuple[Symbol, ...]:
     symbols = []
-    for name, _information, _other, section, value, size in _SYMBOL.iter_unpack(table):
+    for name, information, _other, section, value, size in _SYMBOL.iter_unpack(table):
         defined = section if 0 < section < 0xFF00 else None
-        symbols.append(Symbol(_text_at(names, name), defined, value, size))
+        is_function = information & 0xF == _TYPE_FUNCTION
+        symbols.append(Symbol(_text_at(names, name), defined, value, size, is_function))
     return tuple(symbols)

@@ -34,7 +34,7 @@ def link(objects: Iterable[ElfObject]) -> Image:
     """Lay the objects' sections out one after the other and apply their relocations.
 
     Raises:
-        EngineBug: a symbol is defined nowhere, or a relocation is of an unknown kind.
+        EngineBug: a symbol is defined nowhere or twice, or a relocation is of an unknown kind or reaches too far.
     """
     content = bytearray()
     placed: list[tuple[ElfObject, dict[int, int]]] = []
@@ -48,10 +48,12 @@ def link(objects: Iterable[ElfObject]) -> Image:
             bases[section.index] = len(content)
             content.extend(section.content)
         for symbol in entry.symbols:
-            if symbol.section in bases and symbol.name and not symbol.name.startswith("."):
-                address = bases[symbol.section] + symbol.value
-                defined[symbol.name] = address
-                functions.append((address, symbol.size, symbol.name))
+            if symbol.section not in bases or not symbol.is_function:
+                continue
+            if symbol.name in defined:
+                raise EngineBug(f"two objects define {symbol.name!r}")
+            address = defined[symbol.name] = bases[symbol.section] + symbol.value
+            functions.append((address, symbol.size, symbol.name))
         placed.append((entry, bases))
     for entry, bases in placed:
         apply = _RELOCATORS[entry.machine]
@@ -80,7 +82,7 @@ def _relocate_x86_64(content: bytearray, relocation: Relocation, place: int, tar
     """After the System V ABI's AMD64 supplement, table 4.9."""
     match relocation.type:
         case 2 | 4:  # R_X86_64_PC32, R_X86_64_PLT32
-            _WORD.pack_into(content, place, target - place)
+            _WORD.pack_into(content, place, _within(target - place, 32, relocation))
         case 24:  # R_X86_64_PC64
             _LONG.pack_into(content, place, target - place)
         case _:
@@ -94,28 +96,43 @@ def _relocate_aarch64(content: bytearray, relocation: Relocation, place: int, ta
         instruction = _UNSIGNED_WORD.unpack_from(content, place)[0]
         _UNSIGNED_WORD.pack_into(content, place, instruction & ~mask | bits & mask)
 
+    def distance(bits: int) -> int:
+        """To the target in instructions, which are words, as a number of so many bits."""
+        if (target - place) % 4:
+            raise EngineBug(f"a branch to {relocation.symbol.name!r} that is not at a word")
+        return _within(target - place, bits + 2, relocation) >> 2
+
     kind = relocation.type
     match kind:
         case 261:  # R_AARCH64_PREL32
-            _WORD.pack_into(content, place, target - place)
+            _WORD.pack_into(content, place, _within(target - place, 32, relocation))
         case 260:  # R_AARCH64_PREL64
             _LONG.pack_into(content, place, target - place)
         case 275 | 276:  # R_AARCH64_ADR_PREL_PG_HI21 and its unchecked form
-            pages = (target >> 12) - (place >> 12)
+            pages = _within((target >> 12) - (place >> 12), 21, relocation)
             insert(0x60FFFFE0, (pages & 3) << 29 | (pages >> 2 & 0x7FFFF) << 5)
         case 274:  # R_AARCH64_ADR_PREL_LO21
-            distance = target - place
-            insert(0x60FFFFE0, (distance & 3) << 29 | (distance >> 2 & 0x7FFFF) << 5)
+            offset = _within(target - place, 21, relocation)
+            insert(0x60FFFFE0, (offset & 3) << 29 | (offset >> 2 & 0x7FFFF) << 5)
         case 277 | 278 | 284 | 285 | 286 | 299:  # ADD and LDST8..128 _ABS_LO12_NC: low bits, by access size
             shift = {277: 0, 278: 0, 284: 1, 285: 2, 286: 3, 299: 4}[kind]
+            if target % (1 << shift):
+                raise EngineBug(f"an access to {relocation.symbol.name!r} that is not aligned")
             insert(0xFFF << 10, (target & 0xFFF) >> shift << 10)
         case 282 | 283:  # R_AARCH64_JUMP26, R_AARCH64_CALL26
-            insert(0x03FFFFFF, target - place >> 2)
+            insert(0x03FFFFFF, distance(26))
         case 279 | 280:  # R_AARCH64_TSTBR14, R_AARCH64_CONDBR19
             bits = 14 if kind == 279 else 19
-            insert((1 << bits) - 1 << 5, (target - place >> 2) << 5)
+            insert((1 << bits) - 1 << 5, distance(bits) << 5)
         case _:
             raise EngineBug(f"unknown AArch64 relocation {kind} against {relocation.symbol.name!r}")
+
+
+def _within(value: int, bits: int, relocation: Relocation) -> int:
+    """The value, if it is a signed number of so many bits: a distance that was cut would lead anywhere."""
+    if not -(1 << bits - 1) <= value < 1 << bits - 1:
+        raise EngineBug(f"{relocation.symbol.name!r} is too far away: {value} does not fit {bits} bits")
+    return value
 
 
 _RELOCATORS: dict[int, Callable[[bytearray, Relocation, int, int], None]] = {

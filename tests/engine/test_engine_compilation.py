@@ -205,10 +205,11 @@ def test_deleting_under_running_calls(engine, store):
 
 def test_deleting_while_importers_use_it(engine, make, store):
     module = engine.load_module(wasm(ADD))
-    code, start = code_addresses(engine, module)
+    _code, start = code_addresses(engine, module)
     library = store.instantiate(module)
     user = make(
-        '(module (import "l" "add" (func (param i32 i32) (result i32))) (func (export "go") (result i32) (call 0 (i32.const 1) (i32.const 2))))',
+        '(module (import "l" "add" (func (param i32 i32) (result i32))) (func (export "go") (result i32)'
+        " (call 0 (i32.const 1) (i32.const 2))))",
         {"l": library},
     )
     library.close()

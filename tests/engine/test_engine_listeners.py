@@ -11,7 +11,8 @@ from farcall.engine import EXTERNREF, I32, FunctionType, Store, TerminatedError,
 from tests.engine.guests import Background, wasm
 
 NESTED = """(module $m
-  (func $inner (param i32) (result i32) (if (i32.eqz (local.get 0)) (then unreachable)) (i32.mul (local.get 0) (i32.const 2)))
+  (func $inner (param i32) (result i32) (if (i32.eqz (local.get 0)) (then unreachable)) (i32.mul
+  (local.get 0) (i32.const 2)))
   (func $middle (param i32) (result i32) (i32.add (call $inner (local.get 0)) (i32.const 1)))
   (func (export "go") (param i32) (result i32) (call $middle (local.get 0)))
   (func (export "spin") (loop (br 0)))
@@ -119,7 +120,8 @@ def test_what_they_are_told_of_a_function(engine, store):
 
 def test_values_of_every_type(engine, store):
     listener = Listener()
-    text = """(module (func $f (export "f") (param i32 i64 f32 f64 externref funcref) (result funcref externref f64 f32 i64 i32)
+    text = """(module (func $f (export "f") (param i32 i64 f32 f64 externref funcref)
+        (result funcref externref f64 f32 i64 i32)
       (local.get 5) (local.get 4) (local.get 3) (local.get 2) (local.get 1) (local.get 0)))"""
     instance = store.instantiate(engine.compile_module(engine.load_module(wasm(text)), [listener]))
     arguments = (-1, -(2**63), 0.5, -0.25, "text", instance.exports.f)
@@ -153,7 +155,8 @@ def test_host_exceptions_and_what_is_called_through_the_host(engine, store):
             return -1
 
     function = store.host_function(FunctionType((I32,), (I32,)), host)
-    text = """(module (import "" "h" (func $h (param i32) (result i32))) (func $use (param i32) (result i32) (call $h (local.get 0)))
+    text = """(module (import "" "h" (func $h (param i32) (result i32))) (func $use (param i32)
+        (result i32) (call $h (local.get 0)))
       (func (export "run") (param i32) (result i32) (call $use (local.get 0))))"""
     compiled = engine.compile_module(engine.load_module(wasm(text)), [Listener(log, "outer")])
     outer = store.instantiate(compiled, {"": {"h": function}})
@@ -197,23 +200,21 @@ def test_linked_instances_tell_their_own_listeners_only(engine, store):
         ] * user_listens
 
 
+ORDERS = [
+    order
+    for order in itertools.permutations(["compile a", "compile b", "compile c", "make a", "make b", "make c"])
+    if all(order.index(f"compile {client}") < order.index(f"make {client}") for client in "abc")
+]
+
+
 class TestOneClientNeverSeesAnothersCalls:
     """The code is shared, whichever order things are done in."""
-
-    ORDERS = sorted(
-        set(itertools.permutations(["compile a", "compile b", "compile c", "make a", "make b", "make c"]))
-    )
-    ORDERS = [
-        order
-        for order in ORDERS
-        if all(order.index(f"compile {client}") < order.index(f"make {client}") for client in "abc")
-    ]
 
     @pytest.mark.parametrize("shared", [True, False], ids=["one Module", "a Module each"])
     def test_in_every_order(self, engine, shared):
         source = wasm(NESTED)
         one = engine.load_module(source)
-        for order in self.ORDERS:
+        for order in ORDERS:
             logs: dict[str, list] = {client: [] for client in "abc"}
             # The third client has no listeners at all.
             listeners = {"a": [Listener(logs["a"])], "b": [Listener(logs["b"])], "c": []}

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from farcall.engine import (
+    I32,
+    I64,
     ClosedError,
     Engine,
     EngineBug,
     FunctionType,
-    I32,
-    I64,
     Instance,
     LinkError,
     Store,
@@ -92,7 +92,7 @@ class TestWiring:
         invocation = importer.new_function(1).invocation(())
         running = Background(invocation.run)
         threading_wait()
-        waiting = Background(lambda: exporter.exports.next())
+        waiting = Background(exporter.exports.next)
         threading_wait()
         assert waiting.running
         invocation.terminate("enough")
@@ -235,10 +235,12 @@ class TestLookup:
 
     def test_across_instances(self, make, engine):
         library = make(
-            '(module (table (export "t") 2 funcref) (func $pad) (func $f (result i32) (i32.const 4)) (elem (i32.const 1) $f))'
+            '(module (table (export "t") 2 funcref) (func $pad) (func $f (result i32) (i32.const 4)) (elem'
+            " (i32.const 1) $f))"
         )
         user = make(
-            '(module (import "l" "t" (table 2 funcref)) (func $g (result i32) (i32.const 5)) (elem (i32.const 0) $g))',
+            '(module (import "l" "t" (table 2 funcref)) (func $g (result i32) (i32.const 5)) (elem'
+            " (i32.const 0) $g))",
             {"l": library},
         )
         result = engine.types.id_of(FunctionType((), (I32,)))
@@ -264,10 +266,12 @@ class TestReferences:
 
     def test_type_ids_are_the_same_in_all_modules_of_an_engine(self, make, engine):
         one = make(
-            '(module (type (func (param i64))) (type $t (func (result i32))) (table (export "t") 1 funcref) (func $f (type $t) (i32.const 1)) (elem (i32.const 0) $f))'
+            '(module (type (func (param i64))) (type $t (func (result i32))) (table (export "t") 1 funcref)'
+            " (func $f (type $t) (i32.const 1)) (elem (i32.const 0) $f))"
         )
         two = make(
-            '(module (type $t (func (result i32))) (import "o" "t" (table 1 funcref)) (func (export "go") (result i32) (call_indirect (type $t) (i32.const 0))))',
+            '(module (type $t (func (result i32))) (import "o" "t" (table 1 funcref)) (func (export "go")'
+            " (result i32) (call_indirect (type $t) (i32.const 0))))",
             {"o": one},
         )
         assert two.exports.go() == 1

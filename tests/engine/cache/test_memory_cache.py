@@ -62,7 +62,7 @@ def test_a_failure_is_not_kept():
 
 
 def test_a_failure_is_its_makers_alone():
-    """Whoever waited tries in turn: an exception is not shared by threads, and Ctrl-C in one ends none of the others."""
+    """Whoever waited tries in turn: an exception is not shared by threads, and Ctrl-C ends one alone."""
     cache: MemoryCache[str, int] = MemoryCache()
     go_on = threading.Event()
     attempts = []

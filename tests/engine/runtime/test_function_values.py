@@ -347,7 +347,8 @@ class TestHostFunctions:
         host = store.host_function(FunctionType((), ()), fail)
         instance = make(
             """(module $m (import "" "h" (func $h)) (memory (export "m") 1) (func $a (call $h))
-            (func (export "go") (i32.store8 (i32.const 0) (i32.const 7)) (call $a) (i32.store8 (i32.const 0) (i32.const 8))))""",
+            (func (export "go") (i32.store8 (i32.const 0) (i32.const 7)) (call $a) (i32.store8
+            (i32.const 0) (i32.const 8))))""",
             {"": {"h": host}},
         )
         for call in (instance.exports.go, instance.function("go").invocation(()).run):
@@ -376,11 +377,12 @@ class TestHostFunctions:
 
     def test_calling_back_into_the_same_instance(self, store, make):
         """Arguments and results of the outer calls are not those of the inner ones."""
-        host = store.host_function(FunctionType((I32,), (I32,)), lambda n: instance.exports.fac(n))
+        host = store.host_function(FunctionType((I32,), (I32,)), lambda n: instance.exports.fac(n))  # noqa: PLW0108 - made below
         instance = make(
             """(module (import "" "h" (func $h (param i32) (result i32)))
             (func (export "fac") (param i32) (result i32) (if (result i32) (local.get 0)
-              (then (i32.mul (local.get 0) (call $h (i32.sub (local.get 0) (i32.const 1))))) (else (i32.const 1)))))""",
+              (then (i32.mul (local.get 0) (call $h (i32.sub (local.get 0) (i32.const 1))))) (else
+              (i32.const 1)))))""",
             {"": {"h": host}},
         )
         assert instance.exports.fac(10) == 3628800
@@ -420,13 +422,15 @@ class TestHostFunctions:
             with pytest.raises(RecursionError):
                 deeper(levels)
             assert len(depth) > 10
-            assert instance.global_("after").value == 0, "a host function that did not run returned to its guest"
+            assert instance.global_("after").value == 0, (
+                "a host function that did not run returned to its guest"
+            )
 
     def test_endless_mutual_recursion_without_a_limit(self, store, make):
         """Then the native stack ends it, as a trap."""
         from farcall.engine import Trap, TrapKind
 
-        host = store.host_function(FunctionType((), ()), lambda: instance.exports.go())
+        host = store.host_function(FunctionType((), ()), lambda: instance.exports.go())  # noqa: PLW0108 - made below
         instance = make(
             '(module (import "" "h" (func $h)) (func (export "go") (call $h)))', {"": {"h": host}}
         )

@@ -59,7 +59,8 @@ def disturb(make):
         gc.collect()
         others = [
             make(
-                '(module (memory 1) (table 4 funcref) (data (i32.const 0) "\\07") (func (export "f") (result i32) (i32.const 13)))'
+                '(module (memory 1) (table 4 funcref) (data (i32.const 0) "\\07") (func (export "f")'
+                " (result i32) (i32.const 13)))"
             )
             for _ in range(20)
         ]
@@ -73,14 +74,17 @@ def disturb(make):
 class TestImports:
     def test_of_functions_memories_tables_and_globals(self, make, disturb, counts):
         library = make(
-            """(module (memory (export "m") 1) (table (export "t") 1 funcref) (global (export "g") (mut i32) (i32.const 7))
+            """(module (memory (export "m") 1) (table (export "t") 1 funcref) (global (export "g")
+                (mut i32) (i32.const 7))
             (func $f (export "f") (result i32) (global.get 0)) (elem (i32.const 0) $f))"""
         )
         user = make(
-            """(module (import "l" "m" (memory 1)) (import "l" "t" (table 1 funcref)) (import "l" "g" (global (mut i32)))
+            """(module (import "l" "m" (memory 1)) (import "l" "t" (table 1 funcref)) (import "l" "g"
+                (global (mut i32)))
             (import "l" "f" (func $f (result i32)))
             (func (export "all") (result i32) (i32.store (i32.const 0) (call $f))
-              (i32.add (i32.load (i32.const 0)) (i32.add (global.get 0) (call_indirect (result i32) (i32.const 0))))))""",
+              (i32.add (i32.load (i32.const 0)) (i32.add (global.get 0) (call_indirect (result i32)
+              (i32.const 0))))))""",
             {"l": library},
         )
         library.close()
@@ -92,12 +96,15 @@ class TestImports:
     def test_what_an_importer_exports_again_stays_usable(self, make, disturb):
         """The importer is open; that the exporter is not is no concern of who uses the importer."""
         library = make(
-            """(module (memory (export "m") 1) (table (export "t") 1 funcref) (global (export "g") (mut i32) (i32.const 7))
+            """(module (memory (export "m") 1) (table (export "t") 1 funcref) (global (export "g")
+                (mut i32) (i32.const 7))
             (func $f (export "f") (result i32) (i32.const 5)) (elem (i32.const 0) $f))"""
         )
         user = make(
-            """(module (import "l" "m" (memory 1)) (import "l" "t" (table 1 funcref)) (import "l" "g" (global (mut i32)))
-            (import "l" "f" (func (result i32))) (export "m" (memory 0)) (export "t" (table 0)) (export "g" (global 0))
+            """(module (import "l" "m" (memory 1)) (import "l" "t" (table 1 funcref)) (import "l" "g"
+                (global (mut i32)))
+            (import "l" "f" (func (result i32))) (export "m" (memory 0)) (export "t" (table 0)) (export "g"
+            (global 0))
             (export "f" (func 0)))""",
             {"l": library},
         )
@@ -166,7 +173,8 @@ class TestReferencesInTables:
     def test_is_released_once_overwritten(self, make, disturb, counts):
         caller = make(CALLER)
         user = make(
-            '(module (import "c" "t" (table 4 funcref)) (memory 1) (func $f (result i32) (i32.const 3)) (elem (i32.const 1) $f))',
+            '(module (import "c" "t" (table 4 funcref)) (memory 1) (func $f (result i32) (i32.const 3))'
+            " (elem (i32.const 1) $f))",
             {"c": caller},
         )
         user.close()
@@ -278,7 +286,8 @@ class TestReferencesInTables:
         """`ref.func` of an import: the record is the importer's, the code the exporter's."""
         caller, constant = make(CALLER), make(CONSTANT)
         middle = make(
-            """(module (import "c" "t" (table 4 funcref)) (import "k" "f" (func $f (result i32))) (elem (i32.const 0) $f))""",
+            """(module (import "c" "t" (table 4 funcref)) (import "k" "f" (func $f (result i32))) (elem
+                (i32.const 0) $f))""",
             {"c": caller, "k": constant},
         )
         middle.close()
@@ -291,7 +300,8 @@ class TestReferencesInTables:
         caller = make(CALLER)
         host = store.host_function(FunctionType((), (I32,)), lambda: 42)
         middle = make(
-            '(module (import "c" "t" (table 4 funcref)) (import "h" "f" (func $f (result i32))) (elem (i32.const 0) $f))',
+            '(module (import "c" "t" (table 4 funcref)) (import "h" "f" (func $f (result i32))) (elem'
+            " (i32.const 0) $f))",
             {"c": caller, "h": {"f": host}},
         )
         caller.table("t")[1] = store.host_function(FunctionType((), (I32,)), lambda: 43)
@@ -320,7 +330,8 @@ class TestReferencesInTables:
         caller = make(CALLER)
         with pytest.raises(Trap):
             make(
-                """(module (import "c" "t" (table 4 funcref)) (memory 1) (data (i32.const 0) "\\2a") (data (i32.const 65536) "x")
+                """(module (import "c" "t" (table 4 funcref)) (memory 1) (data (i32.const 0) "\\2a") (data
+                    (i32.const 65536) "x")
                 (func $f (result i32) (i32.load8_u (i32.const 0))) (elem (i32.const 0) $f))""",
                 {"c": caller},
             )
@@ -330,7 +341,8 @@ class TestReferencesInTables:
         assert counts() == (0, 0, 0)
 
     def test_of_an_instantiation_that_failed_inside_a_host_function(self, make, store, disturb, counts):
-        text = """(module (import "c" "t" (table 4 funcref)) (memory 1) (data (i32.const 0) "\\2a") (data (i32.const 65536) "x")
+        text = """(module (import "c" "t" (table 4 funcref)) (memory 1) (data (i32.const 0) "\\2a") (data
+            (i32.const 65536) "x")
             (func $f (result i32) (i32.load8_u (i32.const 0))) (elem (i32.const 0) $f))"""
 
         def fail() -> None:
@@ -391,7 +403,8 @@ class TestReferencesElsewhere:
     def test_in_a_mutable_global_of_another_instance(self, make, disturb, counts):
         holder = make(
             """(module (global $g (export "g") (mut funcref) (ref.null func)) (table 1 funcref)
-            (func (export "call") (result i32) (table.set (i32.const 0) (global.get $g)) (call_indirect (result i32) (i32.const 0))))"""
+            (func (export "call") (result i32) (table.set (i32.const 0) (global.get $g)) (call_indirect
+            (result i32) (i32.const 0))))"""
         )
         writer = make(
             """(module (import "h" "g" (global $g (mut funcref))) (memory 1) (data (i32.const 0) "\\2a")
@@ -432,9 +445,11 @@ class TestReferencesElsewhere:
         constant.close()
         disturb()
         caller = make(
-            """(module (import "" "t" (table $t 1 funcref)) (import "" "g" (global $g (mut funcref))) (table $own 1 funcref)
+            """(module (import "" "t" (table $t 1 funcref)) (import "" "g" (global $g (mut funcref)))
+                (table $own 1 funcref)
             (func (export "call") (result i32) (table.set $own (i32.const 0) (global.get $g))
-              (i32.add (call_indirect $own (result i32) (i32.const 0)) (call_indirect $t (result i32) (i32.const 0)))))""",
+              (i32.add (call_indirect $own (result i32) (i32.const 0)) (call_indirect $t (result i32)
+              (i32.const 0)))))""",
             {"": {"t": table, "g": variable}},
         )
         assert caller.exports.call() == 84
@@ -464,7 +479,8 @@ class TestReferencesElsewhere:
         for text, imports in (
             ('(import "" "h" (func $h (result funcref)))', {"": {"h": host}}),
             (
-                '(table $t (export "t") 1 funcref) (func $h (result funcref) (call_indirect $t (result funcref) (i32.const 0)))',
+                '(table $t (export "t") 1 funcref) (func $h (result funcref) (call_indirect $t'
+                " (result funcref) (i32.const 0)))",
                 {},
             ),
         ):
@@ -486,7 +502,8 @@ class TestReferencesElsewhere:
         kept = []
         host = store.host_function(FunctionType((FUNCREF,), ()), kept.append)
         giver = make(
-            """(module (import "" "h" (func $h (param funcref))) (func $f (result i32) (i32.const 42)) (elem declare func $f)
+            """(module (import "" "h" (func $h (param funcref))) (func $f (result i32) (i32.const 42))
+                (elem declare func $f)
             (func (export "go") (call $h (ref.func $f))))""",
             {"": {"h": host}},
         )
@@ -525,7 +542,8 @@ class TestHostFunctions:
 class TestClosing:
     def test_what_is_closed_says_so(self, make):
         instance = make(
-            """(module (memory (export "m") 1) (table (export "t") 1 funcref) (global (export "g") (mut i32) (i32.const 0))
+            """(module (memory (export "m") 1) (table (export "t") 1 funcref) (global (export "g")
+                (mut i32) (i32.const 0))
             (func (export "f") (result i32) (i32.const 1)))""",
             name="gone",
         )
@@ -577,7 +595,8 @@ class TestClosing:
 
         function = store.host_function(FunctionType((), ()), host)
         instance = make(
-            '(module (import "" "h" (func $h)) (memory (export "m") 1) (func (export "go") (result i32) (call $h) (i32.const 5)))',
+            '(module (import "" "h" (func $h)) (memory (export "m") 1) (func (export "go") (result i32)'
+            " (call $h) (i32.const 5)))",
             {"": {"h": function}},
             name="open",
         )

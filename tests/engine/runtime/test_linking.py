@@ -121,9 +121,9 @@ class TestSharing:
         invocation = library.function("go").invocation(())
         running = Background(invocation.run)
         time.sleep(0.05)
-        waiting = Background(lambda: user.exports.f())
+        waiting = Background(user.exports.f)
         try:
-            assert Background(lambda: stranger.exports.f()).value() is None
+            assert Background(stranger.exports.f).value() is None
             assert waiting.running
         finally:
             invocation.terminate("done")
@@ -186,7 +186,8 @@ class TestSharing:
         )
         instance = make(
             """(module (import "" "m" (memory 1 3)) (import "" "t" (table 2 4 funcref))
-            (import "" "f" (func $f (param i32 f64) (result i64))) (elem (i32.const 0) $f $own) (data (i32.const 3) "hello")
+            (import "" "f" (func $f (param i32 f64) (result i64))) (elem (i32.const 0) $f $own) (data
+            (i32.const 3) "hello")
             (func $own (param i32 f64) (result i64) (i64.const 9))
             (type $t (func (param i32 f64) (result i64)))
             (func (export "go") (param i32) (result i64)
@@ -231,7 +232,8 @@ class TestPrecedence:
 
 
 EXPORTER = """(module (func (export "f") (param i32) (result i64) (i64.const 0)) (memory (export "m") 1 2)
-  (table (export "t") 1 2 funcref) (global (export "g") i32 (i32.const 0)) (global (export "v") (mut f32) (f32.const 0)))"""
+  (table (export "t") 1 2 funcref) (global (export "g") i32 (i32.const 0)) (global (export "v") (mut f32)
+  (f32.const 0)))"""
 
 
 class TestRefusals:
@@ -384,7 +386,8 @@ class TestSegments:
         table = store.table(TableType(FUNCREF, Limits(2)))
         with pytest.raises(Trap) as raised:
             make(
-                """(module (import "" "m" (memory 1)) (import "" "t" (table 2 funcref)) (func $f (result i32) (i32.const 3))
+                """(module (import "" "m" (memory 1)) (import "" "t" (table 2 funcref)) (func $f
+                    (result i32) (i32.const 3))
                 (elem (i32.const 0) $f) (data (i32.const 0) "kept") (data (i32.const 65535) "ab"))""",
                 {"": {"m": memory, "t": table}},
             )
@@ -393,20 +396,23 @@ class TestSegments:
         assert memory.read(65535, 1) == b"\0"
         # The instance never came to be, but its function is there and runs, reached by a guest.
         caller = make(
-            '(module (import "" "t" (table 2 funcref)) (func (export "go") (result i32) (call_indirect (result i32) (i32.const 0))))',
+            '(module (import "" "t" (table 2 funcref)) (func (export "go") (result i32) (call_indirect'
+            " (result i32) (i32.const 0))))",
             {"": {"t": table}},
         )
         assert caller.exports.go() == 3
         with pytest.raises(Trap) as raised:
             make(
-                '(module (import "" "t" (table 2 funcref)) (func $f) (elem (i32.const 0) $f) (elem (i32.const 2) $f))',
+                '(module (import "" "t" (table 2 funcref)) (func $f) (elem (i32.const 0) $f) (elem'
+                " (i32.const 2) $f))",
                 {"": {"t": table}},
             )
         assert raised.value.kind is TrapKind.OUT_OF_BOUNDS_TABLE_ACCESS
 
     def test_the_start_function_sees_them(self, make):
         instance = make(
-            """(module (memory (export "m") 1) (data (i32.const 0) "\\05") (global $g (export "g") (mut i32) (i32.const 0)) (start $s)
+            """(module (memory (export "m") 1) (data (i32.const 0) "\\05") (global $g (export "g")
+                (mut i32) (i32.const 0)) (start $s)
             (func $s (global.set $g (i32.load (i32.const 0)))))"""
         )
         assert instance.global_("g").value == 5
@@ -420,7 +426,8 @@ class TestReentrancy:
         def host() -> None:
             made.append(
                 make(
-                    '(module (import "o" "m" (memory 1)) (import "l" "bump" (func (result i32))) (export "m" (memory 0)))',
+                    '(module (import "o" "m" (memory 1)) (import "l" "bump" (func (result i32)))'
+                    ' (export "m" (memory 0)))',
                     {"o": outer, "l": library},
                 )
             )
@@ -450,7 +457,7 @@ class TestReentrancy:
             '(module (import "" "h" (func $h)) (func (export "go") (call $h)) (func (export "f")))',
             {"": {"h": inner}},
         )
-        function = store.host_function(FunctionType((), ()), lambda: two.exports.go())
+        function = store.host_function(FunctionType((), ()), two.exports.go)
         one = make(
             '(module (import "" "h" (func $h)) (memory (export "m") 1) (func (export "go") (call $h)))',
             {"": {"h": function}},

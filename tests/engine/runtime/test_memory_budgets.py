@@ -11,7 +11,8 @@ from farcall.engine import Engine, ExhaustionError, Limits, MemoryType, Store, S
 
 PAGE = 65536
 GROWING = wasmtime.wat2wasm(
-    '(module (memory (export "memory") 1) (func (export "grow") (param i32) (result i32) (memory.grow (local.get 0))))'
+    '(module (memory (export "memory") 1) (func (export "grow") (param i32) (result i32) (memory.grow'
+    " (local.get 0))))"
 )
 
 

@@ -286,7 +286,8 @@ class TestGlobal:
 
     def test_bits(self, store, make):
         instance = make(
-            """(module (global (export "f") (mut f32) (f32.const nan:0x200001)) (global (export "d") f64 (f64.const -0x1p-1074))
+            """(module (global (export "f") (mut f32) (f32.const nan:0x200001)) (global (export "d") f64
+                (f64.const -0x1p-1074))
             (global (export "i") i32 (i32.const -1)))"""
         )
         assert instance.global_("f").bits == 0x7FA00001

@@ -6,16 +6,19 @@ import gc
 
 import pytest
 
-from farcall.engine import Engine, ExhaustionError, FunctionType, LinkError, MemoryType, Limits, Store, Trap
+from farcall.engine import Engine, ExhaustionError, FunctionType, Limits, LinkError, MemoryType, Store, Trap
 from tests.engine.guests import mappings, resident_bytes, wasm
 
 ROUNDS = 10_000
 
-LIBRARY = """(module (memory (export "m") 1) (table (export "t") 4 funcref) (global (export "g") (mut i32) (i32.const 0))
+LIBRARY = """(module (memory (export "m") 1) (table (export "t") 4 funcref) (global (export "g") (mut i32)
+    (i32.const 0))
   (func (export "f") (result i32) (i32.const 7)) (func (export "keep") (param funcref)))"""
-ALONE = """(module (memory 1) (table 10 funcref) (func $f (export "f") (result i32) (i32.store (i32.const 0) (i32.const 3))
+ALONE = """(module (memory 1) (table 10 funcref) (func $f (export "f") (result i32) (i32.store
+    (i32.const 0) (i32.const 3))
   (i32.load (i32.const 0))) (elem (i32.const 0) $f))"""
-LINKED = """(module (import "l" "m" (memory 1)) (import "l" "f" (func $f (result i32))) (import "l" "g" (global (mut i32)))
+LINKED = """(module (import "l" "m" (memory 1)) (import "l" "f" (func $f (result i32))) (import "l" "g"
+    (global (mut i32)))
   (func (export "f") (result i32) (call $f)))"""
 SHARING = """(module (import "l" "t" (table 4 funcref)) (import "l" "keep" (func $keep (param funcref)))
   (func $f (export "f") (result i32) (i32.const 7)) (elem (i32.const 1) $f)
@@ -163,7 +166,8 @@ def test_the_same_bytes_loaded_again_and_again(engine, store):
 def test_host_functions(engine, store):
     module = engine.load_module(
         wasm(
-            '(module (import "" "h" (func $h (param i32) (result i32))) (func (export "f") (result i32) (call $h (i32.const 1))))'
+            '(module (import "" "h" (func $h (param i32) (result i32))) (func (export "f") (result i32)'
+            " (call $h (i32.const 1))))"
         )
     )
     from farcall.engine import I32
@@ -204,7 +208,8 @@ def test_memories_are_zero_again(engine, store):
     """A slot that comes back has nothing of the last one in it, also beyond what the new one starts with."""
     filler = engine.load_module(
         wasm(
-            '(module (memory (export "m") 1) (func (export "f") (drop (memory.grow (i32.const 15))) (memory.fill (i32.const 0) (i32.const 255) (i32.const 1048576))))'
+            '(module (memory (export "m") 1) (func (export "f") (drop (memory.grow (i32.const 15)))'
+            " (memory.fill (i32.const 0) (i32.const 255) (i32.const 1048576))))"
         )
     )
     reader = engine.load_module(wasm('(module (memory (export "m") 1))'))
@@ -226,8 +231,12 @@ def test_when_all_memories_are_in_use(monkeypatch, make, engine):
     kept = [make("(module (memory 1))") for _ in range(3)]
     monkeypatch.setattr(pool, "_count", pool._fresh)
     taken = []
-    with pytest.raises(ExhaustionError, match="memories are in use; close instances"):
+
+    def take_all() -> None:
         while True:
             taken.append(make("(module (memory 1))"))
+
+    with pytest.raises(ExhaustionError, match="memories are in use; close instances"):
+        take_all()
     kept.pop().close()
     make("(module (memory 1))")

@@ -32,10 +32,12 @@ ENDLESS = {
         (loop (br_if 0 (local.tee 0 (i32.sub (local.get 0) (i32.const 1))))) (br 0)))""",
     "recursion without loops": """(func $f (param i32) (result i32)
           (if (result i32) (local.get 0)
-            (then (i32.add (call $f (i32.sub (local.get 0) (i32.const 1))) (call $f (i32.sub (local.get 0) (i32.const 1)))))
+            (then (i32.add (call $f (i32.sub (local.get 0) (i32.const 1))) (call $f (i32.sub (local.get 0)
+            (i32.const 1)))))
             (else (i32.const 1))))
         (func (export "go") (drop (call $f (i32.const 60))))""",
-    "recursion through a table": """(type $t (func (param i32) (result i32))) (table 1 funcref) (elem (i32.const 0) $f)
+    "recursion through a table": """(type $t (func (param i32) (result i32))) (table 1 funcref) (elem"
+    " (i32.const 0) $f)
         (func $f (type $t)
           (if (result i32) (local.get 0)
             (then (i32.add
@@ -207,9 +209,9 @@ def test_before_and_after_a_run_stopping_does_no_harm(make):
     late.terminate("again")
     assert probe(3) == 3
     assert probe.invocation((4,)).run() == (4,)
+    stoppable = Stoppable()
+    stoppable.terminate("early")
     with pytest.raises(TerminatedError, match="early"):
-        stoppable = Stoppable()
-        stoppable.terminate("early")
         probe.call_many([(1,)], stoppable)
 
 
@@ -241,7 +243,7 @@ def test_closing_an_instance_stops_all_calls_into_it_and_none_into_others(make):
         f'(module (import "l" "m" (memory 1)) {ENDLESS["empty loop"]} {PROBE})', {"l": library}, name="user"
     )
 
-    plain = Background(lambda: user.exports.go())
+    plain = Background(user.exports.go)
     time.sleep(0.02)
     queued = Background(lambda: user.exports.probe(1))
     other = Background(lambda: library.exports.probe(2))
@@ -275,13 +277,13 @@ def test_closing_an_instance_waits_for_calls_into_others_of_its_group(make):
 def test_closing_one_while_a_call_into_another_is_nested_in_its_own(make, store):
     """The outer call is into the one that is closed, the inner one is not: both have to go."""
     library = make(f'(module (memory (export "m") 1) {ENDLESS["empty loop"]})', name="inner")
-    host = store.host_function(FunctionType((), ()), lambda: library.exports.go())
+    host = store.host_function(FunctionType((), ()), library.exports.go)
     outer = make(
         '(module (import "l" "m" (memory 1)) (import "" "h" (func $h)) (func (export "go") (call $h)))',
         {"l": library, "": {"h": host}},
         name="outer",
     )
-    thread = Background(lambda: outer.exports.go())
+    thread = Background(outer.exports.go)
     time.sleep(0.02)
     outer.close()
     assert isinstance(thread.join().error, TerminatedError)
@@ -310,7 +312,7 @@ def test_a_caught_stop_of_an_inner_call_leaves_the_outer_one_running(make, store
           (loop (br_if 0 (local.tee 1 (i32.sub (local.get 1) (i32.const 1))))) (local.get 0)))""",
         {"": {"h": function}},
     )
-    thread = Background(lambda: outer.exports.go())
+    thread = Background(outer.exports.go)
     wait_until(lambda: bool(invocations))
     time.sleep(0.01)
     invocations[0].terminate("inner only")
@@ -324,7 +326,7 @@ def test_closing_a_store_stops_plain_calls_batches_and_start_functions(engine):
     instances = [store.instantiate(spin) for _ in range(3)]
     start = engine.load_module(wasm("(module (memory 1) (start 0) (func (loop (br 0))))"))
     threads = [
-        Background(lambda: instances[0].exports.go()),
+        Background(instances[0].exports.go),
         Background(lambda: instances[1].function("go").call_many([()] * 10)),
         Background(lambda: store.instantiate(start)),
         Background(lambda: instances[2].function("go").invocation(()).run()),
@@ -405,9 +407,10 @@ def test_instantiation_that_waits_for_a_busy_instance_can_be_stopped(engine, mak
 def test_memories_of_a_running_instance_are_read_after_the_call(make):
     instance = make(
         """(module (memory (export "m") 1) (func (export "go") (local i32) (local.set 0 (i32.const 30000000))
-        (loop (br_if 0 (local.tee 0 (i32.sub (local.get 0) (i32.const 1))))) (i32.store8 (i32.const 0) (i32.const 1))))"""
+        (loop (br_if 0 (local.tee 0 (i32.sub (local.get 0) (i32.const 1))))) (i32.store8 (i32.const 0)
+        (i32.const 1))))"""
     )
-    thread = Background(lambda: instance.exports.go())
+    thread = Background(instance.exports.go)
     time.sleep(0.003)
     assert thread.running
     assert instance.memory("m").read(0, 1) == b"\1"

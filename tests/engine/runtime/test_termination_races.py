@@ -46,6 +46,19 @@ class Stopper:
         self._thread.value()
 
 
+def was_stopped(run, expected, *, reason: str = "race") -> bool:
+    """Whether a run was stopped, for that reason; if not, it gave what was expected."""
+    try:
+        result = run()
+    except TerminatedError as error:
+        found = error.reason
+    else:
+        assert result == expected
+        return False
+    assert found == reason
+    return True
+
+
 @pytest.fixture
 def stopper():
     stopper = Stopper()
@@ -60,11 +73,7 @@ def test_a_stale_request_never_hits_the_next_call(make, stopper):
     for turn in range(COUNT):
         invocation = work.invocation((turn % 40 * 1000 + 1,))
         stopper.stop(invocation)
-        try:
-            assert invocation.run() == (42,)
-        except TerminatedError as error:
-            assert error.reason == "race"
-            stopped += 1
+        stopped += was_stopped(invocation.run, (42,))
         # These were never asked to stop, whichever way they go.
         assert work(1000) == 42
         assert work.invocation((10,)).run() == (42,)
@@ -90,10 +99,7 @@ def test_requests_for_one_of_several_callers_of_a_group(make, stopper):
         for _ in range(COUNT // 3):
             invocation = library.function("work").invocation((20_000,))
             stopper.stop(invocation)
-            try:
-                assert invocation.run() == (42,)
-            except TerminatedError as error:
-                assert error.reason == "race"
+            was_stopped(invocation.run, (42,))
     finally:
         ended.append(True)
     assert other.value() > 0
@@ -108,10 +114,7 @@ def test_requests_through_host_functions(make, store, stopper):
         invocation = inner.function("work").invocation((3000,))
         if again and again[-1]:
             stopper.stop(invocation)
-        try:
-            invocation.run()
-        except TerminatedError as error:
-            assert error.reason == "race"
+        was_stopped(invocation.run, (42,))
 
     function = store.host_function(FunctionType((), ()), host)
     outer = make(
@@ -124,10 +127,7 @@ def test_requests_through_host_functions(make, store, stopper):
         invocation = outer.function("go").invocation(())
         if not again[-1]:
             stopper.stop(invocation)
-        try:
-            assert invocation.run() == (7,)
-        except TerminatedError as error:
-            assert error.reason == "race"
+        if was_stopped(invocation.run, (7,)):
             assert not again[-1], "the outer call was not asked to stop"
         assert outer.exports.work(100) == 42
 
@@ -172,7 +172,8 @@ def test_stores_that_close_while_everything_happens(engine):
     """Instantiation, linking, calls, memory access and closing at once: nothing but clear errors, nothing left."""
     library_module = engine.load_module(
         wasm(
-            f'(module (memory (export "m") 1) (table (export "t") 4 funcref) (elem (i32.const 0) $f) (func $f) {WORK})'
+            f'(module (memory (export "m") 1) (table (export "t") 4 funcref) (elem (i32.const 0) $f)'
+            f" (func $f) {WORK})"
         )
     )
     user_module = engine.load_module(
@@ -227,14 +228,9 @@ def test_stopping_from_a_signal_handler_of_the_same_thread(make):
     former = signal.signal(signal.SIGALRM, lambda *_: current and current[-1].terminate("alarm"))
     signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
     try:
-        stopped = 0
         for _ in range(5000):
             current[:] = [work.invocation((50,))]
-            try:
-                assert current[0].run() == (42,)
-            except TerminatedError as error:
-                assert error.reason == "alarm"
-                stopped += 1
+            was_stopped(current[0].run, (42,), reason="alarm")
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, former)

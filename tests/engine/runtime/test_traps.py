@@ -171,7 +171,7 @@ def test_frames_through_a_table_of_another_instance(make):
 
 def test_frames_through_host_functions(make, store):
     inner = make('(module $inner (func $deep (unreachable)) (func $top (export "f") (call $deep)))')
-    host = store.host_function(FunctionType((), ()), lambda: inner.exports.f())
+    host = store.host_function(FunctionType((), ()), inner.exports.f)
     outer = make(
         '(module $outer (import "" "h" (func $h)) (func $a (call $h)) (func (export "go") (call $a)))',
         {"": {"h": host}},
