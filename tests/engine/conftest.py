@@ -30,3 +30,15 @@ def make(store: Store) -> Callable[..., Instance]:
         return store.instantiate(module, {} if imports is None else imports, name=name)
 
     return make
+
+
+@pytest.fixture
+def counts(engine):
+    """Open instances, live memories and groups, as differences to the start."""
+
+    def now():
+        statistics = engine.statistics()
+        return statistics.instances, statistics.memories, statistics.linked_groups
+
+    first = now()
+    return lambda: tuple(new - old for new, old in zip(now(), first, strict=True))
