@@ -7,7 +7,7 @@ import ctypes
 from typing import TYPE_CHECKING, Any
 
 from farcall.engine.errors import ArgumentError
-from farcall.engine.structure.types import FUNCREF, GlobalType
+from farcall.engine.structure.types import GlobalType
 
 if TYPE_CHECKING:
     from farcall.engine.runtime.linked_group import Member
@@ -32,8 +32,8 @@ class Global:
 
     @property
     def links(self) -> bool:
-        """Whether importing it links instances: constant numbers and host values do not, they are copied."""
-        return self.type.mutable or self.type.value is FUNCREF
+        """Whether importing it links instances: constant numbers do not, they are copied."""
+        return self.type.mutable or self.type.value.is_reference
 
     def seen_by(self, importer: Member) -> Global:
         """The same global as an instance that imports it has it: usable as long as that one is open."""

@@ -25,6 +25,7 @@ from farcall.engine.runtime.native.machine import native_runtime
 if TYPE_CHECKING:
     from farcall.engine.runtime.references import References
     from farcall.engine.runtime.stoppable import Stoppable
+    from farcall.engine.structure.types import ReferenceType
 
 _ACCESSIBLE = c_library.PROT_READ | c_library.PROT_WRITE
 _TURN_POLL = 0.01
@@ -207,8 +208,11 @@ class Member:
     def moved(self, execution_context: int) -> None:
         """The group has another execution context now."""
 
-    def held_references(self) -> set[int]:
-        """The funcrefs in its own tables and globals. The group's lock is held, and no guest of it runs."""
+    def held_references(self, element: ReferenceType) -> set[int]:
+        """The references of one type in its own tables and globals, as compiled code holds them.
+
+        The group's lock is held, and no guest of it runs.
+        """
         return set()
 
     def owns(self, reference: int) -> bool:

@@ -26,7 +26,7 @@ from farcall.engine.runtime.native.address_space import write_words
 from farcall.engine.runtime.native.machine import native_runtime
 from farcall.engine.runtime.table import Table
 from farcall.engine.runtime.values import ValueConverter
-from farcall.engine.structure.types import FUNCREF, ExternKind, FunctionType, ValueType
+from farcall.engine.structure.types import FUNCREF, ExternKind, FunctionType, ReferenceType, ValueType
 
 if TYPE_CHECKING:
     from farcall.engine.runtime.compiled_module import CompiledModule
@@ -189,7 +189,7 @@ class NativeModuleEngine(ModuleEngine, Member):
     def import_global(self, global_: Global) -> None:
         """Share `global_` as the next global; the group's lock is held.
 
-        A constant that is no function is copied instead, so that it links no instances.
+        A constant number is copied instead, so that it links no instances.
         """
         offset, _pointer = self._layout.global_(len(self.globals))
         if global_.links:
@@ -350,14 +350,17 @@ class NativeModuleEngine(ModuleEngine, Member):
         """The reference that element segments and `ref.func` store for a function."""
         return self.context + self._layout.function_record(func_index)
 
-    def held_references(self) -> set[int]:
-        """The funcrefs in its own tables and globals. The group's lock is held, and no guest of it runs."""
+    def held_references(self, element: ReferenceType) -> set[int]:
+        """The references of one type in its own tables and globals, as compiled code holds them.
+
+        The group's lock is held, and no guest of it runs.
+        """
         held: set[int] = set()
         for table in self._own_tables:
-            if table.declared_type.element is FUNCREF:
+            if table.declared_type.element is element:
                 held |= table.held_references()
         for global_ in self.globals:
-            if global_.type.value is FUNCREF and global_.home is self:
+            if global_.type.value is element and global_.home is self:
                 held.add(ctypes.c_uint64.from_address(global_.cell).value)
         return held
 

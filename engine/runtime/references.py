@@ -8,7 +8,7 @@ from __future__ import annotations
 import ctypes
 import threading
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from farcall.engine.abi import layout
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from farcall.engine.runtime.linked_group import Member
 
 
+_FIRST_SEARCH = 1024
+"""Handles and stored host functions that a store may have before it is searched for those that it still needs."""
+
+
 class FunctionSource(Protocol):
     """What the functions of one context come from: an instance's engine."""
 
@@ -32,14 +36,22 @@ class FunctionSource(Protocol):
 class References:
     """A store's references.
 
-    Host objects get a handle at their first use, the same one as long as the store lives.
+    A host object gets a handle at its first use and keeps it as long as a table or global holds it; whenever the
+    handles have become twice as many as were needed last, those that nothing holds are taken back.
+
+    Attributes:
+        search: finds what the store's instances hold, if none of them is in use: (handles, funcrefs); None if one is.
     """
+
+    search: Callable[[], tuple[set[int], set[int]] | None] | None = None
 
     def __init__(self) -> None:
         # Reentrant: the garbage collector may run whatever it likes in the middle of what this guards.
         self._lock = threading.RLock()
         self._handles: dict[int, int] = {}  # id of the object -> handle; guarded by _lock
         self._objects: list[Any] = [None]  # by handle; guarded by _lock
+        self._free: list[int] = []  # handles to be used again; guarded by _lock
+        self._search_at = _FIRST_SEARCH  # how many are too many; guarded by _lock
         self._sources: dict[int, FunctionSource] = {}  # by context address; guarded by _lock
         # Host functions live as long as somebody can reach them. Importers refer to those that they import; of one
         # that was stored as a value nobody knows for how long.
@@ -66,6 +78,7 @@ class References:
         with self._lock:
             self._handles.clear()
             self._objects = [None]
+            self._free.clear()
             self._sources.clear()
             self._stored.clear()
 
@@ -102,15 +115,32 @@ class References:
             ClosedError: one of them is closed.
             ReentrancyError: guests of both are active in this thread.
         """
+        if len(self._handles) + len(self._stored) > self._search_at:
+            self._take_back()
         for value_type, value in zip(types, values, strict=False):
-            owner = getattr(value, "owner", None) if value_type.is_reference else None
-            if (
-                owner is not None
-                and self._is_function(value_type, value)
-                and (owner is not keeper or owner.closed)
-            ):
-                with joined((keeper, owner)) as group:
+            if not self._is_function(value_type, value) or value.owner is None:
+                continue
+            if value.owner is not keeper or keeper.closed:
+                with joined((keeper, value.owner)) as group:
                     group.shares_references = True
+
+    def _take_back(self) -> None:
+        """Take back the handles, and let go of the host functions, that nothing holds.
+
+        With the lock held, none can be handed out meanwhile.
+        """
+        with self._lock:
+            found = self.search() if self.search is not None else None
+            if found is not None:
+                handles, functions = found
+                for handle, value in enumerate(self._objects):
+                    if value is not None and handle not in handles:
+                        del self._handles[id(value)]
+                        self._objects[handle] = None
+                        self._free.append(handle)
+                self._stored = {function for function in self._stored if function.reference in functions}
+            # After a search in vain, which an instance in use is a reason for, the next one is not at once.
+            self._search_at = max(_FIRST_SEARCH, 2 * (len(self._handles) + len(self._stored)))
 
     def from_python(
         self, type: ReferenceType, value: Any, keeper: Member, position: int | None = None
@@ -160,6 +190,11 @@ class References:
         with self._lock:
             handle = self._handles.get(id(value))
             if handle is None:
-                handle = self._handles[id(value)] = len(self._objects)
-                self._objects.append(value)
+                if self._free:
+                    handle = self._free.pop()
+                    self._objects[handle] = value
+                else:
+                    handle = len(self._objects)
+                    self._objects.append(value)
+                self._handles[id(value)] = handle
             return handle

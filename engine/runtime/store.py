@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import itertools
 import threading
+import weakref
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -25,7 +26,15 @@ from farcall.engine.runtime.module_engine import NativeModuleEngine
 from farcall.engine.runtime.references import References
 from farcall.engine.runtime.table import Table
 from farcall.engine.runtime.values import ValueConverter
-from farcall.engine.structure.types import FUNCREF, FunctionType, GlobalType, MemoryType, TableType
+from farcall.engine.structure.types import (
+    EXTERNREF,
+    FUNCREF,
+    FunctionType,
+    GlobalType,
+    MemoryType,
+    ReferenceType,
+    TableType,
+)
 
 if TYPE_CHECKING:
     from farcall.engine.engine import Engine
@@ -45,11 +54,11 @@ class _HostExtern(Member):
     def title(self) -> str:
         return "the store"
 
-    def held_references(self) -> set[int]:
+    def held_references(self, element: ReferenceType) -> set[int]:
         extern = self.extern
-        if isinstance(extern, Table) and extern.declared_type.element is FUNCREF:
+        if isinstance(extern, Table) and extern.declared_type.element is element:
             return set(extern.held_references())
-        if isinstance(extern, Global) and extern.type.value is FUNCREF:
+        if isinstance(extern, Global) and extern.type.value is element:
             return {ctypes.c_uint64.from_address(extern.cell).value}
         return set()
 
@@ -77,11 +86,12 @@ class Store:
         self._lock = threading.RLock()
         self._instances: dict[str, Instance] = {}  # guarded by _lock
         self._reserved: set[str] = set()  # guarded by _lock
-        self._members: set[Member] = (
-            set()
-        )  # all that are not released, being made or closed; guarded by _lock
+        self._members: set[Member] = set()  # all that is not released; guarded by _lock
         self._numbers = itertools.count(1)
         self.closed = False  # guarded by _lock when written
+        # Not the method itself: a store that is dropped is to be gone at once, not when the collector finds its circle.
+        itself = weakref.ref(self)
+        self.references.search = lambda: _held(itself())
         engine.add_store(self)
 
     @property
@@ -177,6 +187,11 @@ class Store:
 
     def _taken(self, name: str) -> bool:
         return name in self._instances or name in self._reserved
+
+    def members(self) -> set[Member]:
+        """All that has not been released: open, being made, or closed and needed."""
+        with self._lock:
+            return set(self._members)
 
     def adopt(self, member: Member) -> None:
         """Something new that is released with the store, if not before.
@@ -307,9 +322,7 @@ class Store:
 
     def check_closable(self) -> None:
         """Raise ReentrancyError if the calling thread is in a host function that one of the store's guests called."""
-        with self._lock:
-            members = list(self._members)
-        for member in members:
+        for member in self.members():
             _refuse_in_host_function(member)
 
     def close(self) -> None:
@@ -373,11 +386,40 @@ def _unneeded(group: LinkedGroup) -> list[Member]:
             continue
         reached.add(member)
         pending.extend(member.needs)
-        for reference in member.held_references():
+        for reference in member.held_references(FUNCREF):
             position = bisect_right(contexts, reference) - 1
             if position >= 0 and sources[position].owns(reference):
                 pending.append(sources[position])
     return [member for member in group.members if member not in reached]
+
+
+def _held(store: Store | None) -> tuple[set[int], set[int]] | None:
+    """What the tables and globals of a store hold: handles of host values, and funcrefs.
+
+    None if that cannot be told, because an instance is in use.
+    """
+    if store is None:
+        return None
+    members = store.members()
+    held: list[LinkedGroup] = []
+    try:
+        for group in {member.group for member in members}:
+            if not group.lock.acquire(blocking=False):
+                return None
+            held.append(group)
+            if group.targets:
+                return None
+        if store.members() != members or any(member.group not in held for member in members):
+            return None
+        handles: set[int] = set()
+        functions: set[int] = set()
+        for member in members:
+            handles |= member.held_references(EXTERNREF)
+            functions |= member.held_references(FUNCREF)
+        return handles, functions
+    finally:
+        for group in held:
+            group.lock.release()
 
 
 def _refuse_in_host_function(member: Member) -> None:
