@@ -25,8 +25,11 @@ from farcall.server.messages.values import (
     zero_row,
 )
 
-_WEIGHT = 0.25
+_WEIGHT = 0.5
 """Of a call's time in the running estimate of what a call of the function takes."""
+
+_STEP = 50e-6
+"""Seconds by which one call raises the estimate at most: a thread that had to wait for a processor took no work."""
 
 
 class FunctionBinding:
@@ -153,4 +156,4 @@ class FunctionBinding:
 
     def took(self, seconds: float) -> None:
         """Learn from a call's time."""
-        self.expected_seconds += _WEIGHT * (seconds - self.expected_seconds)
+        self.expected_seconds += min(_WEIGHT * (seconds - self.expected_seconds), _STEP)

@@ -29,7 +29,7 @@ MAX_CALLS_PER_MESSAGE = 100_000
 """A row of Python objects is made for each, so a small message must not ask for millions."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class PreparedCall:
     """A call whose instance, function and arguments have been found to be right."""
 

@@ -9,8 +9,9 @@ import pytest
 
 from farcall.engine import TerminatedError
 from farcall.server.errors import CallStoppedError, StopReason
-from farcall.server.execution.executor import Executor
+from farcall.server.execution.executor import WORTH_WAITING, Executor
 from farcall.server.execution.job import Job
+from farcall.server.function_binding import FunctionBinding
 
 
 @pytest.fixture
@@ -223,3 +224,17 @@ async def test_a_queue_can_be_used_on_the_loop_only_while_it_is_idle(executor):
         while not queue.enter():  # the worker may yet have to look whether there is more
             await asyncio.sleep(0.001)
     queue.leave()
+
+
+async def test_the_estimate_of_a_call_s_time_follows_it_and_forgives_outliers():
+    binding = FunctionBinding.__new__(FunctionBinding)
+    binding.expected_seconds = 0.0
+
+    binding.took(0.010)
+    assert binding.expected_seconds < WORTH_WAITING
+    for _ in range(30):
+        binding.took(0.010)
+    assert binding.expected_seconds > WORTH_WAITING
+    for _ in range(10):
+        binding.took(0.000_01)
+    assert binding.expected_seconds < WORTH_WAITING
