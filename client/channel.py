@@ -27,11 +27,8 @@ DEFAULT_ADDRESS = f"localhost:{DEFAULT_PORT}"
 """Where a server listens that was told nothing else."""
 
 _MAX_RECEIVED_MESSAGE_BYTES = 256 << 20
-_RETRY_BUFFER_BYTES = 256 << 20
-"""An upload is repeated from gRPC's buffer; one that does not fit fails where it could have been repeated."""
-
 RETRIED_METHODS = {
-    "farcall.v1.ModuleService": ("UploadModule", "GetModule", "ListModules"),
+    "farcall.v1.ModuleService": ("GetModule", "ListModules"),
     "farcall.v1.StoreService": ("CreateStore", "GetStore", "ListStores"),
     "farcall.v1.InstanceService": ("CreateInstance", "GetInstance", "ListInstances"),
     "farcall.v1.MemoryService": ("GetMemory", "ReadMemory"),
@@ -39,8 +36,8 @@ RETRIED_METHODS = {
     "farcall.v1.TableService": ("GetTable", "LookupElement"),
     "farcall.v1.ServerService": ("GetServerInfo",),
 }
-"""What is safe to repeat: reads, uploads (a module's name is its content), and creations, as their requests
-carry a request id. A call that may have run is never repeated, nor is a write, close or deletion."""
+"""What is safe to repeat: reads, and creations, as their requests carry a request id; uploads, too (a module's
+name is its content), see `repeating`. A call that may have run is never repeated, nor is a write, close or deletion."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +91,6 @@ def channel_options(retries: Retries, tls: Tls | None) -> list[tuple[str, int | 
     options: list[tuple[str, int | str]] = [
         ("grpc.max_send_message_length", -1),  # the server's limit decides, and its error names it
         ("grpc.max_receive_message_length", _MAX_RECEIVED_MESSAGE_BYTES),
-        ("grpc.per_rpc_retry_buffer_size", _RETRY_BUFFER_BYTES),
         ("grpc.service_config", json.dumps(service_config(retries))),
         # A server whose machine is gone sends no farewell: ask whether it is there, while calls wait for it.
         ("grpc.keepalive_time_ms", 30_000),

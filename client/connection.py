@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 import grpc
+import tenacity
 
-from farcall.client.calls.call import Call, Page
+from farcall.client.calls.call import Call, Deadline, Page
 from farcall.client.channel import Retries, Tls, methods, open_channel
 from farcall.client.errors import ClosedError
+from farcall.client.repeating import policy
 from farcall.client.status import error_from_call
 
 T = TypeVar("T")
@@ -25,6 +27,7 @@ class Connection:
     def __init__(self, address: str, timeout: float | None, tls: Tls | None, retries: Retries) -> None:
         self.address = address
         self._timeout = timeout
+        self._retries = retries
         self._closed = False
         self._channel = open_channel(address, tls, retries)
         self._methods = methods(self._channel)
@@ -39,13 +42,21 @@ class Connection:
         if timeout is None:
             timeout = self._timeout if self._timeout is not None else call.default_timeout
         try:
-            response = self._methods[call.method](call.request, timeout=timeout)
+            if call.streams_requests:
+                response = self._repeat(call, Deadline(timeout))
+            else:
+                response = self._methods[call.method](call.request, timeout=timeout)
         except grpc.RpcError as error:
             raise error_from_call(error, self.address) from None
         except ValueError:
             self._raise_if_closed()
             raise
         return call.read(response)
+
+    def _repeat(self, call: Call[T], deadline: Deadline) -> Any:
+        send = self._methods[call.method]
+        attempts = tenacity.Retrying(**policy(self._retries))
+        return attempts(lambda: send(iter(call.request), timeout=deadline.remaining()))
 
     def items(self, list_page: Callable[[str], Call[Page[T]]], timeout: float | None) -> Iterator[T]:
         """The items of all pages of a list, each page asked for when it is needed."""

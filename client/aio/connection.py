@@ -8,10 +8,12 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any, TypeVar
 
 import grpc
+import tenacity
 
-from farcall.client.calls.call import Call, Page
+from farcall.client.calls.call import Call, Deadline, Page
 from farcall.client.channel import Retries, Tls, methods, open_aio_channel, open_channel
 from farcall.client.errors import ClosedError
+from farcall.client.repeating import policy
 from farcall.client.status import error_from_call
 
 T = TypeVar("T")
@@ -55,15 +57,17 @@ class Connection:
         if timeout is None:
             timeout = self._timeout if self._timeout is not None else call.default_timeout
         try:
+            response: Any
             if call.streams_requests:
-                response = await self._run_in_threads(call, timeout)
+                attempts = tenacity.AsyncRetrying(**policy(self._retries))
+                response = await attempts(self._run_in_threads, call, Deadline(timeout))
             else:
                 response = await self._methods[call.method](call.request, timeout=timeout)
         except grpc.RpcError as error:
             raise error_from_call(error, self.address) from None
         return call.read(response)
 
-    async def _run_in_threads(self, call: Call[Any], timeout: float | None) -> Any:
+    async def _run_in_threads(self, call: Call[Any], deadline: Deadline) -> Any:
         """Sends a stream of requests over a channel of gRPC's synchronous kind.
 
         Where a server answers before it has read all, as one does that finds a module too large, gRPC's asyncio
@@ -76,7 +80,7 @@ class Connection:
             self._thread_methods = methods(self._thread_channel)
         loop = asyncio.get_running_loop()
         done = asyncio.Event()
-        rpc = self._thread_methods[call.method].future(call.request, timeout=timeout)
+        rpc = self._thread_methods[call.method].future(iter(call.request), timeout=deadline.remaining())
 
         def tell(_: object) -> None:
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits

@@ -20,10 +20,10 @@ class Call(NamedTuple, Generic[T_co]):
 
     Attributes:
         method: the method's name.
-        request: what to send: a message, or an iterator of messages.
+        request: what to send: a message, or messages that can be gone through again.
         read: reads the answer.
         default_timeout: seconds to wait where nobody said otherwise; None for as long as it takes.
-        streams_requests: whether `request` is an iterator.
+        streams_requests: whether `request` is several messages; such a call is repeated while the server is away.
     """
 
     method: str

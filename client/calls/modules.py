@@ -26,22 +26,28 @@ def upload(source: ModuleSource, progress: Progress | None) -> Call[types.Upload
     """Reads the file, if it is one."""
     data = Path(source).read_bytes() if isinstance(source, str | os.PathLike) else bytes(source)
     digest = hashlib.sha256(data).hexdigest()
-    return Call(
-        "UploadModule", _upload_requests(data, digest, progress), messages.read_uploaded_module, None, True
-    )
+    requests = _UploadRequests(data, digest, progress)
+    return Call("UploadModule", requests, messages.read_uploaded_module, None, True)
 
 
-def _upload_requests(
-    data: bytes, digest: str, progress: Progress | None
-) -> Iterator[module_service_pb2.UploadModuleRequest]:
-    total = len(data)
-    for start in range(0, max(total, 1), UPLOAD_CHUNK_BYTES):
-        request = module_service_pb2.UploadModuleRequest(data=data[start : start + UPLOAD_CHUNK_BYTES])
-        if start == 0:
-            request.sha256, request.size_bytes = digest, total
-        yield request
-        if progress is not None:
-            progress(min(start + UPLOAD_CHUNK_BYTES, total), total)
+class _UploadRequests:
+    """The messages of an upload; every iteration gives them anew."""
+
+    def __init__(self, data: bytes, digest: str, progress: Progress | None) -> None:
+        self._data = data
+        self._digest = digest
+        self._progress = progress
+
+    def __iter__(self) -> Iterator[module_service_pb2.UploadModuleRequest]:
+        total = len(self._data)
+        for start in range(0, max(total, 1), UPLOAD_CHUNK_BYTES):
+            end = min(start + UPLOAD_CHUNK_BYTES, total)
+            request = module_service_pb2.UploadModuleRequest(data=self._data[start:end])
+            if start == 0:
+                request.sha256, request.size_bytes = self._digest, total
+            yield request
+            if self._progress is not None:
+                self._progress(end, total)
 
 
 def get_module(module: types.Module | str, content: bool) -> Call[types.Module]:
