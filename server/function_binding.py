@@ -56,9 +56,9 @@ class FunctionBinding:
     )
 
     def __init__(self, function: Function, record: InstanceRecord) -> None:
-        self.function = function
         self.record = record
         self.is_short = ends_soon(function)
+        self.function = function.keeping_the_gil() if self.is_short else function
         self.expected_seconds = 0.0
         self._references = record.store
         self._bits = is_exact_only_as_bits(function.type)
