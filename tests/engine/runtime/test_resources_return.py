@@ -38,7 +38,8 @@ def assert_flat(engine, round_, *, rounds=ROUNDS):
     for counter in ("stores", "instances", "memories", "linked_groups", "compiled_modules", "code_bytes"):
         assert getattr(after, counter) == getattr(before, counter), counter
     assert len(mappings()) <= maps + 10
-    assert resident_bytes() - resident < 8 << 20, (
+    # LLVM itself keeps some 10 to 20 KB of every optimised compilation.
+    assert resident_bytes() - resident < 16 << 20, (
         f"{(resident_bytes() - resident) / rounds:.0f} bytes a round"
     )
 
