@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from google.protobuf.internal.containers import RepeatedCompositeFieldContainer
 
@@ -12,6 +12,7 @@ from farcall.proto.farcall.v1 import invocation_service_pb2, value_pb2
 from farcall.server.errors import bad_request
 from farcall.server.messages.values import (
     COLUMN_TYPES,
+    ReferenceTable,
     is_exact_only_as_bits,
     kind_of,
     read_bits,
@@ -23,9 +24,6 @@ from farcall.server.messages.values import (
     wrong_count,
     zero_row,
 )
-
-if TYPE_CHECKING:
-    from farcall.server.store_registry import InstanceRecord
 
 _WEIGHT = 0.5
 """Of a call's time in the running estimate of what a call of the function takes."""
@@ -39,7 +37,6 @@ class FunctionBinding:
 
     Attributes:
         function: the engine's.
-        record: the instance that exports it.
         is_short: whether a call is certain to end after few instructions, whatever its arguments.
         expected_seconds: running estimate of what a call takes.
     """
@@ -52,15 +49,13 @@ class FunctionBinding:
         "expected_seconds",
         "function",
         "is_short",
-        "record",
     )
 
-    def __init__(self, function: Function, record: InstanceRecord) -> None:
-        self.record = record
+    def __init__(self, function: Function, references: ReferenceTable) -> None:
+        self.function = function
         self.is_short = ends_soon(function)
-        self.function = function.keeping_the_gil() if self.is_short else function
         self.expected_seconds = 0.0
-        self._references = record.store
+        self._references = references
         self._bits = is_exact_only_as_bits(function.type)
         numbers = COLUMN_TYPES.issuperset(function.type.parameters)
         self._kinds = tuple(map(kind_of, function.type.parameters)) if numbers and not self._bits else None

@@ -9,7 +9,7 @@ from typing import Any
 
 import structlog
 
-from farcall.engine import ExportNotFoundError
+from farcall.engine import ExportNotFoundError, Stoppable
 from farcall.proto.farcall.v1 import instance_service_pb2 as messages
 from farcall.server.errors import StopReason, bad_request, failed_precondition
 from farcall.server.execution.call_queue import CallQueue
@@ -90,7 +90,9 @@ class Instantiator:
             return self._executor.new_queue()
         first = queues[0]
         for other in queues[1:]:
-            await self._executor.merge(other, first, pending, limit)
+            # The hand-over takes its turn in the queue that ends, so that nothing of it runs any more.
+            job = Job(_handing_over(other.current, first), pending)
+            await self._executor.run(other.current, job, limit)
         return first.current
 
     # -- Closing ---------------------------------------------------------------------------------------------------
@@ -125,6 +127,13 @@ class Instantiator:
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
         await asyncio.shield(task)
+
+
+def _handing_over(queue: CallQueue, successor: CallQueue) -> Callable[[Stoppable], None]:
+    def work(_stoppable: Stoppable) -> None:
+        queue.hand_over(successor)
+
+    return work
 
 
 def _imports(links: Sequence[messages.Link], providers: Sequence[InstanceRecord]) -> dict[Any, Any]:

@@ -15,9 +15,9 @@ from farcall.engine import FarcallError
 from farcall.proto.farcall.v1 import invocation_service_pb2 as messages
 from farcall.server.deadlines import TimeLimits
 from farcall.server.errors import RequestError, StopReason, bad_request, shutting_down
+from farcall.server.execution.call_queue import CallQueue
 from farcall.server.execution.job import Job
-from farcall.server.function_binding import FunctionBinding
-from farcall.server.invoker import Invoker
+from farcall.server.invoker import ColumnsJob, Invoker, PreparedCall
 from farcall.server.status import status_of
 
 WINDOW = 256
@@ -43,16 +43,17 @@ class InvocationStream:
         self._context = context
         self._invoker = invoker
         self._limits = limits
-        self._streams = streams
-        self._reader = asyncio.current_task()
-        self._reading_since = 0.0  # 0: it is not reading
         self._jobs: set[Job[Any]] = set()
         self._responses: deque[messages.StreamInvokeResponse] = deque()
         self._writing = False
         self._writer: asyncio.Task[None] | None = None
-        self._progress = asyncio.Event()
-        self._draining = False
         self._closed = False
+        self._progress = asyncio.Event()
+        self._reader = asyncio.current_task()
+        self._draining = False
+        self._is_reading = False
+        self._streams = streams
+        self._patient = True
 
     async def run(self) -> None:
         """Serve the stream to its end.
@@ -67,9 +68,9 @@ class InvocationStream:
                 raise shutting_down() from None
             raise
         finally:
-            self._closed = True
             for job in list(self._jobs):
                 self._invoker.executor.stop(job, StopReason.CANCELLED)
+            self._closed = True
             if self._writer is not None:
                 self._writer.cancel()
 
@@ -80,31 +81,16 @@ class InvocationStream:
 
     def _end_if_drained(self) -> None:
         busy = self._jobs or self._responses or self._writing
-        if self._draining and self._reading_since and not busy and self._reader is not None:
-            self._reading_since = 0.0
+        if self._draining and self._is_reading and not busy and self._reader is not None:
+            self._is_reading = False
             self._reader.cancel()
 
-    # -- Reading and writing ---------------------------------------------------------------------------------------
-
     async def _read_all(self) -> None:
-        # What happens for each message of a short call stands here and in `_answer`: it is the service's fastest way.
-        read, write = self._context.read, self._context.write
         while True:
-            self._reading_since = time.perf_counter()
-            if self._draining:
-                self._end_if_drained()
-            request = await read()
-            waited, self._reading_since = time.perf_counter() - self._reading_since, 0.0
-            if not isinstance(request, messages.StreamInvokeRequest):
-                break  # grpc.aio.EOF: the caller sends no more
-            response = self._answer(request, waited > _PROMPT)
-            if response is not None:
-                if self._writing or self._responses:
-                    self._responses.append(response)
-                else:
-                    self._writing = True
-                    await write(response)
-                    self._writing = False
+            request = await self._next()
+            if request is None:
+                break
+            self._begin(request)
             if self._responses and not self._writing:
                 self._writing = True
                 await self._write()
@@ -112,6 +98,17 @@ class InvocationStream:
                 await self._wait_for_progress()
         while self._jobs or self._responses or self._writing:
             await self._wait_for_progress()
+
+    async def _next(self) -> messages.StreamInvokeRequest | None:
+        """The next request; None if the caller sends no more."""
+        start = time.perf_counter()
+        self._is_reading = True
+        self._end_if_drained()
+        request = await self._context.read()
+        self._is_reading = False
+        # Waiting for a job holds up what else could be read: right for who waits for each answer, not for others.
+        self._patient = len(self._streams) == 1 and time.perf_counter() - start > _PROMPT
+        return request if isinstance(request, messages.StreamInvokeRequest) else None  # else grpc.aio.EOF
 
     async def _wait_for_progress(self) -> None:
         self._progress.clear()
@@ -139,113 +136,100 @@ class InvocationStream:
 
     # -- Requests --------------------------------------------------------------------------------------------------
 
-    def _answer(
-        self, request: messages.StreamInvokeRequest, prompted: bool
-    ) -> messages.StreamInvokeResponse | None:
-        """The response to a request, if there is one already; else what it asks for is under way.
-
-        Parameters:
-            prompted: whether the caller seems to wait for each answer before the next request.
-        """
+    def _begin(self, request: messages.StreamInvokeRequest) -> None:
+        """Do what a request asks for, or start it; what is wrong with it is its response."""
         response = messages.StreamInvokeResponse(correlation_id=request.correlation_id)
         try:
             if self._draining:
                 raise shutting_down()
             match request.WhichOneof("request"):
                 case "call":
-                    call = request.call
-                    binding = self._invoker.find(call.instance, call.function)
-                    arguments = binding.read_arguments(call.arguments)
-                    results = self._invoker.call_at_once(binding, arguments)
-                    if results is None:
-                        return self._begin_call(binding, arguments, request, response, prompted)
-                    _write_results(binding, results, response)
+                    done = self._begin_call(request, response)
                 case "columns":
-                    return self._begin_columns(request, response, prompted)
+                    done = self._begin_columns(request, response)
                 case _:
                     raise bad_request("request", "must be set: `call` or `columns`")
         except (RequestError, FarcallError) as error:
             response.error.CopyFrom(status_of(error))
-        return response
+            done = True
+        if done:
+            self._responses.append(response)
 
     def _begin_call(
-        self,
-        binding: FunctionBinding,
-        arguments: list[Any],
-        request: messages.StreamInvokeRequest,
-        response: messages.StreamInvokeResponse,
-        prompted: bool,
-    ) -> messages.StreamInvokeResponse | None:
-        job = self._invoker.call_job(binding, arguments)
+        self, request: messages.StreamInvokeRequest, response: messages.StreamInvokeResponse
+    ) -> bool:
+        message = request.call
+        call = self._invoker.prepare(message.instance, message.function, message.arguments)
+        results = self._invoker.call_at_once(call)
+        if results is not None:
+            _write_results(call, results, response)
+            return True
+        job = self._invoker.call_job(call)
+        executor = self._invoker.executor
+        queue = call.record.queue
 
         def end(job: Job[tuple[Any, ...]]) -> None:
-            self._invoker.ended(binding, job)
-            _write_results(binding, job.outcome(), response)
-
-        return self._begin(job, binding, binding.expected_seconds, end, request, response, prompted)
-
-    def _begin_columns(
-        self,
-        request: messages.StreamInvokeRequest,
-        response: messages.StreamInvokeResponse,
-        prompted: bool,
-    ) -> messages.StreamInvokeResponse | None:
-        work = self._invoker.columns_job(request.columns)
-
-        def end(job: Job[messages.ResultColumns]) -> None:
-            work.ended()
-            response.columns.CopyFrom(job.outcome())
-
-        return self._begin(work.job, work.binding, work.expected_seconds, end, request, response, prompted)
-
-    def _begin(
-        self,
-        job: Job[Any],
-        binding: FunctionBinding,
-        expected_seconds: float,
-        end: Callable[[Job[Any]], None],
-        request: messages.StreamInvokeRequest,
-        response: messages.StreamInvokeResponse,
-        prompted: bool,
-    ) -> messages.StreamInvokeResponse | None:
-        """Start a job; the response if it is done at once.
-
-        Parameters:
-            end: puts the job's outcome into the response, or raises it.
-        """
-        executor, queue = self._invoker.executor, binding.record.queue
-
-        def finish(job: Job[Any]) -> None:
+            self._invoker.ended(call.binding, job)
             try:
-                end(job)
-            except Exception as error:  # whatever it is, it is this request's outcome
+                _write_results(call, job.outcome(), response)
+            except Exception as error:
                 self._invoker.failed(error)
                 response.error.CopyFrom(status_of(error))
 
-        def deliver(job: Job[Any]) -> None:
-            self._jobs.discard(job)
-            finish(job)
-            self._respond(response)
+        if executor.try_now(queue, job, call.binding.expected_seconds if self._patient else math.inf):
+            end(job)
+            return True
+        self._attend(job, queue, request, response, end)
+        return False
 
-        # Waiting for a job holds up what else could be read: right for who waits for each answer, not for others.
-        patient = prompted and len(self._streams) == 1
-        if executor.try_now(queue, job, expected_seconds if patient else math.inf):
-            finish(job)
-            return response
+    def _begin_columns(
+        self, request: messages.StreamInvokeRequest, response: messages.StreamInvokeResponse
+    ) -> bool:
+        work: ColumnsJob = self._invoker.columns_job(request.columns)
+        job, queue = work.job, work.record.queue
+
+        def end(job: Job[messages.ResultColumns]) -> None:
+            work.ended()
+            try:
+                response.columns.CopyFrom(job.outcome())
+            except Exception as error:
+                self._invoker.failed(error)
+                response.error.CopyFrom(status_of(error))
+
+        if self._invoker.executor.try_now(queue, job, work.expected_seconds if self._patient else math.inf):
+            end(job)
+            return True
+        self._attend(job, queue, request, response, end)
+        return False
+
+    def _attend(
+        self,
+        job: Job[Any],
+        queue: CallQueue,
+        request: messages.StreamInvokeRequest,
+        response: messages.StreamInvokeResponse,
+        end: Callable[[Job[Any]], None],
+    ) -> None:
+        """See a job through whose outcome `end` puts into the response."""
         wanted = request.timeout.ToTimedelta().total_seconds() if request.HasField("timeout") else None
         self._jobs.add(job)
-        executor.attend(queue, job, self._limits.seconds_or(self._context, wanted), deliver)
-        return None
 
+        def deliver(job: Job[Any]) -> None:
+            self._jobs.discard(job)
+            end(job)
+            self._respond(response)
 
-def _write_results(
-    binding: FunctionBinding, results: tuple[Any, ...], response: messages.StreamInvokeResponse
-) -> None:
-    response.results.SetInParent()
-    binding.write_results(results, response.results.values)
+        self._invoker.executor.attend(queue, job, self._limits.seconds_or(self._context, wanted), deliver)
 
 
 def _forget(task: asyncio.Task[None]) -> None:
     """A write that fails means that the caller is gone, which the reader is told, too."""
     if not task.cancelled():
         task.exception()
+
+
+def _write_results(
+    call: PreparedCall, results: tuple[Any, ...], response: messages.StreamInvokeResponse
+) -> None:
+    response.results.SetInParent()
+    call.binding.write_results(results, response.results.values)

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
+from itertools import groupby
 from typing import Any, TypeVar
+
+from google.protobuf.internal.containers import RepeatedCompositeFieldContainer
+from google.rpc.status_pb2 import Status
 
 from farcall.engine import FarcallError, Stoppable, TerminatedError
 from farcall.proto.farcall.v1 import invocation_service_pb2 as messages
+from farcall.proto.farcall.v1 import value_pb2
 from farcall.server.counters import CallCounters
 from farcall.server.errors import RequestError, limit_reached
 from farcall.server.execution.executor import Executor
@@ -23,6 +29,15 @@ MAX_CALLS_PER_MESSAGE = 100_000
 """A row of Python objects is made for each, so a small message must not ask for millions."""
 
 
+@dataclass(slots=True)
+class PreparedCall:
+    """A call whose instance, function and arguments have been found to be right."""
+
+    record: InstanceRecord
+    binding: FunctionBinding
+    arguments: list[Any]
+
+
 class Invoker:
     """Makes calls of exported functions. Used by the event loop's thread only."""
 
@@ -30,53 +45,44 @@ class Invoker:
         self, registry: StoreRegistry, executor: Executor, counters: CallCounters, max_pending: int
     ) -> None:
         self._registry = registry
-        self._instances = registry.instances
         self.executor = executor
         self._counters = counters
         self._max_pending = max_pending
 
-    def find(self, instance: str, function: str) -> FunctionBinding:
-        """The function that is to be called. Raises RequestError that says which of the two names is wrong."""
-        record = self._instances.get(instance)
-        if record is not None:
-            binding = record.functions.get(function)
-            if binding is not None:
-                return binding
-        return self._registry.instance(instance, "instance").function(function)
+    def prepare(
+        self, instance: str, function: str, arguments: RepeatedCompositeFieldContainer[value_pb2.Value]
+    ) -> PreparedCall:
+        """Find what is to be called. Raises RequestError that says which field is wrong."""
+        record = self._registry.instance(instance, "instance")
+        binding = record.function(function)
+        return PreparedCall(record, binding, binding.read_arguments(arguments))
 
-    def new_job(self, record: InstanceRecord, work: Callable[[Stoppable], T]) -> Job[T]:
-        """A job on an instance. Raises RequestError if too many wait for it."""
+    def admit(self, record: InstanceRecord) -> None:
+        """Raise RequestError if too many requests wait for the instance."""
         if len(record.pending) >= self._max_pending:
             raise limit_reached(
                 record.name, f"{self._max_pending} requests wait for {record.name!r}, which is the limit"
             )
+
+    def new_job(self, record: InstanceRecord, work: Callable[[Stoppable], T]) -> Job[T]:
+        """A job on an instance, if not too many wait for it. Raises RequestError."""
+        self.admit(record)
         return Job(work, record.pending)
 
-    def ended(self, binding: FunctionBinding, job: Job[Any], calls: int = 1, others: int = 0) -> None:
-        """Learn and count: a job has ended that made `calls` calls of a function, beside others."""
-        if job.started and calls:
-            binding.took(job.seconds / (calls + others))
-        self._counters.calls += calls
-
-    def failed(self, error: BaseException) -> None:
-        """Count: a call failed."""
-        self._counters.failed(error)
-
-    # -- One call --------------------------------------------------------------------------------------------------
-
-    def call_at_once(self, binding: FunctionBinding, arguments: Sequence[Any]) -> tuple[Any, ...] | None:
+    def call_at_once(self, call: PreparedCall) -> tuple[Any, ...] | None:
         """The results of a call that is known to be short, made here and now; None if it has to be a job.
 
         Raises what the engine raises.
         """
+        binding = call.binding
         if not binding.is_short:
             return None
-        queue = binding.record.queue
+        queue = call.record.queue
         if not queue.enter():
             return None
-        self.executor.deliver()
+        self.executor.workers.deliver()
         try:
-            results = binding.call_at_once(arguments)
+            results = binding.call_at_once(call.arguments)
         except FarcallError as error:
             self._counters.calls += 1
             self._counters.failed(error)
@@ -87,22 +93,33 @@ class Invoker:
             self._counters.calls += 1
         return results
 
-    def call_job(self, binding: FunctionBinding, arguments: Sequence[Any]) -> Job[tuple[Any, ...]]:
+    def call_job(self, call: PreparedCall) -> Job[tuple[Any, ...]]:
         """A job that makes one call. Raises RequestError if too many wait."""
-        return self.new_job(binding.record, partial(binding.call, arguments))
+        return self.new_job(call.record, partial(call.binding.call, call.arguments))
 
-    async def call(
-        self, binding: FunctionBinding, arguments: Sequence[Any], limit: Callable[[], float]
-    ) -> tuple[Any, ...]:
-        """Make one call, as a job, to its end.
+    def ended(self, binding: FunctionBinding, job: Job[Any], calls: int = 1) -> None:
+        """Learn and count: a job that made `calls` calls has ended."""
+        if job.started:
+            binding.took(job.seconds / max(calls, 1))
+        self._counters.calls += calls
+
+    def failed(self, error: BaseException) -> None:
+        """Count: a call failed."""
+        self._counters.failed(error)
+
+    async def call(self, call: PreparedCall, limit: Callable[[], float]) -> tuple[Any, ...]:
+        """Make one call to its end.
 
         Raises:
             RequestError: it was stopped, or too many wait.
             FarcallError: it failed.
         """
-        job = self.call_job(binding, arguments)
+        results = self.call_at_once(call)
+        if results is not None:
+            return results
+        job = self.call_job(call)
         try:
-            return await self.executor.run(binding.record.queue, job, limit, binding.expected_seconds)
+            return await self.executor.run(call.record.queue, job, limit, call.binding.expected_seconds)
         except (RequestError, FarcallError) as error:
             self._counters.failed(error)
             raise
@@ -110,7 +127,7 @@ class Invoker:
             self._counters.terminated += 1
             raise
         finally:
-            self.ended(binding, job)
+            self.ended(call.binding, job)
 
     # -- Many calls of one function --------------------------------------------------------------------------------
 
@@ -120,10 +137,12 @@ class Invoker:
         Raises:
             RequestError: instance or function are wrong, or too many wait; a wrong column is found by the job.
         """
-        check_call_count(columns.call_count)
-        binding = self.find(columns.instance, columns.function)
+        if columns.call_count > MAX_CALLS_PER_MESSAGE:
+            raise too_many_calls(columns.call_count)
+        record = self._registry.instance(columns.instance, "instance")
+        binding = record.function(columns.function)
         binding.check_columns()
-        return ColumnsJob(self, binding, columns)
+        return ColumnsJob(self, record, binding, columns)
 
     async def call_columns(
         self, columns: messages.CallColumns, limit: Callable[[], float]
@@ -131,39 +150,120 @@ class Invoker:
         """Make the calls of columns. Raises RequestError for what is wrong with all of them, or if stopped."""
         work = self.columns_job(columns)
         try:
-            return await self.executor.run(work.binding.record.queue, work.job, limit, work.expected_seconds)
+            return await self.executor.run(work.record.queue, work.job, limit, work.expected_seconds)
         except (RequestError, FarcallError) as error:
             self._counters.failed(error)
             raise
         finally:
             work.ended()
 
+    # -- Lists of calls --------------------------------------------------------------------------------------------
+
+    async def call_list(
+        self, calls: Sequence[messages.Call], limit: Callable[[], float]
+    ) -> messages.CallOutcomeList:
+        """Make calls in their order; those of one instance that follow each other are one job.
+
+        Raises:
+            RequestError: they were stopped, or there are too many.
+        """
+        if len(calls) > MAX_CALLS_PER_MESSAGE:
+            raise too_many_calls(len(calls))
+        outcomes: list[PreparedCall | tuple[Any, ...] | Status] = [
+            self._prepare_or_status(call) for call in calls
+        ]
+        runs = groupby(
+            (position for position, call in enumerate(outcomes) if isinstance(call, PreparedCall)),
+            key=lambda position: outcomes[position].record,  # type: ignore[union-attr]
+        )
+        response = messages.CallOutcomeList()
+        bindings = [call.binding if isinstance(call, PreparedCall) else None for call in outcomes]
+        for record, positions in runs:
+            await self._run(record, list(positions), outcomes, limit)
+        for outcome, binding in zip(outcomes, bindings, strict=True):
+            message = response.outcomes.add()
+            if isinstance(outcome, Status):
+                message.error.CopyFrom(outcome)
+            else:
+                message.results.SetInParent()
+                assert binding is not None
+                assert isinstance(outcome, tuple)
+                binding.write_results(outcome, message.results.values)
+        return response
+
+    def _prepare_or_status(self, call: messages.Call) -> PreparedCall | Status:
+        try:
+            return self.prepare(call.instance, call.function, call.arguments)
+        except (RequestError, FarcallError) as error:
+            return status_of(error)
+
+    async def _run(
+        self,
+        record: InstanceRecord,
+        positions: Sequence[int],
+        outcomes: list[PreparedCall | tuple[Any, ...] | Status],
+        limit: Callable[[], float],
+    ) -> None:
+        """Make the calls at `positions`, all of one instance, and put their outcomes in their places."""
+        calls = [call for position in positions if isinstance(call := outcomes[position], PreparedCall)]
+        job = self.new_job(record, partial(_call_each, calls))
+        expected = sum(call.binding.expected_seconds for call in calls)
+        try:
+            results = await self.executor.run(record.queue, job, limit, expected)
+        finally:
+            self._counters.calls += len(calls)
+        for call in calls:
+            call.binding.took(job.seconds / len(calls))
+        for position, result in zip(positions, results, strict=True):
+            if isinstance(result, BaseException):
+                self._counters.failed(result)
+                outcomes[position] = status_of(result)
+            else:
+                outcomes[position] = result
+
+
+def _call_each(calls: Sequence[PreparedCall], stoppable: Stoppable) -> list[tuple[Any, ...] | Exception]:
+    """In a worker: make calls one after the other. Raises TerminatedError once stopped."""
+    results: list[tuple[Any, ...] | Exception] = []
+    for call in calls:
+        try:
+            results.append(call.binding.call(call.arguments, stoppable))
+        except TerminatedError:
+            if stoppable.reason is not None:
+                raise
+            results.append(TerminatedError("the instance was closed"))
+        except FarcallError as error:
+            results.append(error)
+    return results
+
 
 class ColumnsJob:
-    """The calls of a `CallColumns` as one job.
+    """The calls of a `CallColumns` as one job."""
 
-    Attributes:
-        binding: the function.
-        job: the job.
-    """
-
-    def __init__(self, invoker: Invoker, binding: FunctionBinding, columns: messages.CallColumns) -> None:
+    def __init__(
+        self,
+        invoker: Invoker,
+        record: InstanceRecord,
+        binding: FunctionBinding,
+        columns: messages.CallColumns,
+    ) -> None:
         self._invoker = invoker
-        self.binding = binding
+        self.record = record
+        self._binding = binding
         self._columns = columns
         self._failures: list[Exception] = []
-        self.job = invoker.new_job(binding.record, self._work)
+        self.job = invoker.new_job(record, self._work)
 
     @property
     def expected_seconds(self) -> float:
         """How long it is likely to take."""
-        return self.binding.expected_seconds * self._columns.call_count
+        return self._binding.expected_seconds * self._columns.call_count
 
     def _work(self, stoppable: Stoppable) -> messages.ResultColumns:
-        rows = self.binding.read_rows(self._columns)
-        outcomes = self.binding.function.call_many(rows, stoppable)
+        rows = self._binding.read_rows(self._columns)
+        outcomes = self._binding.function.call_many(rows, stoppable)
         response = messages.ResultColumns()
-        for index, error in self.binding.write_rows(outcomes, response):
+        for index, error in self._binding.write_rows(outcomes, response):
             if isinstance(error, TerminatedError):
                 raise error
             self._failures.append(error)
@@ -172,14 +272,13 @@ class ColumnsJob:
 
     def ended(self) -> None:
         """Learn and count, on the event loop's thread."""
-        self._invoker.ended(self.binding, self.job, self._columns.call_count)
+        self._invoker.ended(self._binding, self.job, self._columns.call_count)
         for error in self._failures:
             self._invoker.failed(error)
 
 
-def check_call_count(count: int) -> None:
-    """Raise RequestError if a message asks for too many calls."""
-    if count > MAX_CALLS_PER_MESSAGE:
-        raise limit_reached(
-            "message", f"{count} calls in one message, at most {MAX_CALLS_PER_MESSAGE} are possible"
-        )
+def too_many_calls(count: int) -> RequestError:
+    """A message asks for too many calls."""
+    return limit_reached(
+        "message", f"{count} calls in one message, at most {MAX_CALLS_PER_MESSAGE} are possible"
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from farcall.engine import Engine, ExportNotFoundError, Function, Instance, Store, StoreLimits
@@ -39,7 +39,6 @@ class InstanceRecord:
         create_time: Unix time.
         instance: the engine's.
         pending: an entry for each job that waits for it or runs in it.
-        functions: the exported functions that were asked for, by name.
     """
 
     def __init__(
@@ -59,25 +58,23 @@ class InstanceRecord:
         self.create_time = time.time()
         self.pending = pending
         self._queue = queue
-        self.functions: dict[str, FunctionBinding] = {}
+        self._functions: dict[str, FunctionBinding] = {}
 
     @property
     def queue(self) -> CallQueue:
         """Where its jobs wait, with those of the instances that it is linked to."""
-        queue = self._queue
-        if queue.successor is not None:
-            queue = self._queue = queue.current
+        queue = self._queue = self._queue.current
         return queue
 
     def function(self, name: str) -> FunctionBinding:
         """The exported function of that name. Raises RequestError if there is none."""
-        binding = self.functions.get(name)
+        binding = self._functions.get(name)
         if binding is None:
             try:
                 function = self.instance.function(name)
             except ExportNotFoundError:
                 raise self.no_export("function", name) from None
-            binding = self.functions[name] = FunctionBinding(function, self)
+            binding = self._functions[name] = FunctionBinding(function, self.store)
         return binding
 
     def no_export(self, kind: str, name: str) -> Exception:
@@ -192,18 +189,13 @@ class Quota:
 
 
 class StoreRegistry:
-    """All open stores. Used by the event loop's thread only.
-
-    Attributes:
-        instances: the open instances of all stores, by resource name.
-        instances_created: how many have been made so far.
-    """
+    """All open stores. Used by the event loop's thread only."""
 
     def __init__(self, engine: Engine, configuration: ServerConfiguration) -> None:
         self._engine = engine
         self._configuration = configuration
         self._stores: dict[str, StoreRecord] = {}
-        self.instances: dict[str, InstanceRecord] = {}
+        self._instances: dict[str, InstanceRecord] = {}
         self._numbers = itertools.count(1)
         self.instances_created = 0
         self.create(DEFAULT_STORE, Quota())
@@ -274,7 +266,7 @@ class StoreRegistry:
         Raises:
             RequestError: the name is malformed, or there is none.
         """
-        record = self.instances.get(name)
+        record = self._instances.get(name)
         if record is None:
             parse_instance_name(name, field)
             raise not_found("instance", name)
@@ -285,18 +277,26 @@ class StoreRegistry:
         if self._stores.get(record.store.store_id) is not record.store:
             raise not_found("store", record.store.name)
         record.store.add(record)
-        self.instances[record.name] = record
+        self._instances[record.name] = record
         self.instances_created += 1
 
     def remove_instance(self, record: InstanceRecord) -> None:
         """Forget an instance: no request finds it any more."""
-        del self.instances[record.name]
+        del self._instances[record.name]
         record.store.remove(record)
 
     @property
     def store_count(self) -> int:
         """Open stores."""
         return len(self._stores)
+
+    @property
+    def instance_count(self) -> int:
+        """Open instances of all stores."""
+        return len(self._instances)
+
+    def __iter__(self) -> Iterator[InstanceRecord]:
+        return iter(self._instances.values())
 
 
 def _lesser(wanted: int | None, most: int) -> int:

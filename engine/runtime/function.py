@@ -96,16 +96,6 @@ class Function:
         seen.owner = importer
         return seen
 
-    def keeping_the_gil(self) -> Function:
-        """The same function, which lets no other Python thread run during a call.
-
-        Only for functions that end soon (`bounded_calls.ends_soon`). Where other threads wait for the GIL, as in a
-        server, to free it and to get it back costs far more than such a call.
-        """
-        brief = copy.copy(self)
-        brief._enter = native_runtime().brief_entry(self._enter)
-        return brief
-
     def __repr__(self) -> str:
         return f"<farcall function {self.name or '?'}: {self.type}>"
 
@@ -302,7 +292,7 @@ class Function:
 
     def _call_slots(self, content: bytes, group: LinkedGroup) -> bytes:
         """Call with the slots' content; what the slots hold afterwards. The turn is held."""
-        self._buffer.raw = content  # ctypes.memmove would free the GIL
+        ctypes.memmove(self._address, content, len(content))
         try:
             status = self._enter(self._code, self._context, self._address)
         except ctypes.ArgumentError as error:

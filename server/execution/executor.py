@@ -40,20 +40,15 @@ class Executor:
         """A queue for an instance that is linked to no other."""
         return CallQueue(self.workers)
 
-    def deliver(self) -> None:
-        """Tell of all jobs that are done (see `Workers.deliver`)."""
-        if self.workers.completed:
-            self.workers.deliver()
-
     def try_now(self, queue: CallQueue, job: Job[Any], expected_seconds: float) -> bool:
         """Submit a job and, if it is likely to be done at once, wait for it; whether it is done.
 
         Where it is not, `attend` or `run` take care of it.
         """
-        if expected_seconds > WORTH_WAITING or not queue.current.idle:
+        if expected_seconds > WORTH_WAITING or not queue.idle:
             queue.submit(job)
             return False
-        self.deliver()
+        self.workers.deliver()
         signal = job.expect_signal()
         queue.submit(job)
         signal.acquire(timeout=PATIENCE)
@@ -77,7 +72,7 @@ class Executor:
 
         job.deliver = done
         if job.finished:
-            self.deliver()
+            self.workers.deliver()
             deliver_once(job)
 
     async def run(
@@ -101,34 +96,6 @@ class Executor:
                 self.stop(job, StopReason.CANCELLED)
                 raise
         return job.outcome()
-
-    async def merge(
-        self, source: CallQueue, target: CallQueue, pending: deque[None], limit: Callable[[], float]
-    ) -> None:
-        """Merge one queue into another, when the jobs are done that are in the one that ends.
-
-        Raises:
-            CallStoppedError: the time is over; nothing has been merged.
-        """
-        job: Job[None] = Job(lambda _stoppable: source.current.hold(), pending)
-        if self.try_now(source, job, 0.0):
-            source.current.merge_into(target)
-            return
-        ended = asyncio.Event()
-
-        def held(job: Job[None]) -> None:
-            # Also if nobody waits for it any more: who holds a queue must let it go.
-            if job.started:
-                source.current.merge_into(target)
-            ended.set()
-
-        self.attend(source, job, limit(), held)
-        try:
-            await ended.wait()
-        except asyncio.CancelledError:
-            self.stop(job, StopReason.CANCELLED)
-            raise
-        job.outcome()
 
     def stop(self, job: Job[Any], reason: StopReason) -> None:
         """Stop a job that `attend` or `run` take care of; one that waits is done with at once."""

@@ -20,9 +20,6 @@ class Workers:
     """Threads that run jobs; made when needed, up to a maximum.
 
     A guest occupies a thread as long as it runs, and frees the GIL meanwhile.
-
-    Attributes:
-        completed: jobs that are done and have not been told of.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, maximum: int) -> None:
@@ -33,13 +30,13 @@ class Workers:
         self._numbers = itertools.count(1)
         # One entry for each thread that waits for a task; append and pop are atomic.
         self._idle: deque[None] = deque()
-        self.completed: deque[Job[Any]] = deque()
+        self._completed: deque[Job[Any]] = deque()
         self._delivery_scheduled = False
 
     # -- On the event loop's thread --------------------------------------------------------------------------------
 
     def start(self, queue: CallQueue, job: Job[Any]) -> None:
-        """Let a thread run `job`, and then what else is in `queue`."""
+        """Let a thread run `job`, and then what else is in `queue`. Also called by workers that merge queues."""
         try:
             self._idle.pop()
         except IndexError:
@@ -67,8 +64,8 @@ class Workers:
         """
         # Cleared first: a worker that appends after this line schedules another delivery.
         self._delivery_scheduled = False
-        while self.completed:
-            deliver_once(self.completed.popleft())
+        while self._completed:
+            deliver_once(self._completed.popleft())
 
     # -- In the threads --------------------------------------------------------------------------------------------
 
@@ -94,7 +91,7 @@ class Workers:
             job = queue.next()
 
     def _complete(self, job: Job[Any]) -> None:
-        self.completed.append(job)
+        self._completed.append(job)
         if not self._delivery_scheduled:
             self._delivery_scheduled = True
             self._loop.call_soon_threadsafe(self.deliver)

@@ -22,19 +22,6 @@ class Guard(Protocol):
         """The method with what the guard does around it."""
 
 
-class _Methods(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generic in the stubs only
-    """All methods in one: grpc asks one handler after the other."""
-
-    def __init__(self, methods: Mapping[str, grpc.RpcMethodHandler[Any, Any]]) -> None:
-        self._methods = methods
-
-    def service(
-        self, handler_call_details: grpc.HandlerCallDetails
-    ) -> grpc.RpcMethodHandler[Any, Any] | None:
-        """The method that is called."""
-        return self._methods.get(handler_call_details.method)
-
-
 class GuardedRegistration:
     """Stands in for a server while services are added to it, and puts guards around their methods."""
 
@@ -44,9 +31,8 @@ class GuardedRegistration:
         Parameters:
             guards: the first is the outermost.
         """
+        self._server = server
         self._guards = guards
-        self._methods: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
-        server.add_generic_rpc_handlers((_Methods(self._methods),))
 
     def add_generic_rpc_handlers(self, handlers: Sequence[grpc.GenericRpcHandler[Any, Any]]) -> None:
         """Do nothing: generated code adds the same methods by `add_registered_method_handlers`, too."""
@@ -55,8 +41,8 @@ class GuardedRegistration:
         self, service: str, handlers: Mapping[str, grpc.RpcMethodHandler[Any, Any]]
     ) -> None:
         """Add the methods of a service, guarded."""
-        for name, handler in handlers.items():
-            self._methods[f"/{service}/{name}"] = self._guarded(handler)
+        guarded = {name: self._guarded(handler) for name, handler in handlers.items()}
+        self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, guarded),))
 
     def _guarded(self, handler: grpc.RpcMethodHandler[Any, Any]) -> grpc.RpcMethodHandler[Any, Any]:
         make, behaviour = _form(handler)

@@ -9,7 +9,6 @@ import grpc
 
 from farcall.proto.farcall.v1 import invocation_service_pb2 as messages
 from farcall.proto.farcall.v1 import invocation_service_pb2_grpc
-from farcall.server.call_list import make_calls
 from farcall.server.deadlines import TimeLimits
 from farcall.server.errors import bad_request
 from farcall.server.invocation_stream import InvocationStream
@@ -31,13 +30,12 @@ class InvocationService(invocation_service_pb2_grpc.InvocationServiceServicer):
     ) -> messages.InvokeResponse:
         """Call one function."""
         invoker = self._invoker
-        binding = invoker.find(request.instance, request.function)
-        arguments = binding.read_arguments(request.arguments)
-        results = invoker.call_at_once(binding, arguments)
+        call = invoker.prepare(request.instance, request.function, request.arguments)
+        results = invoker.call_at_once(call)
         if results is None:
-            results = await invoker.call(binding, arguments, lambda: self._limits.seconds(context))
+            results = await invoker.call(call, lambda: self._limits.seconds(context))
         response = messages.InvokeResponse()
-        binding.write_results(results, response.results)
+        call.binding.write_results(results, response.results)
         return response
 
     async def BatchInvoke(  # noqa: N802 - the name of the method in the API
@@ -57,7 +55,7 @@ class InvocationService(invocation_service_pb2_grpc.InvocationServiceServicer):
                 )
             case "list":
                 return messages.BatchInvokeResponse(
-                    list=await make_calls(self._invoker, request.list.calls, limit)
+                    list=await self._invoker.call_list(request.list.calls, limit)
                 )
             case _:
                 raise bad_request("calls", "must be set: `list` or `columns`")

@@ -181,7 +181,8 @@ async def test_merged_queues_keep_the_order_of_each(executor):
     runs = [asyncio.ensure_future(executor.run(first, note(("first", n)), forever, 1)) for n in range(10)]
     runs += [asyncio.ensure_future(executor.run(second, note(("second", n)), forever, 1)) for n in range(5)]
     await asyncio.sleep(0)
-    runs.append(asyncio.ensure_future(executor.merge(second, first, deque(), forever)))
+    hand_over = Job(lambda _stoppable: second.hand_over(first), deque())
+    runs.append(asyncio.ensure_future(executor.run(second, hand_over, forever, 1)))
     await asyncio.sleep(0)
     runs += [
         asyncio.ensure_future(executor.run(second, note(("second", n)), forever, 1)) for n in range(5, 10)
@@ -198,45 +199,15 @@ async def test_merged_queues_keep_the_order_of_each(executor):
 
 async def test_queues_that_are_merged_into_each_other_make_no_circle(executor):
     for _ in range(50):
-        one, two, done = executor.new_queue(), executor.new_queue(), []
-        runs = [executor.merge(one, two, deque(), forever), executor.merge(two, one, deque(), forever)]
-        runs += [
-            executor.run(queue, Job(lambda _stoppable, done=done: done.append(1), deque()), forever, 1)
-            for queue in (one, two) * 5
+        one, two = executor.new_queue(), executor.new_queue()
+        jobs = [
+            (one, Job(lambda _stoppable, one=one, two=two: one.hand_over(two), deque())),
+            (two, Job(lambda _stoppable, one=one, two=two: two.hand_over(one), deque())),
         ]
-        await asyncio.wait_for(asyncio.gather(*runs), 5)
+        await asyncio.wait_for(asyncio.gather(*(executor.run(queue, job, forever) for queue, job in jobs)), 5)
 
         assert one.current is two.current
-        assert len(done) == 10
-        assert await executor.run(one, Job(sleeping(0, 3), deque()), forever) == 3
-
-
-async def test_a_merge_that_nobody_waits_for_any_more_lets_the_queue_go_on(executor):
-    one, two, pending = executor.new_queue(), executor.new_queue(), deque()
-    running = asyncio.ensure_future(executor.run(one, Job(sleeping(0.05), pending), forever, 1))
-    await asyncio.sleep(0)
-    merging = asyncio.ensure_future(executor.merge(one, two, pending, forever))
-    await asyncio.sleep(0.01)
-    merging.cancel()
-
-    await running
-    assert await asyncio.wait_for(executor.run(one, Job(sleeping(0, 3), pending), forever), 5) == 3
-    assert await asyncio.wait_for(executor.run(two, Job(sleeping(0, 4), pending), forever), 5) == 4
-    assert not pending
-
-
-async def test_a_merge_gives_up_when_its_time_is_over(executor):
-    one, two, pending = executor.new_queue(), executor.new_queue(), deque()
-    running = asyncio.ensure_future(executor.run(one, Job(until_stopped, pending), lambda: 0.1, 1))
-    await asyncio.sleep(0)
-
-    with pytest.raises(CallStoppedError):
-        await executor.merge(one, two, pending, lambda: 0.02)
-
-    assert one.current is one
-    with pytest.raises(CallStoppedError):
-        await running
-    assert await executor.run(one, Job(sleeping(0, 3), pending), forever) == 3
+        assert await executor.run(one.current, Job(sleeping(0, 3), deque()), forever) == 3
 
 
 async def test_a_queue_can_be_used_on_the_loop_only_while_it_is_idle(executor):

@@ -11,7 +11,7 @@ import signal
 import threading
 import weakref
 from collections.abc import Callable, Iterable
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar
 
 from farcall.engine.abi import layout
 from farcall.engine.abi.layout import RuntimeFunction
@@ -40,7 +40,6 @@ _ATTRIBUTES = 'attributes #0 = { nounwind "frame-pointer"="all" "probe-stack"="i
 _TakeBudget = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int64)
 _GiveBudget = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64)
 _Entry = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
-_BriefEntry = ctypes.PYFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
 
 Entry = Callable[[int, int, int], int]
 """(code, vmctx, slots) -> 0, or why the guest was left. Its machine code lives as long as it does."""
@@ -112,7 +111,6 @@ class NativeRuntime:
         self._code: list[MappedCode] = []
         self._handlers: ctypes.Array[Any] = (ctypes.py_object * len(_HANDLERS))()
         self._key = c_library.create_thread_key(self._compile_thread_end())
-        self._prepared = threading.local()
         self._previous = (ctypes.c_uint64 * (PREVIOUS_HANDLER_WORDS * signal.NSIG))()
         base = self._compile_base()
         self._call_host = base.addresses["call_host"]
@@ -190,13 +188,6 @@ class NativeRuntime:
         """The way from Python into guest functions of this type."""
         return self.prepare_entries((signature,))[0]
 
-    def brief_entry(self, entry: Entry) -> Entry:
-        """The same entry, which keeps Python's global lock: for guest functions that end soon and call no host."""
-        address = ctypes.cast(cast(Any, entry), ctypes.c_void_p).value
-        brief = _BriefEntry(address or 0)
-        vars(brief)["entry"] = entry
-        return brief
-
     def host_call(self, signature: FunctionType) -> HostCall:
         """The way from guests to host functions of this type."""
         with self._lock:
@@ -215,11 +206,8 @@ class NativeRuntime:
 
     def ensure_thread(self) -> None:
         """Make the calling thread able to run guests, if it is not yet."""
-        # A ctypes call, which frees the GIL, would cost more than all the rest of a short call.
-        if not hasattr(self._prepared, "done"):
-            if not c_library.get_thread_specific(self._key):
-                prepare_thread(self._key)
-            self._prepared.done = True
+        if not c_library.get_thread_specific(self._key):
+            prepare_thread(self._key)
 
     def left_frame(self) -> int:
         """Where on the native stack the entry was by which this thread left a guest last."""
