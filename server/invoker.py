@@ -206,7 +206,12 @@ class Invoker:
     ) -> None:
         """Make the calls at `positions`, all of one instance, and put their outcomes in their places."""
         calls = [call for position in positions if isinstance(call := outcomes[position], PreparedCall)]
-        job = self.new_job(record, partial(_call_each, calls))
+        try:
+            job = self.new_job(record, partial(_call_each, calls))
+        except RequestError as error:  # too many wait for this instance; other calls of the list go on
+            for position in positions:
+                outcomes[position] = status_of(error)
+            return
         expected = sum(call.binding.expected_seconds for call in calls)
         try:
             results = await self.executor.run(record.queue, job, limit, expected)

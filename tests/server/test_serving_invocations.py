@@ -412,6 +412,23 @@ async def test_a_list_holds_any_calls_in_order(service, guest):
     ]
 
 
+async def test_a_list_goes_on_where_one_instance_has_too_many_calls_waiting():
+    async with running(max_pending_calls_per_instance=1) as service:
+        busy, free = [await service.instantiate(GUEST) for _ in range(2)]
+        spinning = asyncio.ensure_future(service.invoke(busy, "spin", timeout=1))
+        async with asyncio.timeout(5):
+            while not (await service.counters()).calls_pending:
+                await asyncio.sleep(0.005)
+        calls = [Call(instance=instance, function="count") for instance in (free, busy, free)]
+
+        response = await service.invocations.BatchInvoke(BatchInvokeRequest(list=CallList(calls=calls)))
+
+        first, refused, last = response.list.outcomes
+        assert Failure(refused.error).reason == "LIMIT_REACHED"
+        assert [outcome.results.values[0].i32 for outcome in (first, last)] == [8, 9]
+        spinning.cancel()
+
+
 async def test_a_batch_without_calls_is_refused(service):
     error = await failure(service.invocations.BatchInvoke(BatchInvokeRequest()))
 
