@@ -77,5 +77,6 @@ def configure_logging(level: str, form: str) -> None:
             ),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        # Looked up for each line: whoever runs a server in process may have put another stream there since.
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
     )
