@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, NoReturn
 from farcall.engine.abi.traps import EXIT_HOST_EXCEPTION, EXIT_TERMINATED, TrapKind
 from farcall.engine.errors import Frame, TerminatedError, Trap
 from farcall.engine.runtime import listening
-from farcall.engine.runtime.compiled_module import CompiledCode
 from farcall.engine.runtime.native.machine import native_runtime
 
 if TYPE_CHECKING:
@@ -17,13 +16,7 @@ if TYPE_CHECKING:
 def backtrace() -> tuple[Frame, ...]:
     """The Wasm frames of the guest that this thread left last, innermost first."""
     runtime = native_runtime()
-    frames = []
-    for address in runtime.exit_frames():
-        owner = runtime.registry.owner(address - 1)
-        frame = owner.frame_at(address) if isinstance(owner, CompiledCode) else None
-        if frame is not None:
-            frames.append(frame)
-    return tuple(frames)
+    return runtime.registry.frames(runtime.exit_frames())
 
 
 _MOST_NOTES = 64

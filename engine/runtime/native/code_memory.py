@@ -10,9 +10,12 @@ import ctypes
 import threading
 import weakref
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from farcall.engine.codegen.linker import Image
+from farcall.engine.errors import Frame
 from farcall.engine.runtime.native import c_library
 
 
@@ -50,7 +53,17 @@ class MappedCode:
 class _Registration:
     start: int
     end: int
-    owner: weakref.ref[object]
+    owner: weakref.ref[FrameSource]
+
+
+class FrameSource(Protocol):
+    """Whose code it is: it knows the functions."""
+
+    def frame_at(self, address: int) -> Frame | None:
+        """The frame of a return address that lies in the code."""
+
+
+_MOST_FOUND = 1 << 14
 
 
 class CodeRegistry:
@@ -58,23 +71,29 @@ class CodeRegistry:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        # What return addresses stand for, as long as no code comes or goes: guests trap at the same places again and
+        # again. Replaced, not cleared: who has looked something up under other circumstances adds it to the old one.
+        self._found: dict[int, Frame | None] = {}
         self._starts: list[int] = []  # guarded by _lock
         self._entries: list[_Registration] = []  # guarded by _lock
         # Owners are gone when the garbage collector says so, perhaps in a thread that has the lock at that moment:
         # they are only noted then.
         self._gone: deque[_Registration] = deque()
 
-    def register(self, code: MappedCode, owner: object) -> None:
+    def register(self, code: MappedCode, owner: FrameSource) -> None:
         """Remember that `code` belongs to `owner` until that is gone."""
         entry = _Registration(code.base, code.base + code.size, weakref.ref(owner))
         with self._lock:
             self._forget()
+            self._found = {}
             position = bisect.bisect_left(self._starts, entry.start)
             self._starts.insert(position, entry.start)
             self._entries.insert(position, entry)
         weakref.finalize(owner, self._gone.append, entry).atexit = False
 
     def _forget(self) -> None:
+        if self._gone:
+            self._found = {}
         while self._gone:
             entry = self._gone.popleft()
             position = bisect.bisect_left(self._starts, entry.start)
@@ -82,14 +101,30 @@ class CodeRegistry:
                 position += 1
             del self._starts[position], self._entries[position]
 
-    def owner(self, address: int) -> object | None:
-        """What the code at `address` belongs to, or None."""
+    def frames(self, return_addresses: Sequence[int]) -> tuple[Frame, ...]:
+        """The frames that return addresses stand for; those in code that nobody registered have none."""
+        if self._gone:
+            with self._lock:
+                self._forget()
+        found = self._found
+        try:
+            frames = [found[address] for address in return_addresses]
+        except KeyError:
+            frames = [self._look_up(address) for address in return_addresses]
+        return tuple([frame for frame in frames if frame is not None])
+
+    def _look_up(self, address: int) -> Frame | None:
         with self._lock:
             self._forget()
-            position = bisect.bisect_right(self._starts, address) - 1
-            if position < 0 or address >= self._entries[position].end:
-                return None
-            return self._entries[position].owner()
+            found = self._found
+            position = bisect.bisect_left(self._starts, address) - 1
+            inside = position >= 0 and address <= self._entries[position].end
+            owner = self._entries[position].owner() if inside else None
+        # Owners may do what they like, and run the garbage collector: not under the lock.
+        frame = None if owner is None else owner.frame_at(address)
+        if len(found) < _MOST_FOUND:
+            found[address] = frame
+        return frame
 
     def __len__(self) -> int:
         with self._lock:

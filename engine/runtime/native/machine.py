@@ -111,6 +111,7 @@ class NativeRuntime:
         self._code: list[MappedCode] = []
         self._handlers: ctypes.Array[Any] = (ctypes.py_object * len(_HANDLERS))()
         self._key = c_library.create_thread_key(self._compile_thread_end())
+        self._records = threading.local()
         self._previous = (ctypes.c_uint64 * (PREVIOUS_HANDLER_WORDS * signal.NSIG))()
         base = self._compile_base()
         self._call_host = base.addresses["call_host"]
@@ -211,15 +212,27 @@ class NativeRuntime:
 
     def left_frame(self) -> int:
         """Where on the native stack the entry was by which this thread left a guest last."""
-        record = c_library.get_thread_specific(self._key)
-        return ctypes.c_uint64.from_address(record + layout.THREAD_LEFT_FRAME).value
+        return self._record_words()[layout.THREAD_LEFT_FRAME // 8]
+
+    def exit_code(self) -> int:
+        """Why this thread left a guest last."""
+        return self._record_words()[layout.THREAD_EXIT_CODE // 8]
 
     def exit_frames(self) -> list[int]:
         """Return addresses of the guest that this thread left last, innermost first."""
-        record = c_library.get_thread_specific(self._key)
-        count = ctypes.c_uint64.from_address(record + layout.THREAD_FRAME_COUNT).value
-        frames = (ctypes.c_uint64 * count).from_address(record + layout.THREAD_FRAMES)
-        return list(frames)
+        words = self._record_words()
+        first = layout.THREAD_FRAMES // 8
+        return words[first : first + words[layout.THREAD_FRAME_COUNT // 8]].tolist()
+
+    def _record_words(self) -> memoryview[int]:
+        """The calling thread's record. The view is the thread's own, and so ends with the record."""
+        words: memoryview[int] | None = getattr(self._records, "words", None)
+        if words is None:
+            content = (ctypes.c_ubyte * layout.THREAD_RECORD_SIZE).from_address(
+                c_library.get_thread_specific(self._key)
+            )
+            words = self._records.words = memoryview(content).cast("B").cast("Q")
+        return words
 
 
 _SYMBOLS = {RuntimeFunction.TRAP: "leave"}

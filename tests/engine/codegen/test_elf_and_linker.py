@@ -23,7 +23,7 @@ from farcall.engine.codegen.elf import (
 )
 from farcall.engine.codegen.linker import Image, link
 from farcall.engine.codegen.target import Target, host_target
-from farcall.engine.errors import EngineBug
+from farcall.engine.errors import EngineBug, Frame
 from farcall.engine.lowering import LoweringOptions, lower_functions
 from farcall.engine.runtime.native.code_memory import CodeRegistry, MappedCode
 from farcall.engine.validation import validate_module
@@ -267,6 +267,16 @@ def test_what_is_no_object_of_ours(data):
 class TestCodeMemory:
     IMAGE = Image(b"\xc3" * 100, ((0, 10, "f0"), (16, 20, "f1"), (48, 0, "f2")))
 
+    class Owner:
+        """Has code of its own, and names each place in it by its offset."""
+
+        def __init__(self, name: str) -> None:
+            self.name = name
+            self.code = MappedCode(TestCodeMemory.IMAGE)
+
+        def frame_at(self, address):
+            return Frame(address - self.code.base, self.name, None)
+
     def test_from_address_to_function(self):
         code = MappedCode(self.IMAGE)
         assert code.base % 4096 == 0
@@ -282,43 +292,52 @@ class TestCodeMemory:
         }  # fmt: skip
 
     def test_the_registry_knows_whose_code_it_is_as_long_as_there_is_an_owner(self):
-        class Owner:
-            def __init__(self) -> None:
-                self.code = MappedCode(TestCodeMemory.IMAGE)
-
         registry = CodeRegistry()
-        owners = [Owner() for _ in range(20)]
+        owners = [self.Owner(name) for name in map(str, range(20))]
         for owner in owners:
             registry.register(owner.code, owner)
         assert len(registry) == 20
-        for owner in owners:
-            for offset in (0, 99, 4095):
-                assert registry.owner(owner.code.base + offset) is owner
-        addresses = [owner.code.base for owner in owners]
+        for _ in range(2):  # the second time from what is remembered
+            for owner in owners:
+                for offset in (1, 100, 4096):
+                    (frame,) = registry.frames([owner.code.base + offset])
+                    assert (frame.function_name, frame.function_index) == (owner.name, offset)
+        addresses = [owner.code.base + 1 for owner in owners]
+        assert [frame.function_name for frame in registry.frames(addresses)] == [*map(str, range(20))]
         kept = owners[::2]
         del owners, owner
         assert len(registry) == 10
-        assert {registry.owner(address) for address in addresses} == {None, *kept}
-        assert registry.owner(0) is None
-        assert registry.owner(2**63) is None
+        assert [frame.function_name for frame in registry.frames(addresses)] == [owner.name for owner in kept]
+        assert registry.frames([0, 2**63]) == ()
+
+    def test_the_registry_forgets_what_it_found_when_other_code_comes_to_the_place(self):
+        registry = CodeRegistry()
+        former = self.Owner("former")
+        address = former.code.base + 5
+        assert registry.frames([address]) == ()
+        registry.register(former.code, former)
+        assert [frame.function_name for frame in registry.frames([address])] == ["former"]
+        code = former.code
+        del former
+        assert registry.frames([address]) == ()
+        latter = self.Owner("latter")
+        latter.code = code
+        registry.register(code, latter)
+        assert [frame.function_name for frame in registry.frames([address])] == ["latter"]
 
     def test_the_registry_with_owners_that_go_in_the_middle_of_it(self):
         """The collector may end an owner while this thread registers another."""
         import gc
-
-        class Owner:
-            def __init__(self) -> None:
-                self.code = MappedCode(TestCodeMemory.IMAGE)
-                self.circle = self
 
         registry = CodeRegistry()
         former = gc.get_threshold()
         gc.set_threshold(1)
         try:
             for _ in range(300):
-                owner = Owner()
+                owner = self.Owner("")
+                owner.circle = owner
                 registry.register(owner.code, owner)
-                assert registry.owner(owner.code.base + 5) is owner
+                assert len(registry.frames([owner.code.base + 5])) == 1
         finally:
             gc.set_threshold(*former)
         del owner
