@@ -22,7 +22,6 @@ from farcall.server.messages.values import (
     write_columns,
     write_value,
     wrong_count,
-    zero_row,
 )
 
 _WEIGHT = 0.5
@@ -136,23 +135,22 @@ class FunctionBinding:
                 "columns", f"carry numbers only, but the function is {function_type}; send a list of calls"
             )
 
-    def read_rows(self, columns: invocation_service_pb2.CallColumns) -> list[tuple[Any, ...]]:
-        """The calls' arguments. Raises RequestError that says what is wrong with which column."""
-        return read_columns(columns.arguments, columns.call_count, self.function.type.parameters)
+    def call_columns(
+        self, columns: invocation_service_pb2.CallColumns, stoppable: Stoppable
+    ) -> tuple[list[list[Any]], dict[int, Exception]]:
+        """Make the calls of columns, as `Function.call_columns` does.
 
-    def write_rows(
-        self, outcomes: list[tuple[Any, ...] | Exception], message: invocation_service_pb2.ResultColumns
-    ) -> list[tuple[int, Exception]]:
-        """Store the outcomes of `Function.call_many`; which calls failed, and why, is returned."""
-        failures: list[tuple[int, Exception]] = []
-        if any(type(outcome) is not tuple for outcome in outcomes):
-            zeros = zero_row(self.function.type.results)
-            for index, outcome in enumerate(outcomes):
-                if isinstance(outcome, Exception):
-                    failures.append((index, outcome))
-                    outcomes[index] = zeros
-        write_columns(outcomes, self.function.type.results, message.results)  # type: ignore[arg-type]
-        return failures
+        Raises:
+            RequestError: a column is wrong; it says what.
+            FarcallError: what the engine raises.
+        """
+        count = columns.call_count
+        arguments = read_columns(columns.arguments, count, self.function.type.parameters)
+        return self.function.call_columns(arguments, count, stoppable)
+
+    def write_columns(self, results: list[list[Any]], message: invocation_service_pb2.ResultColumns) -> None:
+        """Store the columns of results that `call_columns` returned."""
+        write_columns(results, self.function.type.results, message.results)
 
     def took(self, seconds: float) -> None:
         """Learn from a call's time."""

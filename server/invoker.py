@@ -265,10 +265,10 @@ class ColumnsJob:
         return self._binding.expected_seconds * self._columns.call_count
 
     def _work(self, stoppable: Stoppable) -> messages.ResultColumns:
-        rows = self._binding.read_rows(self._columns)
-        outcomes = self._binding.function.call_many(rows, stoppable)
+        results, failures = self._binding.call_columns(self._columns, stoppable)
         response = messages.ResultColumns()
-        for index, error in self._binding.write_rows(outcomes, response):
+        self._binding.write_columns(results, response)
+        for index, error in failures.items():
             if isinstance(error, TerminatedError):
                 raise error
             self._failures.append(error)

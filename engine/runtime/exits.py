@@ -44,6 +44,14 @@ def raise_exit(code: int, group: LinkedGroup) -> NoReturn:
     raise error
 
 
+def exit_error(code: int, group: LinkedGroup) -> Exception:
+    """The exception that an entry's exit code stands for. Raises those that are none of `Exception`."""
+    try:
+        raise_exit(code, group)
+    except Exception as error:
+        return error
+
+
 def _error(code: int, group: LinkedGroup) -> BaseException:
     frames = backtrace()
     if code == EXIT_TERMINATED:

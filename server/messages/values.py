@@ -7,7 +7,7 @@ NaNs; therefore functions that have f32 among their types are called with bit pa
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from google.protobuf.internal.containers import RepeatedCompositeFieldContainer
@@ -241,16 +241,14 @@ COLUMN_TYPES = frozenset({I32, I64, F32, F64})
 
 def read_columns(
     columns: Sequence[value_pb2.ValueColumn], call_count: int, wanted: Sequence[ValueType]
-) -> list[tuple[Any, ...]]:
-    """Columns, one a parameter, as rows, one a call.
+) -> list[Sequence[Any]]:
+    """The values of columns, one a parameter, each with a value for every call.
 
     Raises:
         RequestError: the number, type or length of a column is wrong.
     """
     if len(columns) != len(wanted):
         raise wrong_count(len(columns), wanted)
-    if not columns:
-        return [()] * call_count
     values = []
     for index, (column, value_type) in enumerate(zip(columns, wanted, strict=True)):
         given = column.WhichOneof("kind")
@@ -260,7 +258,7 @@ def read_columns(
         if len(entries) != call_count:
             raise _wrong_column(index, value_type, f"{len(entries)} values for {call_count} calls")
         values.append(entries)
-    return list(zip(*values, strict=True))
+    return values
 
 
 def _wrong_column(index: int, wanted: ValueType, given: str) -> RequestError:
@@ -274,19 +272,15 @@ def _wrong_column(index: int, wanted: ValueType, given: str) -> RequestError:
 
 
 def write_columns(
-    rows: Sequence[Sequence[Any]],
+    values: Sequence[Sequence[Any]],
     types: Sequence[ValueType],
     columns: RepeatedCompositeFieldContainer[value_pb2.ValueColumn],
 ) -> None:
-    """Rows, one a call, as columns, one a result."""
-    values: Iterable[Sequence[Any]] = zip(*rows, strict=True) if rows else [()] * len(types)
+    """Store columns, one a result, with a value for every call."""
     for value_type, entries in zip(types, values, strict=True):
-        getattr(columns.add(), value_type.name).values.extend(entries)
-
-
-def zero_row(types: Sequence[ValueType]) -> tuple[Any, ...]:
-    """What stands in columns for a call that failed."""
-    return tuple(0 if value_type in (I32, I64) else 0.0 for value_type in types)
+        column = getattr(columns.add(), value_type.name)
+        column.SetInParent()
+        column.values.extend(entries)
 
 
 def is_exact_only_as_bits(function_type: engine.FunctionType) -> bool:

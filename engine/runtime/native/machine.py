@@ -25,6 +25,7 @@ from farcall.engine.runtime.native.bulk import bulk_text
 from farcall.engine.runtime.native.code_memory import CodeRegistry, MappedCode
 from farcall.engine.runtime.native.threads import prepare_thread, thread_end_text
 from farcall.engine.runtime.native.trampolines import (
+    batch_entry_text,
     entry_text,
     host_border_text,
     host_call_text,
@@ -39,10 +40,16 @@ _ATTRIBUTES = 'attributes #0 = { nounwind "frame-pointer"="all" "probe-stack"="i
 
 _TakeBudget = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int64)
 _GiveBudget = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64)
+_BatchEntry = ctypes.CFUNCTYPE(
+    ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64
+)
 _Entry = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
 
 Entry = Callable[[int, int, int], int]
 """(code, vmctx, slots) -> 0, or why the guest was left. Its machine code lives as long as it does."""
+
+BatchEntry = Callable[[int, int, int, int], int]
+"""(code, vmctx, rows, count) -> how many calls returned. Its machine code lives as long as it does."""
 
 HostHandler = Callable[[int, int, int], None]
 """(identity, index, address of the slots): what Python does for a guest; an exception ends the guest's call."""
@@ -107,6 +114,7 @@ class NativeRuntime:
         # Reentrant: the garbage collector may run whatever it likes in the middle of what this guards.
         self._lock = threading.RLock()
         self._entries: _Trampolines[Any] = _Trampolines()  # guarded by _lock
+        self._batch_entries: _Trampolines[Any] = _Trampolines()  # guarded by _lock
         self._host_calls: _Trampolines[HostCall] = _Trampolines()  # guarded by _lock
         self._code: list[MappedCode] = []
         self._handlers: ctypes.Array[Any] = (ctypes.py_object * len(_HANDLERS))()
@@ -188,6 +196,18 @@ class NativeRuntime:
     def entry(self, signature: FunctionType) -> Entry:
         """The way from Python into guest functions of this type."""
         return self.prepare_entries((signature,))[0]
+
+    def batch_entry(self, signature: FunctionType) -> BatchEntry:
+        """The way from Python into guest functions of this type, for many calls."""
+        with self._lock:
+            found: Any = self._batch_entries.get(signature)
+            if found is None:
+                code = _compile(batch_entry_text("batch_entry", signature, self._key))
+                found = _BatchEntry(code.addresses["batch_entry"])
+                vars(found)["mapped_code"] = code
+                self._batch_entries.put(signature, found)
+            entry: BatchEntry = found
+            return entry
 
     def host_call(self, signature: FunctionType) -> HostCall:
         """The way from guests to host functions of this type."""

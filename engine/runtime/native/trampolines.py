@@ -78,6 +78,30 @@ def _result_values(signature: FunctionType, call: str) -> tuple[list[str], list[
     return lines, names
 
 
+def _begin_entry() -> str:
+    """Fill %entry, of the thread whose record is %record; %outer is the entry around it, %buffer the jump buffer."""
+    return f"""%outer = load ptr, ptr %record
+  %outer.at = getelementptr i8, ptr %entry, i64 {ENTRY_OUTER}
+  store volatile ptr %outer, ptr %outer.at
+  %own = call ptr @llvm.frameaddress.p0(i32 0)
+  %frame.at = getelementptr i8, ptr %entry, i64 {ENTRY_FRAME}
+  store volatile ptr %own, ptr %frame.at
+  %context.at = getelementptr i8, ptr %entry, i64 {ENTRY_CONTEXT}
+  store volatile ptr %vmctx, ptr %context.at
+  %buffer = getelementptr i8, ptr %entry, i64 {ENTRY_JUMP_BUFFER}"""
+
+
+def _end_entry(key: int) -> str:
+    """The guest was left for %entry: what is around it goes on. %record.again is the thread's record."""
+    get_record = address(c_library.address_of("pthread_getspecific"))
+    return f"""%record.again = call ptr {get_record}(i32 {key})
+  %outer.again = load volatile ptr, ptr %outer.at
+  store volatile ptr %outer.again, ptr %record.again
+  %frame.again = load volatile ptr, ptr %frame.at
+  %left.at = getelementptr i8, ptr %record.again, i64 {layout.THREAD_LEFT_FRAME}
+  store ptr %frame.again, ptr %left.at"""
+
+
 def entry_text(name: str, signature: FunctionType, key: int) -> str:
     """LLVM IR of `i64 name(ptr code, ptr vmctx, ptr slots)`.
 
@@ -106,15 +130,7 @@ define i64 @{name}(ptr %code, ptr %vmctx, ptr %slots) #0 {{
 unprepared:
   ret i64 {THREAD_NOT_PREPARED}
 enter:
-  %outer = load ptr, ptr %record
-  %outer.at = getelementptr i8, ptr %entry, i64 {ENTRY_OUTER}
-  store volatile ptr %outer, ptr %outer.at
-  %own = call ptr @llvm.frameaddress.p0(i32 0)
-  %frame.at = getelementptr i8, ptr %entry, i64 {ENTRY_FRAME}
-  store volatile ptr %own, ptr %frame.at
-  %context.at = getelementptr i8, ptr %entry, i64 {ENTRY_CONTEXT}
-  store volatile ptr %vmctx, ptr %context.at
-  %buffer = getelementptr i8, ptr %entry, i64 {ENTRY_JUMP_BUFFER}
+  {_begin_entry()}
   %again = call i32 {set_jump}(ptr %buffer) returns_twice
   %first = icmp eq i32 %again, 0
   br i1 %first, label %run, label %left
@@ -124,15 +140,71 @@ run:
   store volatile ptr %outer, ptr %record
   ret i64 0
 left:
-  %record.again = call ptr {get_record}(i32 {key})
-  %outer.again = load volatile ptr, ptr %outer.at
-  store volatile ptr %outer.again, ptr %record.again
-  %frame.again = load volatile ptr, ptr %frame.at
-  %left.at = getelementptr i8, ptr %record.again, i64 {layout.THREAD_LEFT_FRAME}
-  store ptr %frame.again, ptr %left.at
+  {_end_entry(key)}
   %code.at = getelementptr i8, ptr %record.again, i64 {layout.THREAD_EXIT_CODE}
   %why = load i64, ptr %code.at
   ret i64 %why
+}}
+"""
+
+
+def batch_entry_text(name: str, signature: FunctionType, key: int) -> str:
+    """LLVM IR of `i64 name(ptr code, ptr vmctx, ptr rows, i64 count)`.
+
+    It calls `code` once for each row of slots, with the arguments in them, and puts the results in their place. It
+    returns how many calls returned: where it is less than `count`, the next one left the guest, and the thread's
+    record says why. The thread must have a record.
+
+    Before each call it looks for a request to stop, as a guest's loop does: a call may be too short to look itself.
+    """
+    get_record = address(c_library.address_of("pthread_getspecific"))
+    set_jump = address(c_library.address_of("_setjmp"))
+    operands = "".join(
+        f", {value_type.llvm} %argument{position}" for position, value_type in enumerate(signature.parameters)
+    )
+    call = f"call {CALLING_CONVENTION} {result_type(signature.results)} %code(ptr %vmctx{operands})"
+    calls, names = _result_values(signature, call)
+    stride = max(slots_size(signature.parameters), slots_size(signature.results), layout.SLOT_SIZE)
+    one_call = "\n  ".join(
+        [
+            *_load(signature.parameters, "%slots", "argument"),
+            *calls,
+            *_store(names, "%slots", "result.slot"),
+        ]
+    )
+    return f"""
+define i64 @{name}(ptr %code, ptr %vmctx, ptr %rows, i64 %count) #0 {{
+  %entry = alloca [{ENTRY_SIZE} x i8], align 16
+  %done.at = alloca i64, align 8
+  %record = call ptr {get_record}(i32 {key})
+  {_begin_entry()}
+  store volatile i64 0, ptr %done.at
+  %again = call i32 {set_jump}(ptr %buffer) returns_twice
+  %first = icmp eq i32 %again, 0
+  br i1 %first, label %run, label %left
+run:
+  store volatile ptr %entry, ptr %record
+  br label %next
+next:
+  %done = phi i64 [ 0, %run ], [ %more, %turn ]
+  %left.over = icmp ult i64 %done, %count
+  br i1 %left.over, label %turn, label %all
+turn:
+  %execution = load volatile ptr, ptr %vmctx, align 8
+  %check = load volatile i64, ptr %execution, align 8
+  %distance = mul i64 %done, {stride}
+  %slots = getelementptr i8, ptr %rows, i64 %distance
+  {one_call}
+  %more = add i64 %done, 1
+  store volatile i64 %more, ptr %done.at
+  br label %next
+all:
+  store volatile ptr %outer, ptr %record
+  ret i64 %count
+left:
+  {_end_entry(key)}
+  %returned = load volatile i64, ptr %done.at
+  ret i64 %returned
 }}
 """
 

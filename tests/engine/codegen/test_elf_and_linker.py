@@ -353,6 +353,7 @@ def test_the_native_runtime_can_be_made_for_both_machines(machine):
     from farcall.engine.runtime.native.machine import native_runtime
     from farcall.engine.runtime.native.threads import thread_end_text
     from farcall.engine.runtime.native.trampolines import (
+        batch_entry_text,
         entry_text,
         host_border_text,
         host_call_text,
@@ -373,6 +374,8 @@ def test_the_native_runtime_can_be_made_for_both_machines(machine):
             thread_end_text(),
             entry_text("entry0", signature, 1),
             entry_text("entry1", FunctionType((), ()), 1),
+            batch_entry_text("batch0", signature, 1),
+            batch_entry_text("batch1", FunctionType((), ()), 1),
             host_call_text("host_call", signature, 4096, 24),
             native._ATTRIBUTES,
         )
