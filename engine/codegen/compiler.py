@@ -27,7 +27,6 @@ def _run_passes(module: llvm.ModuleRef, machine: llvm.TargetMachine) -> None:
     passes.add_instruction_combine_pass()  # comparisons lose their way through i32; addresses get simple
     passes.add_simplify_cfg_pass()
     passes.add_loop_rotate_pass()  # one branch for each iteration instead of two
-    passes.add_loop_unroll_pass()
     passes.add_instruction_combine_pass()
     passes.add_simplify_cfg_pass()
     for function in module.functions:
@@ -39,10 +38,12 @@ _PROCESS_OPTIONS = (
     # Let functions have several epilogues, of up to 16 instructions, instead of one that all returns jump to: binary
     # trees took 0.6 of the time, nothing else changed.
     "-tail-dup-placement-threshold=16",
-    # Unroll loops that turn a known number of times, to bodies of some size; not others: SHA-256 took 0.9 of the time,
-    # and loops that unroll at run time lost as often as they won, for three times the compile time.
-    "-unroll-allow-partial",
-    "-unroll-runtime=false",
+    # Leave loops' induction variables as the module's compiler chose them: strength reduction makes one of every
+    # address that is no sum in 64 bits, and spills them. SHA-256 and `fib` took 0.94 of the time, nothing more than 1.02.
+    "-disable-lsr",
+    # Keep instructions in the order of the module, whose compiler has scheduled them: LLVM's scheduler made what one
+    # turn of a loop hands to the next wait for what nobody needs yet (`collatz` took 0.82 of the time).
+    "-enable-misched=false",
     # A function that faults before it has set up its frame would hide its caller from the backtrace.
     "-enable-shrink-wrap=false",
 )
