@@ -39,7 +39,7 @@ _PROCESS_OPTIONS = (
     # trees took 0.6 of the time, nothing else changed.
     "-tail-dup-placement-threshold=16",
     # Leave loops' induction variables as the module's compiler chose them: strength reduction makes one of every
-    # address that is no sum in 64 bits, and spills them. SHA-256 and `fib` took 0.94 of the time, nothing more than 1.02.
+    # address that is no sum in 64 bits, and spills them. SHA-256 and `fib` took 0.94 of the time.
     "-disable-lsr",
     # Keep instructions in the order of the module, whose compiler has scheduled them: LLVM's scheduler made what one
     # turn of a loop hands to the next wait for what nobody needs yet (`collatz` took 0.82 of the time).
