@@ -7,6 +7,7 @@ from farcall.engine.binary.extern_types import read_global_type, read_memory_typ
 from farcall.engine.binary.limits import MAXIMUM_IMPORTS
 from farcall.engine.binary.reader import Reader
 from farcall.engine.errors import MalformedModuleError, UnsupportedFeatureError
+from farcall.engine.instructions.instruction import Feature
 from farcall.engine.structure.module import Import
 from farcall.engine.structure.types import ExternKind, ExternType, FunctionType
 
@@ -61,6 +62,9 @@ def _read_description(reader: Reader, contents: Contents, kind: ExternKind) -> t
             contents.memories.append(memory)
             return memory, None
         case ExternKind.GLOBAL:
+            start = reader.position
             global_type = read_global_type(reader)
+            if global_type.mutable:
+                reader.require(Feature.MUTABLE_GLOBALS, start)
             contents.global_types.append(global_type)
             return global_type, None

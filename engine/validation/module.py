@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from farcall.engine.binary.body_syntax import check_body_syntax
+from farcall.engine.binary.features import require
 from farcall.engine.errors import InvalidModuleError, UnsupportedFeatureError
+from farcall.engine.instructions.instruction import NONE_DISABLED, Feature, Features
 from farcall.engine.structure.module import DataSegment, ElementSegment, Module
 from farcall.engine.structure.types import I32, ExternKind, Limits, MemoryType, TableType
 from farcall.engine.validation.constant_expression import validate_constant_expression
@@ -16,31 +18,35 @@ _MAXIMUM_PAGES = 1 << 16
 _MAXIMUM_TABLE_SIZE = (1 << 32) - 1
 
 
-def validate_module(module: Module) -> None:
+def validate_module(module: Module, disabled: Features = NONE_DISABLED) -> None:
     """Validate a decoded module; its function bodies are read for the first time here.
+
+    Parameters:
+        module: decoded with the same features.
+        disabled: features that are switched off.
 
     Raises:
         InvalidModuleError: the module is invalid (specification, chapter 3).
         ModuleLimitError: a function needs more than `binary.limits` allows.
         MalformedModuleError: the bytes of a function body are no code; that goes before anything invalid.
-        UnsupportedFeatureError: the module uses a proposal that is not there.
+        UnsupportedFeatureError: the module uses a feature that is not there or switched off.
     """
     validated = 0
     try:
-        context = _validate_declarations(module)
+        context = _validate_declarations(module, disabled)
         state = FunctionValidator(context)
         for body in module.functions:
             validate_body(state, body)
             validated += 1
     except InvalidModuleError:
         for body in module.functions[validated:]:
-            check_body_syntax(module.source, body, module.data_count)
+            check_body_syntax(module.source, body, module.data_count, disabled)
         raise
 
 
-def _validate_declarations(module: Module) -> ModuleContext:
+def _validate_declarations(module: Module, disabled: Features) -> ModuleContext:
     _check_type_indices(module)
-    context = ModuleContext(module)
+    context = ModuleContext(module, disabled)
     for table, offset in zip(module.tables, _offsets(module, ExternKind.TABLE), strict=True):
         _check_table(table, offset)
     for memory, offset in zip(module.memories, _offsets(module, ExternKind.MEMORY), strict=True):
@@ -49,7 +55,8 @@ def _validate_declarations(module: Module) -> ModuleContext:
     imported = len(module.global_types) - len(module.globals)
     for index, entry in enumerate(module.globals, start=imported):
         validate_constant_expression(context, entry.initializer, entry.type.value, index)
-    _check_exports(module)
+    _check_table_count(context)
+    _check_exports(context)
     _check_start(context)
     for element in module.elements:
         _check_element_segment(context, element)
@@ -101,7 +108,15 @@ def _check_memory_count(module: Module) -> None:
         raise UnsupportedFeatureError("multi-memory", second, detail="multiple memories")
 
 
-def _check_exports(module: Module) -> None:
+def _check_table_count(context: ModuleContext) -> None:
+    """The first version has at most one table."""
+    if len(context.module.tables) > 1 and Feature.REFERENCE_TYPES in context.disabled:
+        second = _offsets(context.module, ExternKind.TABLE)[1]
+        raise UnsupportedFeatureError(Feature.REFERENCE_TYPES.value, second, detail="multiple tables")
+
+
+def _check_exports(context: ModuleContext) -> None:
+    module = context.module
     spaces = {
         ExternKind.FUNCTION: ("function", len(module.function_types)),
         ExternKind.TABLE: ("table", len(module.tables)),
@@ -117,6 +132,8 @@ def _check_exports(module: Module) -> None:
         if export.name in names:
             raise InvalidModuleError(f"duplicate export name: {name}", export.offset)
         names.add(export.name)
+        if export.kind is ExternKind.GLOBAL and module.global_types[export.index].mutable:
+            require(Feature.MUTABLE_GLOBALS, context.disabled, export.offset)
 
 
 def _check_start(context: ModuleContext) -> None:
