@@ -47,6 +47,7 @@ IMPLEMENTED: frozenset[Feature] = frozenset(
         Feature.MULTI_VALUE,
         Feature.BULK_MEMORY,
         Feature.REFERENCE_TYPES,
+        Feature.EXTENDED_CONST,
     }
 )
 """What there is beyond the first version; on unless switched off. No row is of a feature that is not here."""
