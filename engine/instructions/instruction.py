@@ -48,6 +48,7 @@ IMPLEMENTED: frozenset[Feature] = frozenset(
         Feature.BULK_MEMORY,
         Feature.REFERENCE_TYPES,
         Feature.EXTENDED_CONST,
+        Feature.MULTI_MEMORY,
     }
 )
 """What there is beyond the first version; on unless switched off. No row is of a feature that is not here."""

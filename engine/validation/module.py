@@ -51,7 +51,7 @@ def _validate_declarations(module: Module, disabled: Features) -> ModuleContext:
         _check_table(table, offset)
     for memory, offset in zip(module.memories, _offsets(module, ExternKind.MEMORY), strict=True):
         _check_memory(memory, offset)
-    _check_memory_count(module)
+    _check_memory_count(context)
     imported = len(module.global_types) - len(module.globals)
     for index, entry in enumerate(module.globals, start=imported):
         validate_constant_expression(context, entry.initializer, entry.type.value, index)
@@ -101,11 +101,11 @@ def _check_memory(memory: MemoryType, offset: int) -> None:
     _check_limits(memory.limits, _MAXIMUM_PAGES, "memory size must be at most 65536 pages (4GiB)", offset)
 
 
-def _check_memory_count(module: Module) -> None:
-    """Section 3.4.10: version 2.0 has at most one memory."""
-    if len(module.memories) > 1:
-        second = _offsets(module, ExternKind.MEMORY)[1]
-        raise UnsupportedFeatureError("multi-memory", second, detail="multiple memories")
+def _check_memory_count(context: ModuleContext) -> None:
+    """Up to version 2.0 there is at most one memory."""
+    if len(context.module.memories) > 1 and Feature.MULTI_MEMORY in context.disabled:
+        second = _offsets(context.module, ExternKind.MEMORY)[1]
+        raise UnsupportedFeatureError(Feature.MULTI_MEMORY.value, second, detail="multiple memories")
 
 
 def _check_table_count(context: ModuleContext) -> None:

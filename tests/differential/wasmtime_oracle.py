@@ -56,7 +56,6 @@ LATER_FEATURES = (
     "function_references",
     "gc",
     "memory64",
-    "multi_memory",
     "relaxed_simd",
     "simd",
     "stack_switching",

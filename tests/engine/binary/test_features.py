@@ -20,6 +20,8 @@ NEEDS: list[tuple[str, str, int]] = [
     ("bulk-memory", '(data "a")', 0x0B),
     ("bulk-memory", "(table 1 funcref) (elem func)", 0x11),
     ("reference-types", "(table 1 funcref) (table 1 funcref)", 0x0E),
+    ("multi-memory", "(memory 1) (memory 1)", 0x0D),
+    ("multi-memory", '(import "" "m" (memory 1)) (memory 1)', 0x14),
     ("extended-const", "(global i32 (i32.add (i32.const 1) (i32.const 2)))", 0x11),
     ("reference-types", "(table 1 externref)", 0x0B),
     ("reference-types", "(func (param funcref))", 0x0D),

@@ -6,7 +6,7 @@ import pytest
 import wasmtime
 
 from farcall.engine.binary import decode_module
-from farcall.engine.errors import InvalidModuleError, UnsupportedFeatureError
+from farcall.engine.errors import InvalidModuleError
 from farcall.engine.structure.types import ExternKind
 from farcall.engine.validation import validate_module
 from tests.engine.binary_format import HEADER, TYPE, body, section, unsigned, vector
@@ -132,13 +132,6 @@ def test_the_offset_of_an_unknown_type_is_the_index_s():
     with pytest.raises(InvalidModuleError, match="unknown type 5") as raised:
         validate_module(decode_module(source))
     assert source[raised.value.offset] == 5
-
-
-def test_several_memories_need_a_feature():
-    for fields in ("(memory 1) (memory 1)", '(import "" "m" (memory 1)) (memory 1)'):
-        with pytest.raises(UnsupportedFeatureError, match="multiple memories") as raised:
-            validate_module(decode_module(assemble(fields)))
-        assert raised.value.feature == "multi-memory"
 
 
 @pytest.mark.parametrize(
