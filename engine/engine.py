@@ -262,7 +262,7 @@ class Engine(AbstractEngine):
             stores=len(stores),
             instances=sum(store.instance_count for store in stores),
             memory_bytes=self.memory_budget.used,
-            memories=space.memories.used,
+            memories=space.memories.used + space.regions.used,
             linked_groups=space.contexts.used,
         )
 

@@ -49,6 +49,8 @@ IMPLEMENTED: frozenset[Feature] = frozenset(
         Feature.REFERENCE_TYPES,
         Feature.EXTENDED_CONST,
         Feature.MULTI_MEMORY,
+        Feature.MEMORY64,
+        Feature.CUSTOM_PAGE_SIZES,
     }
 )
 """What there is beyond the first version; on unless switched off. No row is of a feature that is not here."""
@@ -146,7 +148,8 @@ class Instruction:
         template: LLVM IR in which {n} stands for the result's name (without %), {a}, {b} and {c} for operands,
             `%trap.<kind>` for the block that leaves with that trap.
         rule: the name of the rule.
-        access: for loads and stores.
+        access: for loads and stores. The first of their `parameters` is the address: I64 in memories that have such
+            indices, though I32 stands there.
     """
 
     name: str

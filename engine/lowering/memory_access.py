@@ -4,11 +4,15 @@ WARNING: this file is what keeps a guest inside of its own memory. A mistake her
 server's. All bounds and alignment decisions for guest memory are made here and nowhere else; no rule computes
 an address in a guest's memory by other means.
 
-What protects: a memory's slot is a reservation of 4 GiB, which is all that an i32 index reaches, and
-`MEMORY_GUARD_SIZE` bytes behind it, for the constant offset and the width of the access. Whatever of it is
-not (yet) the guest's is inaccessible, and touching it is the trap. So an access needs no check as long as
-the index is widened *without sign* to 64 bits before anything is added to it, and as long as
+What protects a memory with i32 indices and pages of 64 KiB: its slot is a reservation of 4 GiB, which is all that
+an i32 index reaches, and `MEMORY_GUARD_SIZE` bytes behind it, for the constant offset and the width of the access.
+Whatever of it is not (yet) the guest's is inaccessible, and touching it is the trap. So an access needs no check as
+long as the index is widened *without sign* to 64 bits before anything is added to it, and as long as
 offset + width fits the guard. An offset that does not is checked against the memory's size.
+
+All other memories are not protected by anything but a check before every access: an i64 index reaches everything, and
+where pages are smaller than the machine's, a memory ends in the middle of one. The check adds nothing to the index,
+so that nothing can wrap around: the index must be less than the number of places where the access fits.
 
 Accesses are volatile: LLVM then neither drops one that may trap, nor moves it over another side effect, nor
 invents one. They claim no alignment (`align 1`): a guest's alignment is a hint that may be wrong.
@@ -19,18 +23,51 @@ from __future__ import annotations
 from farcall.engine.abi.layout import MEMORY_GUARD_SIZE, MEMORY_RECORD_BYTES
 from farcall.engine.lowering.function import FunctionLowering
 from farcall.engine.lowering.metadata import CONTEXT, GUEST
+from farcall.engine.structure.types import I32, I64, USUAL_PAGE_SIZE, MemoryType
+
+_LARGEST_64 = (1 << 64) - 1
 
 
 def _address(function: FunctionLowering, memory: int, index: str, offset: int, size: int) -> str:
-    """A pointer to `size` bytes at `index` (an i32) + `offset` that are the guest's, or else inaccessible."""
-    if offset + size > MEMORY_GUARD_SIZE:
+    """A pointer to `size` bytes at `index` + `offset` that are the guest's, or else inaccessible.
+
+    The index is an operand of the memory's index type.
+    """
+    memory_type = function.context.module.memories[memory]
+    if not _is_guarded(memory_type):
+        _check_exactly(function, memory, index, offset + size)
+    elif offset + size > MEMORY_GUARD_SIZE:
         _check(function, memory, index, offset + size)
     indexed = function.indexed.get((memory, index))
     if indexed is None:
-        wide = function.widen(index)
+        wide = index if memory_type.index_type is I64 else function.widen(index)
         indexed = function.define(f"getelementptr i8, ptr {function.memory_base(memory)}, i64 {wide}")
         function.indexed[memory, index] = indexed
-    return function.address(indexed, offset)
+    return function.address(indexed, _signed(offset))
+
+
+def _is_guarded(memory_type: MemoryType) -> bool:
+    """Whether what lies behind the memory's last byte, as far as its index type reaches, is inaccessible."""
+    return memory_type.index_type is I32 and memory_type.page_size == USUAL_PAGE_SIZE
+
+
+def _check_exactly(function: FunctionLowering, memory: int, index: str, distance: int) -> None:
+    """Trap unless the memory has `distance` bytes from `index` on, whatever its index type and page size.
+
+    They fit at `size - (distance - 1)` indices, and at none where that is negative. The distance can be beyond 64 bits,
+    and then fits no memory: nor does the largest number of 64 bits.
+    """
+    wide = index if function.context.module.memories[memory].index_type is I64 else function.widen(index)
+    length = function.load("i64", function.memory_record(memory), MEMORY_RECORD_BYTES, CONTEXT)
+    less = _signed(min(distance - 1, _LARGEST_64))
+    places = function.define(f"call i64 @llvm.usub.sat.i64(i64 {length}, i64 {less})") if less else length
+    outside = function.define(f"icmp uge i64 {wide}, {places}")
+    function.trap_if(outside, "out_of_bounds_memory_access")
+
+
+def _signed(value: int) -> int:
+    """A 64-bit pattern as LLVM's text has it."""
+    return value - (1 << 64) if value >> 63 else value
 
 
 def _check(function: FunctionLowering, memory: int, index: str, distance: int) -> None:

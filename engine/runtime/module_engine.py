@@ -92,7 +92,9 @@ class NativeModuleEngine(ModuleEngine, Member):
         )
         for index in range(len(self.module.memories)):
             # Until there is a memory, an access is a trap, and no access to whatever lies at low addresses.
-            write_words(context + self._layout.memory(index), [native_runtime().space.absent_memory])
+            space = native_runtime().space
+            place = context + self._layout.memory(index)
+            write_words(place, [space.absent_memory, space.absent_memory_record])
         ctypes.memmove(context + layout.CONTEXT_FLOAT_CONSTANTS, _FLOAT_CONSTANTS, len(_FLOAT_CONSTANTS))
         records = code.function_records
         if records:

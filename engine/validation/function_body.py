@@ -46,8 +46,10 @@ def _step(row: Instruction, disabled: Features) -> _Step:
     rule = None if row.rule is None else RULES[row.rule]
     if rule is signature_only:
         rule = None
-    # The signature of rows without a rule is all of them: nothing more to check.
-    return row, reader, reader in _INTEGERS, rule, tuple(reversed(row.parameters)), row.results
+    # The signature of rows without a rule is all of them: nothing more to check. The rule of
+    # accesses pops their operands itself.
+    popped = tuple(reversed(row.parameters)) if row.access is None else ()
+    return row, reader, reader in _INTEGERS, rule, popped, row.results
 
 
 @cache

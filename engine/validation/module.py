@@ -7,15 +7,24 @@ from farcall.engine.binary.features import require
 from farcall.engine.errors import InvalidModuleError, UnsupportedFeatureError
 from farcall.engine.instructions.instruction import NONE_DISABLED, Feature, Features
 from farcall.engine.structure.module import DataSegment, ElementSegment, Module
-from farcall.engine.structure.types import I32, ExternKind, Limits, MemoryType, TableType
+from farcall.engine.structure.types import (
+    I32,
+    I64,
+    USUAL_PAGE_SIZE,
+    ExternKind,
+    Limits,
+    MemoryType,
+    TableType,
+)
 from farcall.engine.validation.constant_expression import validate_constant_expression
 from farcall.engine.validation.function_body import validate_body
 from farcall.engine.validation.function_validator import FunctionValidator
 from farcall.engine.validation.module_context import ModuleContext, distinct
 from farcall.engine.validation.rejection import shorten
 
-_MAXIMUM_PAGES = 1 << 16
-_MAXIMUM_TABLE_SIZE = (1 << 32) - 1
+_PAGE_SIZES = (1, USUAL_PAGE_SIZE)
+
+_INDEX_BITS = {I32: 32, I64: 64}
 
 
 def validate_module(module: Module, disabled: Features = NONE_DISABLED) -> None:
@@ -94,11 +103,22 @@ def _check_limits(limits: Limits, bound: int, reason: str, offset: int) -> None:
 
 
 def _check_table(table: TableType, offset: int) -> None:
-    _check_limits(table.limits, _MAXIMUM_TABLE_SIZE, "table size must be at most 2**32 - 1 elements", offset)
+    bits = _INDEX_BITS[table.index_type]
+    reason = f"table size must be at most 2**{bits} - 1 elements"
+    _check_limits(table.limits, (1 << bits) - 1, reason, offset)
 
 
 def _check_memory(memory: MemoryType, offset: int) -> None:
-    _check_limits(memory.limits, _MAXIMUM_PAGES, "memory size must be at most 65536 pages (4GiB)", offset)
+    if memory.page_size not in _PAGE_SIZES:
+        raise InvalidModuleError(
+            f"invalid custom page size: {memory.page_size} bytes, 1 and {USUAL_PAGE_SIZE} are possible",
+            offset,
+        )
+    bits = _INDEX_BITS[memory.index_type]
+    # The size in pages must be a number of the index type.
+    most = min((1 << bits) // memory.page_size, (1 << bits) - 1)
+    room = f"memory size must be at most {most} pages"
+    _check_limits(memory.limits, most, f"{room} (4GiB)" if most == 1 << 16 else room, offset)
 
 
 def _check_memory_count(context: ModuleContext) -> None:
@@ -163,7 +183,8 @@ def _check_element_segment(context: ModuleContext, segment: ElementSegment) -> N
         raise InvalidModuleError(
             f"type mismatch: elements of {segment.type.name} for a table of {element.name}", segment.offset
         )
-    validate_constant_expression(context, segment.table_offset, I32, globals_known)
+    index_type = module.tables[segment.table].index_type
+    validate_constant_expression(context, segment.table_offset, index_type, globals_known)
 
 
 def _check_data_segment(context: ModuleContext, segment: DataSegment) -> None:
@@ -172,4 +193,5 @@ def _check_data_segment(context: ModuleContext, segment: DataSegment) -> None:
         return
     if segment.memory >= len(module.memories):
         raise InvalidModuleError(f"unknown memory {segment.memory}", segment.offset)
-    validate_constant_expression(context, segment.memory_offset, I32, len(module.global_types))
+    index_type = module.memories[segment.memory].index_type
+    validate_constant_expression(context, segment.memory_offset, index_type, len(module.global_types))

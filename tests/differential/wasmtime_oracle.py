@@ -51,11 +51,9 @@ class WasmtimeOracle:
 
 
 LATER_FEATURES = (
-    "custom_page_sizes",
     "exceptions",
     "function_references",
     "gc",
-    "memory64",
     "relaxed_simd",
     "simd",
     "stack_switching",
