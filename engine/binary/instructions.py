@@ -119,11 +119,6 @@ _FEATURE_OF_OPCODE: dict[int, str] = {
     0xD6: "function-references",  # br_on_non_null
 }
 
-_FEATURE_AFTER_PREFIX: dict[tuple[int, int], str] = {
-    (0xFC, opcode): "wide-arithmetic"
-    for opcode in range(19, 23)  # i64.add128 to i64.mul_wide_u
-}
-
 
 def _with_readers(row: Instruction | None) -> tuple[Instruction, tuple[ImmediateReader, ...]] | None:
     return None if row is None else (row, tuple(READERS[immediate] for immediate in row.immediates))
@@ -176,7 +171,7 @@ def read_prefixed_opcode(source: bytes, position: int) -> tuple[Instruction, int
     row = group.get(opcode)
     if row is not None:
         return row, after
-    feature = _FEATURE_AFTER_PREFIX.get((prefix, opcode)) or _FEATURE_OF_PREFIX.get(prefix)
+    feature = _FEATURE_OF_PREFIX.get(prefix)
     if feature is not None:
         raise UnsupportedFeatureError(feature, position)
     raise MalformedModuleError(f"illegal opcode {prefix:02x} {opcode:02x}", position)

@@ -51,6 +51,7 @@ IMPLEMENTED: frozenset[Feature] = frozenset(
         Feature.MULTI_MEMORY,
         Feature.MEMORY64,
         Feature.CUSTOM_PAGE_SIZES,
+        Feature.WIDE_ARITHMETIC,
     }
 )
 """What there is beyond the first version; on unless switched off. No row is of a feature that is not here."""

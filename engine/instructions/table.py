@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from farcall.engine.instructions import control, memory, numeric, table_and_reference
+from farcall.engine.instructions import control, memory, numeric, table_and_reference, wide_arithmetic
 from farcall.engine.instructions.instruction import IMPLEMENTED, Feature, Instruction
 
 INSTRUCTIONS: tuple[Instruction, ...] = (
@@ -16,6 +16,7 @@ INSTRUCTIONS: tuple[Instruction, ...] = (
     *table_and_reference.ROWS,
     *memory.ROWS,
     *numeric.ROWS,
+    *wide_arithmetic.ROWS,
 )
 
 

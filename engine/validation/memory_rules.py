@@ -85,6 +85,7 @@ def _data_segment(state: FunctionValidator, row: Instruction, index: int) -> Non
 
 RULES: dict[str, Rule] = {
     "constant": signature_only,
+    **dict.fromkeys(("add128", "sub128", "mul_wide_s", "mul_wide_u"), signature_only),
     "load": _access,
     "store": _access,
     "memory_size": _memory_size,

@@ -59,7 +59,6 @@ LATER_FEATURES = (
     "stack_switching",
     "tail_call",
     "threads",
-    "wide_arithmetic",
 )
 """wasmtime's names of what farcall does not have. It has none for extended constants: they stay switched on."""
 

@@ -27,6 +27,7 @@ NEEDS: list[tuple[str, str, int]] = [
     ("memory64", '(import "" "m" (memory i64 1 2))', 0x0F),
     ("custom-page-sizes", "(memory 1 (pagesize 1))", 0x0B),
     ("custom-page-sizes", "(memory 1 2 (pagesize 65536))", 0x0B),
+    ("wide-arithmetic", "(func (param i64 i64) local.get 0 local.get 1 i64.mul_wide_s drop drop)", 0x1D),
     ("extended-const", "(global i32 (i32.add (i32.const 1) (i32.const 2)))", 0x11),
     ("reference-types", "(table 1 externref)", 0x0B),
     ("reference-types", "(func (param funcref))", 0x0D),
