@@ -34,7 +34,7 @@ def _address(function: FunctionLowering, memory: int, index: str, offset: int, s
     The index is an operand of the memory's index type.
     """
     memory_type = function.context.module.memories[memory]
-    if not _is_guarded(memory_type):
+    if not is_guarded(memory_type):
         _check_exactly(function, memory, index, offset + size)
     elif offset + size > MEMORY_GUARD_SIZE:
         _check(function, memory, index, offset + size)
@@ -46,7 +46,7 @@ def _address(function: FunctionLowering, memory: int, index: str, offset: int, s
     return function.address(indexed, _signed(offset))
 
 
-def _is_guarded(memory_type: MemoryType) -> bool:
+def is_guarded(memory_type: MemoryType) -> bool:
     """Whether what lies behind the memory's last byte, as far as its index type reaches, is inaccessible."""
     return memory_type.index_type is I32 and memory_type.page_size == USUAL_PAGE_SIZE
 

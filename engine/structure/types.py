@@ -107,7 +107,7 @@ USUAL_PAGE_SIZE = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class MemoryType:
-    """A linear memory's type; `index_type` is I32 or I64, `page_size` is in bytes."""
+    """A linear memory's type; `index_type` is I32 or I64, `page_size` is in bytes: 1 or 65536."""
 
     limits: Limits
     shared: bool = False
@@ -115,7 +115,7 @@ class MemoryType:
     page_size: int = USUAL_PAGE_SIZE
 
     def __str__(self) -> str:
-        unit = "pages" if self.page_size == USUAL_PAGE_SIZE else f"pages of {self.page_size} byte(s)"
+        unit = "pages" if self.page_size == USUAL_PAGE_SIZE else "pages of 1 byte"
         shared = " shared" if self.shared else ""
         return f"memory {self.index_type.name} {self.limits} {unit}{shared}"
 
