@@ -11,8 +11,8 @@ long as the index is widened *without sign* to 64 bits before anything is added 
 offset + width fits the guard. An offset that does not is checked against the memory's size.
 
 All other memories are not protected by anything but a check before every access: an i64 index reaches everything, and
-where pages are smaller than the machine's, a memory ends in the middle of one. The check adds nothing to the index,
-so that nothing can wrap around: the index must be less than the number of places where the access fits.
+where pages are smaller than the machine's, a memory ends in the middle of one. An i64 index and the offset can have
+a sum beyond 64 bits: the carry is a trap, before the sum is compared with the memory's size.
 
 Accesses are volatile: LLVM then neither drops one that may trap, nor moves it over another side effect, nor
 invents one. They claim no alignment (`align 1`): a guest's alignment is a hint that may be wrong.
@@ -34,9 +34,9 @@ def _address(function: FunctionLowering, memory: int, index: str, offset: int, s
     The index is an operand of the memory's index type.
     """
     memory_type = function.context.module.memories[memory]
-    if not is_guarded(memory_type):
-        _check_exactly(function, memory, index, offset + size)
-    elif offset + size > MEMORY_GUARD_SIZE:
+    if memory_type.index_type is I64:
+        _check_wide(function, memory, index, offset + size)
+    elif not is_guarded(memory_type) or offset + size > MEMORY_GUARD_SIZE:
         _check(function, memory, index, offset + size)
     indexed = function.indexed.get((memory, index))
     if indexed is None:
@@ -51,17 +51,18 @@ def is_guarded(memory_type: MemoryType) -> bool:
     return memory_type.index_type is I32 and memory_type.page_size == USUAL_PAGE_SIZE
 
 
-def _check_exactly(function: FunctionLowering, memory: int, index: str, distance: int) -> None:
-    """Trap unless the memory has `distance` bytes from `index` on, whatever its index type and page size.
+def _check_wide(function: FunctionLowering, memory: int, index: str, distance: int) -> None:
+    """Trap unless the memory has `distance` bytes from `index` (an i64) on.
 
-    They fit at `size - (distance - 1)` indices, and at none where that is negative. The distance can be beyond 64 bits,
-    and then fits no memory: nor does the largest number of 64 bits.
+    The distance can be beyond 64 bits, and then fits no memory: nor does the largest number of 64 bits.
     """
-    wide = index if function.context.module.memories[memory].index_type is I64 else function.widen(index)
     length = function.load("i64", function.memory_record(memory), MEMORY_RECORD_BYTES, CONTEXT)
-    less = _signed(min(distance - 1, _LARGEST_64))
-    places = function.define(f"call i64 @llvm.usub.sat.i64(i64 {length}, i64 {less})") if less else length
-    outside = function.define(f"icmp uge i64 {wide}, {places}")
+    most = _signed(min(distance, _LARGEST_64))
+    sum_and_carry = function.define(f"call {{i64, i1}} @llvm.uadd.with.overflow.i64(i64 {index}, i64 {most})")
+    carry = function.define(f"extractvalue {{i64, i1}} {sum_and_carry}, 1")
+    function.trap_if(carry, "out_of_bounds_memory_access")
+    end = function.define(f"extractvalue {{i64, i1}} {sum_and_carry}, 0")
+    outside = function.define(f"icmp ugt i64 {end}, {length}")
     function.trap_if(outside, "out_of_bounds_memory_access")
 
 

@@ -7,41 +7,54 @@ body:
 %v3 = load ptr, ptr %v2, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %v4 = getelementptr i8, ptr %v3, i64 8
 %v5 = load i64, ptr %v4, align 8, !tbaa !6
-%v6 = icmp uge i64 %p0, %v5
-br i1 %v6, label %trap.out_of_bounds_memory_access, label %v7, !prof !0
-v7:
-%v8 = getelementptr i8, ptr %vmctx, i64 80
-%v9 = load ptr, ptr %v8, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
-%v10 = getelementptr i8, ptr %v9, i64 %p0
-store volatile i8 %v1, ptr %v10, align 1, !tbaa !5
-%v11 = getelementptr i8, ptr %vmctx, i64 88
-%v12 = load ptr, ptr %v11, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
-%v13 = getelementptr i8, ptr %v12, i64 8
-%v14 = load i64, ptr %v13, align 8, !tbaa !6
-%v15 = call i64 @llvm.usub.sat.i64(i64 %v14, i64 15)
-%v16 = icmp uge i64 %p0, %v15
-br i1 %v16, label %trap.out_of_bounds_memory_access, label %v17, !prof !0
-v17:
-%v18 = getelementptr i8, ptr %vmctx, i64 80
-%v19 = load ptr, ptr %v18, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
-%v20 = getelementptr i8, ptr %v19, i64 %p0
-%v21 = getelementptr i8, ptr %v20, i64 8
-%v22 = load volatile i64, ptr %v21, align 1, !tbaa !5
-%v23 = getelementptr i8, ptr %vmctx, i64 88
-%v24 = load ptr, ptr %v23, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
-%v25 = getelementptr i8, ptr %v24, i64 8
-%v26 = load i64, ptr %v25, align 8, !tbaa !6
-%v27 = call i64 @llvm.usub.sat.i64(i64 %v26, i64 -1)
-%v28 = icmp uge i64 %p0, %v27
-br i1 %v28, label %trap.out_of_bounds_memory_access, label %v29, !prof !0
-v29:
-%v30 = getelementptr i8, ptr %vmctx, i64 80
+%v6 = call {i64, i1} @llvm.uadd.with.overflow.i64(i64 %p0, i64 1)
+%v7 = extractvalue {i64, i1} %v6, 1
+br i1 %v7, label %trap.out_of_bounds_memory_access, label %v8, !prof !0
+v8:
+%v9 = extractvalue {i64, i1} %v6, 0
+%v10 = icmp ugt i64 %v9, %v5
+br i1 %v10, label %trap.out_of_bounds_memory_access, label %v11, !prof !0
+v11:
+%v12 = getelementptr i8, ptr %vmctx, i64 80
+%v13 = load ptr, ptr %v12, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
+%v14 = getelementptr i8, ptr %v13, i64 %p0
+store volatile i8 %v1, ptr %v14, align 1, !tbaa !5
+%v15 = getelementptr i8, ptr %vmctx, i64 88
+%v16 = load ptr, ptr %v15, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
+%v17 = getelementptr i8, ptr %v16, i64 8
+%v18 = load i64, ptr %v17, align 8, !tbaa !6
+%v19 = call {i64, i1} @llvm.uadd.with.overflow.i64(i64 %p0, i64 16)
+%v20 = extractvalue {i64, i1} %v19, 1
+br i1 %v20, label %trap.out_of_bounds_memory_access, label %v21, !prof !0
+v21:
+%v22 = extractvalue {i64, i1} %v19, 0
+%v23 = icmp ugt i64 %v22, %v18
+br i1 %v23, label %trap.out_of_bounds_memory_access, label %v24, !prof !0
+v24:
+%v25 = getelementptr i8, ptr %vmctx, i64 80
+%v26 = load ptr, ptr %v25, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
+%v27 = getelementptr i8, ptr %v26, i64 %p0
+%v28 = getelementptr i8, ptr %v27, i64 8
+%v29 = load volatile i64, ptr %v28, align 1, !tbaa !5
+%v30 = getelementptr i8, ptr %vmctx, i64 88
 %v31 = load ptr, ptr %v30, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
-%v32 = getelementptr i8, ptr %v31, i64 %p0
-%v33 = getelementptr i8, ptr %v32, i64 -1
-%v34 = load volatile i64, ptr %v33, align 1, !tbaa !5
-%v35 = add i64 %v22, %v34
-ret i64 %v35
+%v32 = getelementptr i8, ptr %v31, i64 8
+%v33 = load i64, ptr %v32, align 8, !tbaa !6
+%v34 = call {i64, i1} @llvm.uadd.with.overflow.i64(i64 %p0, i64 -1)
+%v35 = extractvalue {i64, i1} %v34, 1
+br i1 %v35, label %trap.out_of_bounds_memory_access, label %v36, !prof !0
+v36:
+%v37 = extractvalue {i64, i1} %v34, 0
+%v38 = icmp ugt i64 %v37, %v33
+br i1 %v38, label %trap.out_of_bounds_memory_access, label %v39, !prof !0
+v39:
+%v40 = getelementptr i8, ptr %vmctx, i64 80
+%v41 = load ptr, ptr %v40, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
+%v42 = getelementptr i8, ptr %v41, i64 %p0
+%v43 = getelementptr i8, ptr %v42, i64 -1
+%v44 = load volatile i64, ptr %v43, align 1, !tbaa !5
+%v45 = add i64 %v29, %v44
+ret i64 %v45
 trap.out_of_bounds_memory_access:
 %trap.out_of_bounds_memory_access.at = getelementptr i8, ptr %vmctx, i64 8
 %trap.out_of_bounds_memory_access.runtime = load ptr, ptr %trap.out_of_bounds_memory_access.at, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6

@@ -1,4 +1,4 @@
-;; 64-bit indices: every access is checked, and nothing is added to the index before.
+;; 64-bit indices: every access is checked, and the sum of index and offset may carry.
 (module
   (memory $wide i64 1 10)
   (memory $narrow 1)

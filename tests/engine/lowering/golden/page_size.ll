@@ -3,12 +3,12 @@ entry:
 br label %body
 body:
 %v1 = zext i32 %p0 to i64
-%v2 = getelementptr i8, ptr %vmctx, i64 88
-%v3 = load ptr, ptr %v2, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
-%v4 = getelementptr i8, ptr %v3, i64 8
-%v5 = load i64, ptr %v4, align 8, !tbaa !6
-%v6 = call i64 @llvm.usub.sat.i64(i64 %v5, i64 7)
-%v7 = icmp uge i64 %v1, %v6
+%v2 = add i64 %v1, 8
+%v3 = getelementptr i8, ptr %vmctx, i64 88
+%v4 = load ptr, ptr %v3, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
+%v5 = getelementptr i8, ptr %v4, i64 8
+%v6 = load i64, ptr %v5, align 8, !tbaa !6
+%v7 = icmp ugt i64 %v2, %v6
 br i1 %v7, label %trap.out_of_bounds_memory_access, label %v8, !prof !0
 v8:
 %v9 = zext i32 %p0 to i64
