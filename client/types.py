@@ -46,17 +46,21 @@ class Limits:
         return str(self.minimum) if self.maximum is None else f"{self.minimum}..{self.maximum}"
 
 
+_USUAL_PAGE_SIZE = 65536
+
+
 @dataclass(frozen=True, slots=True)
 class MemoryType:
-    """A memory's type; `page_size` is in bytes."""
+    """A memory's type; `page_size` is in bytes: 1 or 65536."""
 
     limits: Limits
     shared: bool = False
     index_type: ValueType = ValueType.I32
-    page_size: int = 65536
+    page_size: int = _USUAL_PAGE_SIZE
 
     def __str__(self) -> str:
-        return f"memory {self.index_type} {self.limits} pages{' shared' if self.shared else ''}"
+        unit = "pages" if self.page_size == _USUAL_PAGE_SIZE else "pages of 1 byte"
+        return f"memory {self.index_type} {self.limits} {unit}{' shared' if self.shared else ''}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +72,8 @@ class TableType:
     index_type: ValueType = ValueType.I32
 
     def __str__(self) -> str:
-        return f"table {self.limits} {self.element}"
+        index = "i64 " if self.index_type is ValueType.I64 else ""
+        return f"table {index}{self.limits} {self.element}"
 
 
 @dataclass(frozen=True, slots=True)

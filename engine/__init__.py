@@ -31,6 +31,7 @@ from farcall.engine.errors import (
     Trap,
     UnsupportedFeatureError,
 )
+from farcall.engine.instructions.instruction import features_named
 from farcall.engine.interface import AbstractEngine, FunctionDefinition, FunctionListener, ModuleEngine
 from farcall.engine.runtime.bounded_calls import end_turn, ends_soon, try_turn
 from farcall.engine.runtime.compiled_module import CompiledModule
@@ -126,6 +127,7 @@ __all__ = [
     "ValueType",
     "end_turn",
     "ends_soon",
+    "features_named",
     "section_headers",
     "try_turn",
 ]

@@ -13,7 +13,7 @@ from __future__ import annotations
 import threading
 import time
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -25,8 +25,7 @@ from farcall.engine.codegen.elf import read_object
 from farcall.engine.codegen.linker import Image, link
 from farcall.engine.codegen.target import host_target
 from farcall.engine.errors import ClosedError
-from farcall.engine.instructions.instruction import Feature
-from farcall.engine.instructions.table import INSTRUCTIONS
+from farcall.engine.instructions.instruction import IMPLEMENTED, features_named
 from farcall.engine.interface import AbstractCompiledModule, AbstractEngine, FunctionListener
 from farcall.engine.lowering import LoweringOptions, is_complex, lower_functions
 from farcall.engine.runtime import function, listening
@@ -38,14 +37,6 @@ from farcall.engine.runtime.native.machine import native_runtime
 from farcall.engine.runtime.store import Store
 from farcall.engine.structure.module import FunctionBody, Module
 from farcall.engine.validation import validate_module
-
-_FEATURES = tuple(
-    sorted(
-        {"multi-value", "mutable-globals"}
-        | {row.feature.value for row in INSTRUCTIONS} - {Feature.CORE.value}
-    )
-)
-
 
 _OPTIMIZED_CODE_BYTES = 4 << 20
 """Function bodies of a module that are optimised at most; that takes about a minute, without optimisation 8 s."""
@@ -102,12 +93,19 @@ class Engine(AbstractEngine):
     Thread-safe. A context manager: leaving it closes the engine.
     """
 
-    def __init__(self, *, total_memory_bytes: int | None = None) -> None:
+    def __init__(
+        self, *, total_memory_bytes: int | None = None, disabled_features: Iterable[str] = ()
+    ) -> None:
         """Make an engine.
 
         Parameters:
             total_memory_bytes: how much memory the guests of all its stores may have together; None is no limit.
+            disabled_features: names of features that modules may not use; `features` lists the others.
+
+        Raises:
+            ValueError: there is no feature of such a name.
         """
+        self._disabled = features_named(disabled_features)
         native_runtime()
         self.memory_budget = MemoryBudget(total_memory_bytes)
         function.install()
@@ -129,7 +127,7 @@ class Engine(AbstractEngine):
     @property
     def features(self) -> tuple[str, ...]:
         """What modules may use beyond the first version of WebAssembly, by name."""
-        return _FEATURES
+        return tuple(sorted(feature.value for feature in IMPLEMENTED - self._disabled))
 
     # -- From bytes to code ----------------------------------------------------------------------------------------
 
@@ -139,11 +137,11 @@ class Engine(AbstractEngine):
         Raises:
             MalformedModuleError: the bytes are no module.
             InvalidModuleError: the module does not validate.
-            UnsupportedFeatureError: it needs a feature that the engine does not have.
+            UnsupportedFeatureError: it needs a feature that the engine does not have, or that is switched off.
         """
         self._check_open()
-        module = decode_module(bytes(source))
-        validate_module(module)
+        module = decode_module(bytes(source), self._disabled)
+        validate_module(module, self._disabled)
         return module
 
     def compile_module(
@@ -264,7 +262,7 @@ class Engine(AbstractEngine):
             stores=len(stores),
             instances=sum(store.instance_count for store in stores),
             memory_bytes=self.memory_budget.used,
-            memories=space.memories.used,
+            memories=space.memories.used + space.regions.used,
             linked_groups=space.contexts.used,
         )
 

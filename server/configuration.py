@@ -6,6 +6,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from farcall.engine import features_named
+
 MEBIBYTE = 1 << 20
 WASM_PAGE = 1 << 16
 """Bytes of a page of a guest's memory."""
@@ -36,6 +38,7 @@ class ServerConfiguration:
         max_call_timeout: seconds that a call may take, whatever deadline the caller sets.
         shutdown_grace: seconds that running calls get to finish when the server is told to stop.
         max_remembered_requests: answers that are kept for repeated request ids.
+        disabled_features: WebAssembly features, by name, that modules may not use.
     """
 
     address: str = "127.0.0.1:7070"
@@ -58,6 +61,7 @@ class ServerConfiguration:
     max_call_timeout: float = 3600.0
     shutdown_grace: float = 10.0
     max_remembered_requests: int = 10_000
+    disabled_features: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name in (
@@ -79,6 +83,7 @@ class ServerConfiguration:
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise ValueError(f"{name} must be more than 0, not {value}")
+        features_named(self.disabled_features)
         if (self.tls_certificate is None) != (self.tls_private_key is None):
             raise ValueError("tls_certificate and tls_private_key go together")
         if self.tls_client_authorities is not None and self.tls_certificate is None:

@@ -88,7 +88,10 @@ class Server:
         self._configuration = configuration
         directory = configuration.data_directory
         files = None if directory is None else ModuleFiles(directory)
-        self.engine = Engine(total_memory_bytes=configuration.total_memory_pages * WASM_PAGE)
+        self.engine = Engine(
+            total_memory_bytes=configuration.total_memory_pages * WASM_PAGE,
+            disabled_features=configuration.disabled_features,
+        )
         self._library = ModuleLibrary(
             self.engine,
             files,

@@ -65,6 +65,13 @@ def _encryption(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--max-call-timeout", type=seconds, metavar="SECONDS", help="For calls with any deadline.")
 @_limits
 @click.option(
+    "--disable-feature",
+    "disabled_features",
+    multiple=True,
+    metavar="NAME",
+    help="Refuse modules that need this WebAssembly feature; may be repeated.",
+)
+@click.option(
     "--log-level",
     type=click.Choice(["debug", "info", "warning", "error"], case_sensitive=False),
     default="info",

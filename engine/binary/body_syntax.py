@@ -9,25 +9,28 @@ from __future__ import annotations
 
 from farcall.engine.binary.instructions import UNEXPECTED_END, read_expression
 from farcall.engine.errors import MalformedModuleError, UnsupportedFeatureError
-from farcall.engine.instructions.instruction import Immediate
+from farcall.engine.instructions.instruction import NONE_DISABLED, Features, Immediate
 from farcall.engine.structure.module import FunctionBody
 
 
-def check_body_syntax(source: bytes, body: FunctionBody, data_count: int | None) -> None:
+def check_body_syntax(
+    source: bytes, body: FunctionBody, data_count: int | None, disabled: Features = NONE_DISABLED
+) -> None:
     """Check one body.
 
     Args:
         source: the module.
         body: where the body stands in it.
         data_count: content of the data count section; None where there is none.
+        disabled: features that are switched off.
 
     Raises:
         MalformedModuleError: it is no expression, or not of the size that was declared.
-        UnsupportedFeatureError: it has instructions of a proposal that is not there.
+        UnsupportedFeatureError: it has instructions of a proposal that is not there or switched off.
     """
     last = body.start
     try:
-        for row, _, offset in read_expression(source, body.start):
+        for row, _, offset in read_expression(source, body.start, disabled):
             last = offset
             if data_count is None and Immediate.DATA_SEGMENT in row.immediates:
                 raise MalformedModuleError(f"data count section required: {row.name} refers to it", offset)

@@ -12,7 +12,7 @@ def read_constant_expression(reader: Reader) -> ConstantExpression:
     start = reader.position
     instructions = []
     end = start
-    for row, immediates, offset in read_expression(reader.source, start):
+    for row, immediates, offset in read_expression(reader.source, start, reader.disabled):
         instructions.append(ConstantInstruction(row.name, immediates, offset))
         end = offset
     instructions.pop()  # the final `end`

@@ -28,6 +28,7 @@ from farcall.engine.binary.segment_sections import (
 )
 from farcall.engine.binary.type_section import decode_type_section
 from farcall.engine.errors import MalformedModuleError, ModuleLimitError, UnsupportedFeatureError
+from farcall.engine.instructions.instruction import NONE_DISABLED, Features
 from farcall.engine.structure.module import Module, Offsets
 
 _MAGIC = b"\0asm"
@@ -69,16 +70,17 @@ SECTION_NAMES = {_CUSTOM: "custom", **{section.id: section.name for section in _
 _PLACES = {section.id: (place, section) for place, section in enumerate(_IN_ORDER)}
 
 
-def decode_module(source: bytes) -> Module:
+def decode_module(source: bytes, disabled: Features = NONE_DISABLED) -> Module:
     """Decode a module; its function bodies are only located, and read by validation.
 
     Args:
-        source: a module in the binary format of WebAssembly 2.0.
+        source: a module in the binary format.
+        disabled: features that are switched off.
 
     Raises:
         MalformedModuleError: the bytes do not follow the format (specification, chapter 5).
         ModuleLimitError: the module goes beyond a limit of `binary.limits`.
-        UnsupportedFeatureError: the module uses a proposal that is not there.
+        UnsupportedFeatureError: the module uses a feature that is not there or switched off.
     """
     source = bytes(source)
     if len(source) > MAXIMUM_MODULE_SIZE:
@@ -86,12 +88,12 @@ def decode_module(source: bytes) -> Module:
     contents = Contents()
     _check_header(source)
     try:
-        _decode_sections(Reader(source, len(_MAGIC) + len(_VERSION)), contents)
+        _decode_sections(Reader(source, len(_MAGIC) + len(_VERSION), disabled), contents)
         check_function_count(contents, len(source))
         _check_data_count(contents, len(source))
     except MalformedModuleError:
         for body in contents.functions:
-            check_body_syntax(source, body, contents.data_count)
+            check_body_syntax(source, body, contents.data_count, disabled)
         raise
     return Module(
         source=source,

@@ -37,7 +37,7 @@ def decode_table_section(reader: Reader, contents: Contents) -> None:
 
 
 def decode_memory_section(reader: Reader, contents: Contents) -> None:
-    """Read the memories' types. That 2.0 allows one at most is for validation to say."""
+    """Read the memories' types."""
     for _ in range(reader.count("memories", MAXIMUM_MEMORIES, len(contents.memories))):
         contents.memory_offsets.append(reader.position)
         contents.memories.append(read_memory_type(reader))

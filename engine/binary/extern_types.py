@@ -6,25 +6,33 @@ from farcall.engine.binary.leb128 import read_u64
 from farcall.engine.binary.reader import Reader
 from farcall.engine.binary.types import read_reference_type, read_value_type
 from farcall.engine.errors import MalformedModuleError, UnsupportedFeatureError
-from farcall.engine.structure.types import GlobalType, Limits, MemoryType, TableType
+from farcall.engine.instructions.instruction import Feature
+from farcall.engine.structure.types import I32, I64, GlobalType, Limits, MemoryType, TableType
 
 _HAS_MAXIMUM = 0x01
 _SHARED = 0x02
 _64_BIT = 0x04
 _PAGE_SIZE = 0x08
-_FLAGS = _HAS_MAXIMUM | _SHARED | _64_BIT
+_TABLE_FLAGS = _HAS_MAXIMUM | _SHARED | _64_BIT
+_MEMORY_FLAGS = _TABLE_FLAGS | _PAGE_SIZE
+
+_LARGEST_PAGE_EXPONENT = 63
 
 
-def read_limits(reader: Reader) -> Limits:
-    """Read limits. The integers are wider than 2.0 needs: what is too large is invalid, not malformed."""
+def _read_flags(reader: Reader, known: int) -> int:
     start = reader.position
     flags = reader.byte()
-    if flags > _FLAGS:
+    if flags & ~known:
         raise MalformedModuleError(f"malformed limits flags: {flags:#04x}", start)
     if flags & _SHARED:
         raise UnsupportedFeatureError("threads", start)
     if flags & _64_BIT:
-        raise UnsupportedFeatureError("memory64", start)
+        reader.require(Feature.MEMORY64, start)
+    return flags
+
+
+def _read_limits(reader: Reader, flags: int) -> Limits:
+    """Read limits. The integers are wider than an i32 index needs: what is too large is invalid, not malformed."""
     minimum = reader.read(read_u64)
     return Limits(minimum, reader.read(read_u64) if flags & _HAS_MAXIMUM else None)
 
@@ -32,22 +40,32 @@ def read_limits(reader: Reader) -> Limits:
 def read_table_type(reader: Reader) -> TableType:
     """Read the type of a table."""
     element = reader.read(read_reference_type)
-    return TableType(element, read_limits(reader))
+    flags = _read_flags(reader, _TABLE_FLAGS)
+    return TableType(element, _read_limits(reader, flags), I64 if flags & _64_BIT else I32)
 
 
 def read_memory_type(reader: Reader) -> MemoryType:
-    """Read the type of a memory."""
+    """Read the type of a memory. Which page sizes there are is for validation to say."""
     start = reader.position
-    flags = reader.byte()
-    if flags & _PAGE_SIZE and flags <= _PAGE_SIZE | _FLAGS:
-        try:
-            for _ in range(2 + (flags & _HAS_MAXIMUM)):  # the limits and the page size
-                reader.read(read_u64)
-        except IndexError:
-            raise MalformedModuleError(f"malformed limits flags: {flags:#04x}", start) from None
-        raise UnsupportedFeatureError("custom-page-sizes", start)
-    reader.position = start
-    return MemoryType(read_limits(reader))
+    flags = _read_flags(reader, _MEMORY_FLAGS)
+    index_type = I64 if flags & _64_BIT else I32
+    if not flags & _PAGE_SIZE:
+        return MemoryType(_read_limits(reader, flags), index_type=index_type)
+    try:
+        limits = _read_limits(reader, flags)
+        page_size = _read_page_size(reader)
+    except IndexError:  # what follows is not of this feature: then the flag is none
+        raise MalformedModuleError(f"malformed limits flags: {flags:#04x}", start) from None
+    reader.require(Feature.CUSTOM_PAGE_SIZES, start)
+    return MemoryType(limits, index_type=index_type, page_size=page_size)
+
+
+def _read_page_size(reader: Reader) -> int:
+    start = reader.position
+    exponent = reader.u32()
+    if exponent > _LARGEST_PAGE_EXPONENT:
+        raise MalformedModuleError(f"invalid custom page size: 2**{exponent} bytes", start)
+    return 1 << exponent
 
 
 def read_global_type(reader: Reader) -> GlobalType:

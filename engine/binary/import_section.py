@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from farcall.engine.binary.contents import Contents
 from farcall.engine.binary.extern_types import read_global_type, read_memory_type, read_table_type
-from farcall.engine.binary.limits import MAXIMUM_IMPORTS
+from farcall.engine.binary.limits import MAXIMUM_IMPORTS, MAXIMUM_MEMORIES, MAXIMUM_TABLES
 from farcall.engine.binary.reader import Reader
-from farcall.engine.errors import MalformedModuleError, UnsupportedFeatureError
+from farcall.engine.errors import MalformedModuleError, ModuleLimitError, UnsupportedFeatureError
+from farcall.engine.instructions.instruction import Feature
 from farcall.engine.structure.module import Import
 from farcall.engine.structure.types import ExternKind, ExternType, FunctionType
 
@@ -53,14 +56,24 @@ def _read_description(reader: Reader, contents: Contents, kind: ExternKind) -> t
             # Validation refuses an index that is too high: not before the whole module proved well-formed.
             return contents.types[index] if index < len(contents.types) else _UNKNOWN, index
         case ExternKind.TABLE:
+            _check_count("tables", contents.tables, MAXIMUM_TABLES, reader.position)
             table = read_table_type(reader)
             contents.tables.append(table)
             return table, None
         case ExternKind.MEMORY:
+            _check_count("memories", contents.memories, MAXIMUM_MEMORIES, reader.position)
             memory = read_memory_type(reader)
             contents.memories.append(memory)
             return memory, None
         case ExternKind.GLOBAL:
+            start = reader.position
             global_type = read_global_type(reader)
+            if global_type.mutable:
+                reader.require(Feature.MUTABLE_GLOBALS, start)
             contents.global_types.append(global_type)
             return global_type, None
+
+
+def _check_count(what: str, present: Sequence[object], limit: int, offset: int) -> None:
+    if len(present) >= limit:
+        raise ModuleLimitError(f"more than {limit} {what}", offset)

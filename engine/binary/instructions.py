@@ -7,12 +7,14 @@ instruction at a time. As in `binary.leb128`, an `IndexError` means that the byt
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any
 
+from farcall.engine.binary.features import gated, require
 from farcall.engine.binary.leb128 import read_s32, read_s64, read_u32, read_u64
 from farcall.engine.binary.types import read_block_type, read_heap_type, read_value_types
 from farcall.engine.errors import MalformedModuleError, UnsupportedFeatureError
-from farcall.engine.instructions.instruction import Immediate, Instruction
+from farcall.engine.instructions.instruction import NONE_DISABLED, Features, Immediate, Instruction
 from farcall.engine.instructions.table import BY_OPCODE, BY_PREFIX
 
 ImmediateReader = Callable[[bytes, int], tuple[Any, int]]
@@ -117,11 +119,6 @@ _FEATURE_OF_OPCODE: dict[int, str] = {
     0xD6: "function-references",  # br_on_non_null
 }
 
-_FEATURE_AFTER_PREFIX: dict[tuple[int, int], str] = {
-    (0xFC, opcode): "wide-arithmetic"
-    for opcode in range(19, 23)  # i64.add128 to i64.mul_wide_u
-}
-
 
 def _with_readers(row: Instruction | None) -> tuple[Instruction, tuple[ImmediateReader, ...]] | None:
     return None if row is None else (row, tuple(READERS[immediate] for immediate in row.immediates))
@@ -174,10 +171,27 @@ def read_prefixed_opcode(source: bytes, position: int) -> tuple[Instruction, int
     row = group.get(opcode)
     if row is not None:
         return row, after
-    feature = _FEATURE_AFTER_PREFIX.get((prefix, opcode)) or _FEATURE_OF_PREFIX.get(prefix)
+    feature = _FEATURE_OF_PREFIX.get(prefix)
     if feature is not None:
         raise UnsupportedFeatureError(feature, position)
     raise MalformedModuleError(f"illegal opcode {prefix:02x} {opcode:02x}", position)
+
+
+@cache
+def gated_instructions(disabled: Features) -> Callable[[bytes, int], tuple[Instruction, Immediates, int]]:
+    """`read_instruction`, but for the disabled features, whose use it refuses with UnsupportedFeatureError."""
+    if not disabled:
+        return read_instruction
+
+    def read(source: bytes, position: int) -> tuple[Instruction, Immediates, int]:
+        row, immediates, after = read_instruction(source, position)
+        require(row.feature, disabled, position)
+        place = position + 1 if row.prefix is None else read_u32(source, position + 1)[1]
+        for immediate in row.immediates:
+            _, place = gated(READERS[immediate], disabled)(source, place)
+        return row, immediates, after
+
+    return read
 
 
 def decode_body(source: bytes, start: int, end: int) -> Iterator[tuple[Instruction, Immediates, int]]:
@@ -200,19 +214,22 @@ def decode_body(source: bytes, start: int, end: int) -> Iterator[tuple[Instructi
 _NESTING = frozenset({"block", "loop", "if"})
 
 
-def read_expression(source: bytes, start: int) -> Iterator[tuple[Instruction, Immediates, int]]:
+def read_expression(
+    source: bytes, start: int, disabled: Features = NONE_DISABLED
+) -> Iterator[tuple[Instruction, Immediates, int]]:
     """Iterate over an expression (section 5.4.9): like `decode_body`, but up to the `end` that matches.
 
     Raises:
         MalformedModuleError: as `read_instruction` does, and for an `else` outside of an `if`.
-        UnsupportedFeatureError: as `read_instruction` does.
+        UnsupportedFeatureError: as `read_instruction` does, and for the disabled features.
         IndexError: the bytes end before the `end`.
     """
+    read = gated_instructions(disabled)
     position = start
     open_blocks = bytearray()  # one byte for each: whether an `else` may come
     while True:
         offset = position
-        row, immediates, position = read_instruction(source, position)
+        row, immediates, position = read(source, position)
         yield row, immediates, offset
         if row.rule in _NESTING:
             open_blocks.append(row.rule == "if")

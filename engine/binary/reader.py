@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
+from farcall.engine.binary.features import gated, require
 from farcall.engine.binary.instructions import UNEXPECTED_END
 from farcall.engine.binary.leb128 import read_u32
 from farcall.engine.errors import MalformedModuleError, ModuleLimitError
+from farcall.engine.instructions.instruction import NONE_DISABLED, Feature, Features
 
 T = TypeVar("T")
 
@@ -21,13 +23,19 @@ class Reader:
     Attributes:
         source: the whole module.
         position: of the next byte; an offset from the start of the module.
+        disabled: features that are switched off.
     """
 
-    __slots__ = ("position", "source")
+    __slots__ = ("disabled", "position", "source")
 
-    def __init__(self, source: bytes, position: int = 0) -> None:
+    def __init__(self, source: bytes, position: int = 0, disabled: Features = NONE_DISABLED) -> None:
         self.source = source
         self.position = position
+        self.disabled = disabled
+
+    def require(self, feature: Feature, offset: int) -> None:
+        """Refuse what stands at `offset` unless its feature is on. Raises UnsupportedFeatureError."""
+        require(feature, self.disabled, offset)
 
     def byte(self) -> int:
         """Read a byte."""
@@ -42,6 +50,8 @@ class Reader:
 
     def read(self, read: Callable[[bytes, int], tuple[T, int]]) -> T:
         """Read with a function of `binary.leb128`, `binary.types` or their like."""
+        if self.disabled:
+            read = gated(read, self.disabled)
         value, self.position = read(self.source, self.position)
         return value
 

@@ -14,6 +14,7 @@ from farcall.engine.binary.limits import (
 from farcall.engine.binary.reader import Reader
 from farcall.engine.binary.types import read_reference_type
 from farcall.engine.errors import MalformedModuleError
+from farcall.engine.instructions.instruction import Feature
 from farcall.engine.structure.module import (
     ConstantExpression,
     ConstantInstruction,
@@ -43,6 +44,7 @@ def decode_element_section(reader: Reader, contents: Contents) -> None:
 
 def decode_data_count_section(reader: Reader, contents: Contents) -> None:
     """Read how many data segments there will be, which code must know before it comes to them."""
+    reader.require(Feature.BULK_MEMORY, reader.position)
     contents.data_count = reader.u32()
 
 
@@ -102,6 +104,8 @@ def _read_element_segment(reader: Reader, initializers: _Initializers) -> Elemen
     flags = reader.u32()
     if flags > _ELEMENT_FLAGS:
         raise MalformedModuleError(f"malformed elements segment kind: {flags:#x}", start)
+    if flags & (_NOT_ACTIVE | _EXPRESSIONS):
+        reader.require(Feature.BULK_MEMORY, start)
     mode: Literal["active", "passive", "declarative"] = "active"
     table, table_offset = 0, None
     if not flags & _NOT_ACTIVE:
@@ -133,6 +137,8 @@ def _read_data_segment(reader: Reader) -> DataSegment:
     flags = reader.u32()
     if flags > _ACTIVE_WITH_INDEX:
         raise MalformedModuleError(f"malformed data segment kind: {flags:#x}", start)
+    if flags != _ACTIVE:
+        reader.require(Feature.BULK_MEMORY, start)
     memory = reader.u32() if flags == _ACTIVE_WITH_INDEX else 0
     memory_offset = None if flags == _PASSIVE else read_constant_expression(reader)
     mode: Literal["active", "passive"] = "passive" if flags == _PASSIVE else "active"

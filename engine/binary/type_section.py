@@ -7,6 +7,7 @@ from farcall.engine.binary.limits import MAXIMUM_PARAMETERS, MAXIMUM_RESULTS, MA
 from farcall.engine.binary.reader import Reader
 from farcall.engine.binary.types import read_value_type
 from farcall.engine.errors import MalformedModuleError, UnsupportedFeatureError
+from farcall.engine.instructions.instruction import Feature
 from farcall.engine.structure.types import FunctionType, ValueType
 
 _FUNCTION = 0x60
@@ -34,7 +35,11 @@ def _read_function_type(reader: Reader) -> FunctionType:
     if form != _FUNCTION:
         raise MalformedModuleError(f"malformed definition type: {form:#04x}", start)
     parameters = _read_types(reader, "parameters", MAXIMUM_PARAMETERS)
-    return FunctionType(parameters, _read_types(reader, "results", MAXIMUM_RESULTS))
+    results_start = reader.position
+    results = _read_types(reader, "results", MAXIMUM_RESULTS)
+    if len(results) > 1:
+        reader.require(Feature.MULTI_VALUE, results_start)
+    return FunctionType(parameters, results)
 
 
 def _read_types(reader: Reader, what: str, limit: int) -> tuple[ValueType, ...]:

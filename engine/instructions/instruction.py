@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
@@ -11,14 +11,72 @@ from farcall.engine.structure.types import ValueType
 
 
 class Feature(Enum):
-    """A named feature of WebAssembly; the value is the name that options and errors use."""
+    """A named feature of WebAssembly; the value is the name that options and errors use.
+
+    All but `CORE`, the first version, can be switched off (see `binary.features`).
+    """
 
     CORE = "core"
     SIGN_EXTENSION = "sign-extension"
     SATURATING_CONVERSION = "saturating-float-to-int"
+    MUTABLE_GLOBALS = "mutable-globals"
+    MULTI_VALUE = "multi-value"
     BULK_MEMORY = "bulk-memory"
     REFERENCE_TYPES = "reference-types"
     SIMD = "simd"
+    RELAXED_SIMD = "relaxed-simd"
+    EXTENDED_CONST = "extended-const"
+    MULTI_MEMORY = "multi-memory"
+    MEMORY64 = "memory64"
+    TAIL_CALL = "tail-call"
+    FUNCTION_REFERENCES = "function-references"
+    GC = "gc"
+    EXCEPTION_HANDLING = "exception-handling"
+    LEGACY_EXCEPTION_HANDLING = "legacy-exception-handling"
+    THREADS = "threads"
+    CUSTOM_PAGE_SIZES = "custom-page-sizes"
+    WIDE_ARITHMETIC = "wide-arithmetic"
+    CUSTOM_DESCRIPTORS = "custom-descriptors"
+
+
+IMPLEMENTED: frozenset[Feature] = frozenset(
+    {
+        Feature.SIGN_EXTENSION,
+        Feature.SATURATING_CONVERSION,
+        Feature.MUTABLE_GLOBALS,
+        Feature.MULTI_VALUE,
+        Feature.BULK_MEMORY,
+        Feature.REFERENCE_TYPES,
+        Feature.EXTENDED_CONST,
+        Feature.MULTI_MEMORY,
+        Feature.MEMORY64,
+        Feature.CUSTOM_PAGE_SIZES,
+        Feature.WIDE_ARITHMETIC,
+    }
+)
+"""What there is beyond the first version; on unless switched off. No row is of a feature that is not here."""
+
+Features = frozenset[Feature]
+"""Those that are switched off, wherever a parameter or attribute is called `disabled`."""
+
+NONE_DISABLED: Features = frozenset()
+
+
+def features_named(names: Iterable[str]) -> Features:
+    """The features of these names.
+
+    Raises:
+        ValueError: a feature of that name does not exist, or cannot be switched off.
+    """
+    by_name = {feature.value: feature for feature in Feature if feature is not Feature.CORE}
+    chosen = set()
+    for name in names:
+        if name not in by_name:
+            raise ValueError(
+                f"there is no feature {name!r} to switch off; there are: {', '.join(sorted(by_name))}"
+            )
+        chosen.add(by_name[name])
+    return frozenset(chosen)
 
 
 class Immediate(Enum):
@@ -91,7 +149,8 @@ class Instruction:
         template: LLVM IR in which {n} stands for the result's name (without %), {a}, {b} and {c} for operands,
             `%trap.<kind>` for the block that leaves with that trap.
         rule: the name of the rule.
-        access: for loads and stores.
+        access: for loads and stores. The first of their `parameters` is the address: I64 in memories that have such
+            indices, though I32 stands there.
     """
 
     name: str

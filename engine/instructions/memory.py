@@ -1,4 +1,4 @@
-"""Memory instructions (section 2.4.7)."""
+"""Memory instructions (section 2.4.7). Index types are the rules' business."""
 
 from __future__ import annotations
 
@@ -50,14 +50,13 @@ def _accesses() -> Iterator[Instruction]:
 
 ROWS: tuple[Instruction, ...] = (
     *_accesses(),
-    Instruction("memory.size", None, 0x3F, (Immediate.MEMORY,), (), (I32,), rule="memory_size"),
-    Instruction("memory.grow", None, 0x40, (Immediate.MEMORY,), (I32,), (I32,), rule="memory_grow"),
+    Instruction("memory.size", None, 0x3F, (Immediate.MEMORY,), rule="memory_size"),
+    Instruction("memory.grow", None, 0x40, (Immediate.MEMORY,), rule="memory_grow"),
     Instruction(
         "memory.init",
         0xFC,
         8,
         (Immediate.DATA_SEGMENT, Immediate.MEMORY),
-        (I32, I32, I32),
         feature=Feature.BULK_MEMORY,
         rule="memory_init",
     ),
@@ -69,7 +68,6 @@ ROWS: tuple[Instruction, ...] = (
         0xFC,
         10,
         (Immediate.MEMORY, Immediate.MEMORY),
-        (I32, I32, I32),
         feature=Feature.BULK_MEMORY,
         rule="memory_copy",
     ),
@@ -78,7 +76,6 @@ ROWS: tuple[Instruction, ...] = (
         0xFC,
         11,
         (Immediate.MEMORY,),
-        (I32, I32, I32),
         feature=Feature.BULK_MEMORY,
         rule="memory_fill",
     ),

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from farcall.engine.instructions import control, memory, numeric, table_and_reference
-from farcall.engine.instructions.instruction import Instruction
+from farcall.engine.instructions import control, memory, numeric, table_and_reference, wide_arithmetic
+from farcall.engine.instructions.instruction import IMPLEMENTED, Feature, Instruction
 
 INSTRUCTIONS: tuple[Instruction, ...] = (
     *control.ROWS,
     *table_and_reference.ROWS,
     *memory.ROWS,
     *numeric.ROWS,
+    *wide_arithmetic.ROWS,
 )
 
 
@@ -40,6 +41,9 @@ BY_NAME: Mapping[str, Instruction] = {row.name: row for row in INSTRUCTIONS}
 
 if len(BY_NAME) != len(INSTRUCTIONS):
     raise ValueError("two instructions have the same name")
+
+if any(row.feature not in IMPLEMENTED | {Feature.CORE} for row in INSTRUCTIONS):
+    raise ValueError("an instruction is of a feature that is not listed as implemented")
 
 RULES: frozenset[str] = frozenset(row.rule for row in INSTRUCTIONS if row.rule is not None)
 """The names of all rules; validator and lowering have one function for each."""

@@ -1,4 +1,4 @@
-"""Table and reference instructions (sections 2.4.3 and 2.4.6). Element types are the rules' business."""
+"""Table and reference instructions (sections 2.4.3 and 2.4.6). Element and index types are the rules' business."""
 
 from __future__ import annotations
 
@@ -27,7 +27,6 @@ ROWS: tuple[Instruction, ...] = (
         0xFC,
         12,
         (Immediate.ELEMENT_SEGMENT, Immediate.TABLE),
-        (I32, I32, I32),
         feature=_BULK,
         rule="table_init",
     ),
@@ -37,15 +36,10 @@ ROWS: tuple[Instruction, ...] = (
         0xFC,
         14,
         (Immediate.TABLE, Immediate.TABLE),
-        (I32, I32, I32),
         feature=_BULK,
         rule="table_copy",
     ),
-    Instruction(
-        "table.grow", 0xFC, 15, (Immediate.TABLE,), results=(I32,), feature=_REFERENCES, rule="table_grow"
-    ),
-    Instruction(
-        "table.size", 0xFC, 16, (Immediate.TABLE,), results=(I32,), feature=_REFERENCES, rule="table_size"
-    ),
+    Instruction("table.grow", 0xFC, 15, (Immediate.TABLE,), feature=_REFERENCES, rule="table_grow"),
+    Instruction("table.size", 0xFC, 16, (Immediate.TABLE,), feature=_REFERENCES, rule="table_size"),
     Instruction("table.fill", 0xFC, 17, (Immediate.TABLE,), feature=_REFERENCES, rule="table_fill"),
 )

@@ -7,6 +7,7 @@ Its passes are linear on what compilers make, but not on everything that validat
 from __future__ import annotations
 
 from farcall.engine.binary.instructions import decode_body
+from farcall.engine.lowering.memory_access import is_guarded
 from farcall.engine.structure.module import FunctionBody, Module
 
 _SIMPLE_BYTES = 4096
@@ -14,6 +15,9 @@ _SIMPLE_BYTES = 4096
 
 _BRANCHES_TIMES_LOCALS = 4_000_000
 _TRAPPING_ARITHMETIC = 1_000
+
+_CHECKED_ACCESSES = 4_000
+"""Accesses to memories without guard pages, each of which ends LLVM blocks: 4,000 took 5 s, twice as many 4 times as long."""
 
 _BRANCHING_RULES = frozenset({"block", "loop", "if", "br", "br_if", "return"})
 
@@ -23,14 +27,21 @@ def is_complex(module: Module, body: FunctionBody) -> bool:
     if body.end - body.start <= _SIMPLE_BYTES:
         return False
     changed: set[int] = set()
-    branches = trapping = 0
+    branches = trapping = checked = 0
+    unguarded = {index for index, memory in enumerate(module.memories) if not is_guarded(memory)}
     for row, immediates, _ in decode_body(module.source, body.start, body.end):
         if row.traps:
             trapping += 1
+        elif row.access is not None:
+            checked += immediates[0][1] in unguarded
         elif row.rule in ("local_set", "local_tee"):
             changed.add(immediates[0])
         elif row.rule == "br_table":
             branches += len(immediates[0])
         elif row.rule in _BRANCHING_RULES:
             branches += 1
-    return branches * len(changed) > _BRANCHES_TIMES_LOCALS or trapping > _TRAPPING_ARITHMETIC
+    return (
+        branches * len(changed) > _BRANCHES_TIMES_LOCALS
+        or trapping > _TRAPPING_ARITHMETIC
+        or checked > _CHECKED_ACCESSES
+    )

@@ -19,7 +19,7 @@ from farcall.engine.instructions.instruction import Instruction
 from farcall.engine.lowering.context import ModuleContext, Signature
 from farcall.engine.lowering.metadata import INVARIANT, INVARIANT_POINTER
 from farcall.engine.structure.module import FunctionBody
-from farcall.engine.structure.types import F32, F64, ValueType
+from farcall.engine.structure.types import F32, F64, I64, ValueType
 
 Operand = tuple[str, str]
 """LLVM type and text."""
@@ -168,6 +168,16 @@ class FunctionLowering:
     def pop(self) -> str:
         """Take the text of the top operand."""
         return self.stack.pop()[1]
+
+    def pop_wide(self) -> str:
+        """Take the top operand, an i32 or i64, as an unsigned i64."""
+        llvm, text = self.stack.pop()
+        return text if llvm == "i64" else self.widen(text)
+
+    def push_narrowed(self, value_type: ValueType, wide: str) -> None:
+        """Push an i64 as a value of that type, an i32 or i64."""
+        text = wide if value_type is I64 else self.define(f"trunc i64 {wide} to i32")
+        self.stack.append((value_type.llvm, text))
 
     def pop_many(self, count: int) -> list[str]:
         """Take the texts of the `count` top operands, the deepest first."""

@@ -37,24 +37,25 @@ def memory_size(function: FunctionLowering, row: Instruction, immediates: tuple[
     """`memory.size`: in pages."""
     memory = immediates[0]
     size = function.load("i64", function.memory_record(memory), MEMORY_RECORD_BYTES, CONTEXT)
-    page_size = function.context.module.memories[memory].page_size
-    pages = function.define(f"udiv i64 {size}, {page_size}")
-    function.stack.append(("i32", function.define(f"trunc i64 {pages} to i32")))
+    memory_type = function.context.module.memories[memory]
+    pages = function.define(f"udiv i64 {size}, {memory_type.page_size}")
+    function.push_narrowed(memory_type.index_type, pages)
 
 
 def memory_grow(function: FunctionLowering, row: Instruction, immediates: tuple[Any, ...]) -> None:
     """`memory.grow`."""
-    pages = function.widen(function.pop())
-    record = function.memory_record(immediates[0])
+    memory = immediates[0]
+    pages = function.pop_wide()
+    record = function.memory_record(memory)
     former = function.call_runtime(RuntimeFunction.MEMORY_GROW, record, pages)
-    function.stack.append(("i32", function.define(f"trunc i64 {former} to i32")))
+    function.push_narrowed(function.context.module.memories[memory].index_type, former)
 
 
 def _pop_range(function: FunctionLowering) -> tuple[str, str, str]:
-    """The three operands of a bulk instruction, the last two being unsigned."""
-    count = function.widen(function.pop())
-    source = function.widen(function.pop())
-    destination = function.widen(function.pop())
+    """The three operands of a bulk instruction, all unsigned."""
+    count = function.pop_wide()
+    source = function.pop_wide()
+    destination = function.pop_wide()
     return destination, source, count
 
 
@@ -67,9 +68,9 @@ def memory_copy(function: FunctionLowering, row: Instruction, immediates: tuple[
 
 def memory_fill(function: FunctionLowering, row: Instruction, immediates: tuple[Any, ...]) -> None:
     """`memory.fill`."""
-    count = function.widen(function.pop())
+    count = function.pop_wide()
     byte = function.pop()
-    destination = function.widen(function.pop())
+    destination = function.pop_wide()
     record = function.memory_record(immediates[0])
     execution = function.execution_context()
     function.call_runtime(RuntimeFunction.MEMORY_FILL, execution, record, destination, byte, count)

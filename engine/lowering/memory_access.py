@@ -4,11 +4,15 @@ WARNING: this file is what keeps a guest inside of its own memory. A mistake her
 server's. All bounds and alignment decisions for guest memory are made here and nowhere else; no rule computes
 an address in a guest's memory by other means.
 
-What protects: a memory's slot is a reservation of 4 GiB, which is all that an i32 index reaches, and
-`MEMORY_GUARD_SIZE` bytes behind it, for the constant offset and the width of the access. Whatever of it is
-not (yet) the guest's is inaccessible, and touching it is the trap. So an access needs no check as long as
-the index is widened *without sign* to 64 bits before anything is added to it, and as long as
+What protects a memory with i32 indices and pages of 64 KiB: its slot is a reservation of 4 GiB, which is all that
+an i32 index reaches, and `MEMORY_GUARD_SIZE` bytes behind it, for the constant offset and the width of the access.
+Whatever of it is not (yet) the guest's is inaccessible, and touching it is the trap. So an access needs no check as
+long as the index is widened *without sign* to 64 bits before anything is added to it, and as long as
 offset + width fits the guard. An offset that does not is checked against the memory's size.
+
+All other memories are not protected by anything but a check before every access: an i64 index reaches everything, and
+where pages are smaller than the machine's, a memory ends in the middle of one. An i64 index and the offset can have
+a sum beyond 64 bits: the carry is a trap, before the sum is compared with the memory's size.
 
 Accesses are volatile: LLVM then neither drops one that may trap, nor moves it over another side effect, nor
 invents one. They claim no alignment (`align 1`): a guest's alignment is a hint that may be wrong.
@@ -19,18 +23,52 @@ from __future__ import annotations
 from farcall.engine.abi.layout import MEMORY_GUARD_SIZE, MEMORY_RECORD_BYTES
 from farcall.engine.lowering.function import FunctionLowering
 from farcall.engine.lowering.metadata import CONTEXT, GUEST
+from farcall.engine.structure.types import I32, I64, USUAL_PAGE_SIZE, MemoryType
+
+_LARGEST_64 = (1 << 64) - 1
 
 
 def _address(function: FunctionLowering, memory: int, index: str, offset: int, size: int) -> str:
-    """A pointer to `size` bytes at `index` (an i32) + `offset` that are the guest's, or else inaccessible."""
-    if offset + size > MEMORY_GUARD_SIZE:
+    """A pointer to `size` bytes at `index` + `offset` that are the guest's, or else inaccessible.
+
+    The index is an operand of the memory's index type.
+    """
+    memory_type = function.context.module.memories[memory]
+    if memory_type.index_type is I64:
+        _check_wide(function, memory, index, offset + size)
+    elif not is_guarded(memory_type) or offset + size > MEMORY_GUARD_SIZE:
         _check(function, memory, index, offset + size)
     indexed = function.indexed.get((memory, index))
     if indexed is None:
-        wide = function.widen(index)
+        wide = index if memory_type.index_type is I64 else function.widen(index)
         indexed = function.define(f"getelementptr i8, ptr {function.memory_base(memory)}, i64 {wide}")
         function.indexed[memory, index] = indexed
-    return function.address(indexed, offset)
+    return function.address(indexed, _signed(offset))
+
+
+def is_guarded(memory_type: MemoryType) -> bool:
+    """Whether what lies behind the memory's last byte, as far as its index type reaches, is inaccessible."""
+    return memory_type.index_type is I32 and memory_type.page_size == USUAL_PAGE_SIZE
+
+
+def _check_wide(function: FunctionLowering, memory: int, index: str, distance: int) -> None:
+    """Trap unless the memory has `distance` bytes from `index` (an i64) on.
+
+    The distance can be beyond 64 bits, and then fits no memory: nor does the largest number of 64 bits.
+    """
+    length = function.load("i64", function.memory_record(memory), MEMORY_RECORD_BYTES, CONTEXT)
+    most = _signed(min(distance, _LARGEST_64))
+    sum_and_carry = function.define(f"call {{i64, i1}} @llvm.uadd.with.overflow.i64(i64 {index}, i64 {most})")
+    carry = function.define(f"extractvalue {{i64, i1}} {sum_and_carry}, 1")
+    function.trap_if(carry, "out_of_bounds_memory_access")
+    end = function.define(f"extractvalue {{i64, i1}} {sum_and_carry}, 0")
+    outside = function.define(f"icmp ugt i64 {end}, {length}")
+    function.trap_if(outside, "out_of_bounds_memory_access")
+
+
+def _signed(value: int) -> int:
+    """A 64-bit pattern as LLVM's text has it."""
+    return value - (1 << 64) if value >> 63 else value
 
 
 def _check(function: FunctionLowering, memory: int, index: str, distance: int) -> None:

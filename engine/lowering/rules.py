@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from farcall.engine.instructions.table import check_rules
-from farcall.engine.lowering import call, control, memory, numeric, parametric, reference, table, variable
+from farcall.engine.lowering import (
+    call,
+    control,
+    memory,
+    numeric,
+    parametric,
+    reference,
+    table,
+    variable,
+    wide_arithmetic,
+)
 from farcall.engine.lowering.function import Rule
 
 RULES: dict[str, Rule] = {
@@ -48,6 +58,7 @@ RULES: dict[str, Rule] = {
     "memory_copy": memory.memory_copy,
     "memory_fill": memory.memory_fill,
     "constant": numeric.constant,
+    **wide_arithmetic.RULES,
 }
 
 check_rules("lowering", RULES)

@@ -13,6 +13,7 @@ from farcall.engine.abi.layout import (
 from farcall.engine.instructions.instruction import Instruction
 from farcall.engine.lowering.function import FunctionLowering
 from farcall.engine.lowering.metadata import CONTEXT, ELEMENT, INVARIANT_POINTER
+from farcall.engine.structure.types import I64
 
 
 def _fixed_length(function: FunctionLowering, table: int) -> int | None:
@@ -24,9 +25,9 @@ def _fixed_length(function: FunctionLowering, table: int) -> int | None:
 
 
 def element_address(function: FunctionLowering, table: int, index: str, trap: str) -> str:
-    """A pointer to the element at `index` (an i32), or the trap where the table has none."""
+    """A pointer to the element at `index` (of the table's index type), or the trap where the table has none."""
     fixed = _fixed_length(function, table)
-    wide = function.widen(index)
+    wide = index if function.context.module.tables[table].index_type is I64 else function.widen(index)
     length = (
         function.load("i64", function.table_record(table), TABLE_RECORD_LENGTH, CONTEXT)
         if fixed is None
@@ -53,40 +54,49 @@ def table_set(function: FunctionLowering, row: Instruction, immediates: tuple[An
 
 def table_size(function: FunctionLowering, row: Instruction, immediates: tuple[Any, ...]) -> None:
     """`table.size`."""
-    length = function.load("i64", function.table_record(immediates[0]), TABLE_RECORD_LENGTH, CONTEXT)
-    function.stack.append(("i32", function.define(f"trunc i64 {length} to i32")))
+    table = immediates[0]
+    length = function.load("i64", function.table_record(table), TABLE_RECORD_LENGTH, CONTEXT)
+    function.push_narrowed(function.context.module.tables[table].index_type, length)
 
 
 def table_grow(function: FunctionLowering, row: Instruction, immediates: tuple[Any, ...]) -> None:
     """`table.grow`."""
-    count = function.widen(function.pop())
+    table = immediates[0]
+    count = function.pop_wide()
     reference = function.pop()
-    record = function.table_record(immediates[0])
+    record = function.table_record(table)
     former = function.call_runtime(RuntimeFunction.TABLE_GROW, record, count, reference)
-    function.stack.append(("i32", function.define(f"trunc i64 {former} to i32")))
+    function.push_narrowed(function.context.module.tables[table].index_type, former)
 
 
 def table_fill(function: FunctionLowering, row: Instruction, immediates: tuple[Any, ...]) -> None:
     """`table.fill`."""
-    count = function.widen(function.pop())
+    count = function.pop_wide()
     reference = function.pop()
-    destination = function.widen(function.pop())
+    destination = function.pop_wide()
     record = function.table_record(immediates[0])
     execution = function.execution_context()
     function.call_runtime(RuntimeFunction.TABLE_FILL, execution, record, destination, reference, count)
 
 
+def _pop_range(function: FunctionLowering) -> list[str]:
+    """The three operands of a bulk instruction, all unsigned."""
+    operands = function.stack[-3:]
+    del function.stack[-3:]
+    return [text if llvm == "i64" else function.widen(text) for llvm, text in operands]
+
+
 def table_copy(function: FunctionLowering, row: Instruction, immediates: tuple[Any, ...]) -> None:
     """`table.copy`; immediates: table to copy to, table to copy from."""
     to, source = (function.table_record(table) for table in immediates)
-    operands = [function.widen(text) for text in function.pop_many(3)]
+    operands = _pop_range(function)
     function.call_runtime(RuntimeFunction.TABLE_COPY, function.execution_context(), to, source, *operands)
 
 
 def table_init(function: FunctionLowering, row: Instruction, immediates: tuple[Any, ...]) -> None:
     """`table.init`."""
     element, table = immediates
-    operands = [function.widen(text) for text in function.pop_many(3)]
+    operands = _pop_range(function)
     record = function.table_record(table)
     segment = function.address("%vmctx", function.context.layout.element_segment(element))
     function.call_runtime(

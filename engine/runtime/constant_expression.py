@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 
 from farcall.engine.errors import EngineBug
@@ -9,6 +10,13 @@ from farcall.engine.structure.module import ConstantExpression, ConstantInstruct
 
 Evaluate = Callable[[int], int]
 """From an index to a slot's content."""
+
+_ARITHMETIC: dict[str, tuple[Callable[[int, int], int], int]] = {
+    f"{value}.{name}": (operation, mask)
+    for value, mask in (("i32", 0xFFFFFFFF), ("i64", 0xFFFFFFFFFFFFFFFF))
+    for name, operation in (("add", operator.add), ("sub", operator.sub), ("mul", operator.mul))
+}
+"""What instructions with two operands compute, and the bits of their result."""
 
 
 def evaluate(expression: ConstantExpression, global_bits: Evaluate, function_reference: Evaluate) -> int:
@@ -31,6 +39,10 @@ def evaluate(expression: ConstantExpression, global_bits: Evaluate, function_ref
                 stack.append(_index(instruction) & 0xFFFFFFFF)
             case "i64.const" | "f32.const" | "f64.const":
                 stack.append(_index(instruction) & 0xFFFFFFFFFFFFFFFF)
+            case name if name in _ARITHMETIC:
+                operation, mask = _ARITHMETIC[name]
+                second = stack.pop()
+                stack.append(operation(stack.pop(), second) & mask)
             case name:
                 raise EngineBug(f"{name} in a validated constant expression")
     if len(stack) != 1:

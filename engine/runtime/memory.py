@@ -13,20 +13,24 @@ from farcall.engine.errors import ExhaustionError, RangeError
 from farcall.engine.runtime.native import c_library
 from farcall.engine.runtime.native.address_space import clear_memory_slot, write_words
 from farcall.engine.runtime.native.machine import native_runtime
-from farcall.engine.structure.types import Limits, MemoryType
+from farcall.engine.structure.types import I64, Limits, MemoryType
 
 if TYPE_CHECKING:
     from farcall.engine.runtime.linked_group import Member
     from farcall.engine.runtime.memory_budget import MemoryBudget
 
-_LARGEST = 1 << 32
+_LARGEST_32 = 1 << 32
+LARGEST_64 = 1 << 36
+"""Bytes that a memory with i64 indices can have, 64 GiB: address space is reserved for what it may grow to."""
 
-_View = ctypes.c_char * _LARGEST
+_View = ctypes.c_char * LARGEST_64
 """Any part of a memory can be copied through it, also 2 GiB and more, where `ctypes.string_at` wraps the length."""
 
 
 class Memory:
-    """A memory: a slot of the reservation whose first pages are accessible, and a record that all importers share.
+    """A memory: reserved addresses of which the first are accessible, and a record that all importers share.
+
+    With i32 indices it has a slot of the process's reservation, with i64 indices a reservation of its own.
 
     Attributes:
         declared_type: as the module declares it; `type` has the present size as its minimum.
@@ -57,21 +61,25 @@ class Memory:
         self.owner = self.home = owner
         page, limits = declared_type.page_size, declared_type.limits
         size = limits.minimum * page
-        maximum = _LARGEST if limits.maximum is None else min(limits.maximum * page, _LARGEST)
-        if maximum_bytes is not None and maximum_bytes < maximum:
-            if size > maximum_bytes:
-                raise ExhaustionError(f"a memory of {size} bytes is over the limit of {maximum_bytes} bytes")
-            maximum = maximum_bytes // page * page
-        space = native_runtime().space
+        most = (
+            _most_bytes(declared_type)
+            if maximum_bytes is None
+            else min(maximum_bytes, _most_bytes(declared_type))
+        )
+        if size > most:
+            raise ExhaustionError(f"a memory of {size} bytes is over the limit of {most} bytes")
+        maximum = most // page * page
+        if limits.maximum is not None:
+            maximum = min(maximum, limits.maximum * page)
+        reserved = c_library.round_to_pages(max(maximum, 1)) if declared_type.index_type is I64 else 0
         self._budget = budget
         budget.take(size)
         try:
-            self.base = space.memories.acquire()
+            self.base = _reserve(reserved)
             try:
                 self._open(0, size)
             except ExhaustionError:
-                clear_memory_slot(self.base, size)
-                space.memories.release(self.base)
+                _release(self.base, size, reserved)
                 raise
         except ExhaustionError:
             budget.give(size)
@@ -81,7 +89,7 @@ class Memory:
         write_words(self.record, [self.base, size, maximum, page, budget.address])
         self._bytes = ctypes.c_uint64.from_address(self.record + layout.MEMORY_RECORD_BYTES)
         # One that is dropped without having been closed gives its slot back all the same.
-        self._give_back = weakref.finalize(self, _give_back, self.base, self._record, budget)
+        self._give_back = weakref.finalize(self, _give_back, self.base, self._record, budget, reserved)
         self._give_back.atexit = False
 
     def seen_by(self, importer: Member) -> Memory:
@@ -112,7 +120,7 @@ class Memory:
 
     @property
     def pages(self) -> int:
-        """Size in pages of 64 KiB (of the type's page size)."""
+        """Size in pages, of 64 KiB unless the type says otherwise."""
         return self._bytes.value // self.declared_type.page_size
 
     @property
@@ -223,8 +231,12 @@ class Memory:
         """Make bytes accessible. Raises ExhaustionError."""
         if size == 0:
             return
+        start = (
+            offset & -c_library.PAGE_SIZE
+        )  # where it ends within a page of the machine, that one is open already
+        length = offset + size - start
         try:
-            c_library.protect_memory(self.base + offset, size, c_library.PROT_READ | c_library.PROT_WRITE)
+            c_library.protect_memory(self.base + start, length, c_library.PROT_READ | c_library.PROT_WRITE)
         except OSError as error:
             raise ExhaustionError(f"no memory left for {size} bytes: {error}") from error
 
@@ -233,9 +245,31 @@ class Memory:
         self._give_back()
 
 
-def _give_back(base: int, record: ctypes.Array[ctypes.c_char], budget: MemoryBudget) -> None:
+def _most_bytes(memory_type: MemoryType) -> int:
+    """How many bytes a memory can have here: as many as its index type can count pages of, and as there is room for."""
+    if memory_type.index_type is I64:
+        return LARGEST_64
+    return min(_LARGEST_32, ((1 << 32) - 1) * memory_type.page_size)
+
+
+def _reserve(reserved: int) -> int:
+    """Inaccessible addresses: a slot, or `reserved` bytes if that is not 0. Raises ExhaustionError."""
+    space = native_runtime().space
+    return space.regions.acquire(reserved) if reserved else space.memories.acquire()
+
+
+def _release(base: int, size: int, reserved: int) -> None:
+    """Give back what was reserved, of which `size` bytes are, or may be, accessible."""
+    space = native_runtime().space
+    if reserved:
+        space.regions.release(base, reserved)
+    else:
+        clear_memory_slot(base, size)
+        space.memories.release(base)
+
+
+def _give_back(base: int, record: ctypes.Array[ctypes.c_char], budget: MemoryBudget, reserved: int) -> None:
     size = ctypes.c_uint64.from_buffer(record, layout.MEMORY_RECORD_BYTES)
-    clear_memory_slot(base, size.value)
     budget.give(size.value)
+    _release(base, size.value, reserved)
     size.value = 0
-    native_runtime().space.memories.release(base)

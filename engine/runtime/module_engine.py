@@ -59,7 +59,7 @@ class NativeModuleEngine(ModuleEngine, Member):
         self._identity = next(_identities)
         self._buffer = ctypes.create_string_buffer(code.layout.size + 16)
         self.context = -(-ctypes.addressof(self._buffer) // 16) * 16
-        self.memories: list[Memory] = []
+        self.memories: dict[int, Memory] = {}
         self.tables: list[Table] = []
         self.globals: list[Global] = []
         self._own_memories: list[Memory] = []
@@ -92,7 +92,9 @@ class NativeModuleEngine(ModuleEngine, Member):
         )
         for index in range(len(self.module.memories)):
             # Until there is a memory, an access is a trap, and no access to whatever lies at low addresses.
-            write_words(context + self._layout.memory(index), [native_runtime().space.absent_memory])
+            space = native_runtime().space
+            place = context + self._layout.memory(index)
+            write_words(place, [space.absent_memory, space.absent_memory_record])
         ctypes.memmove(context + layout.CONTEXT_FLOAT_CONSTANTS, _FLOAT_CONSTANTS, len(_FLOAT_CONSTANTS))
         records = code.function_records
         if records:
@@ -155,7 +157,9 @@ class NativeModuleEngine(ModuleEngine, Member):
             IndexError: there is no such import, or no such memory.
         """
         exporter = _native(imported_module_engine)
-        memory = exporter.memories[index_in_imported_module]
+        memory = exporter.memories.get(index_in_imported_module)
+        if memory is None:
+            raise IndexError(f"{exporter.title} has no memory {index_in_imported_module}")
         check_import(self._import(ExternKind.MEMORY, index), memory, self.references)
         with joined((self, exporter)):
             self._share_memory(index, memory)
@@ -176,7 +180,7 @@ class NativeModuleEngine(ModuleEngine, Member):
 
     def _place_memory(self, index: int, memory: Memory) -> None:
         write_words(self.context + self._layout.memory(index), [memory.base, memory.record])
-        self.memories[index : index + 1] = [memory]
+        self.memories[index] = memory
 
     def import_table(self, table: Table) -> None:
         """Share `table` as the next table; the group's lock is held."""
@@ -209,10 +213,10 @@ class NativeModuleEngine(ModuleEngine, Member):
 
     def make_memories_and_tables(self) -> None:
         """Make the memories and tables that the module defines. Raises ExhaustionError."""
-        for memory_type in self.module.memories[len(self.memories) :]:
-            memory = Memory(self, memory_type, self._memory_budget, self._limits.memory_bytes)
+        for index in range(len(self.module.imported(ExternKind.MEMORY)), len(self.module.memories)):
+            memory = Memory(self, self.module.memories[index], self._memory_budget, self._limits.memory_bytes)
             self._own_memories.append(memory)
-            self._place_memory(len(self.memories), memory)
+            self._place_memory(index, memory)
         for table_type in self.module.tables[len(self.tables) :]:
             table = Table(self, table_type, self.references, self._limits.table_elements)
             write_words(self.context + self._layout.table(len(self.tables)), [table.elements, table.record])

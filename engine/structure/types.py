@@ -101,18 +101,23 @@ class Limits:
         return str(self.minimum) if self.maximum is None else f"{self.minimum}..{self.maximum}"
 
 
+USUAL_PAGE_SIZE = 1 << 16
+"""Bytes of a memory's page where its type names no other size."""
+
+
 @dataclass(frozen=True, slots=True)
 class MemoryType:
-    """A linear memory's type; `index_type` is I32 or I64, `page_size` is in bytes."""
+    """A linear memory's type; `index_type` is I32 or I64, `page_size` is in bytes: 1 or 65536."""
 
     limits: Limits
     shared: bool = False
     index_type: ValueType = I32
-    page_size: int = 65536
+    page_size: int = USUAL_PAGE_SIZE
 
     def __str__(self) -> str:
+        unit = "pages" if self.page_size == USUAL_PAGE_SIZE else "pages of 1 byte"
         shared = " shared" if self.shared else ""
-        return f"memory {self.index_type.name} {self.limits} pages{shared}"
+        return f"memory {self.index_type.name} {self.limits} {unit}{shared}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +129,8 @@ class TableType:
     index_type: ValueType = I32
 
     def __str__(self) -> str:
-        return f"table {self.limits} {self.element.name}"
+        index = "i64 " if self.index_type is I64 else ""
+        return f"table {index}{self.limits} {self.element.name}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from farcall.engine.errors import InvalidModuleError, UnsupportedFeatureError
+from farcall.engine.binary.features import require
+from farcall.engine.errors import InvalidModuleError
+from farcall.engine.instructions.instruction import Feature, Instruction
 from farcall.engine.instructions.table import BY_NAME
 from farcall.engine.structure.module import ConstantExpression, ConstantInstruction
 from farcall.engine.structure.types import FUNCREF, ReferenceType, ValueType
@@ -71,14 +73,17 @@ def validate_constant_expression(
 
     Raises:
         InvalidModuleError: it is not constant, refers to what is not there, or leaves something else.
-        UnsupportedFeatureError: it would be constant with the extended-const proposal.
+        UnsupportedFeatureError: it is constant only with a feature that is switched off.
     """
     left: list[ValueType] = []
     for instruction in expression.instructions:
-        rule = _RULES.get(BY_NAME[instruction.name].rule or "")
+        row = BY_NAME[instruction.name]
+        rule = _RULES.get(row.rule or "")
         if rule is None:
             if instruction.name in _EXTENDED:
-                raise UnsupportedFeatureError("extended-const", instruction.offset)
+                require(Feature.EXTENDED_CONST, context.disabled, instruction.offset)
+                _apply(row, left, instruction.offset)
+                continue
             raise InvalidModuleError(
                 f"constant expression required: {instruction.name} is not constant", instruction.offset
             )
@@ -88,6 +93,18 @@ def validate_constant_expression(
         raise InvalidModuleError(
             f"type mismatch: constant expression expected {expected.name}, found {found}", expression.offset
         )
+
+
+def _apply(row: Instruction, stack: list[ValueType], offset: int) -> None:
+    """Take the instruction's operands from the stack and put its results there."""
+    for expected in reversed(row.parameters):
+        found = stack.pop() if stack else None
+        if found is not expected:
+            given = "nothing" if found is None else found.name
+            raise InvalidModuleError(
+                f"type mismatch: {row.name} expected {expected.name}, found {given}", offset
+            )
+    stack.extend(row.results)
 
 
 def _index(instruction: ConstantInstruction) -> int:

@@ -104,7 +104,7 @@ def _call_indirect(state: FunctionValidator, row: Instruction, immediates: tuple
     if type_index >= len(module.types):
         raise Rejection(f"unknown type {type_index}")
     function_type = module.types[type_index]
-    state.pop(CONDITION)
+    state.pop(module.tables[table].index_type)
     state.pop_all(function_type.parameters)
     state.push_all(function_type.results)
 

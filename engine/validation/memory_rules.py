@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from farcall.engine.instructions.instruction import Instruction
+from farcall.engine.structure.types import I32, I64, ValueType
 from farcall.engine.validation.control_rules import Rule
 from farcall.engine.validation.function_validator import FunctionValidator
 from farcall.engine.validation.rejection import Rejection
@@ -16,31 +17,64 @@ def signature_only(state: FunctionValidator, row: Instruction, immediate: object
 
 
 def _access(state: FunctionValidator, row: Instruction, immediate: tuple[int, int, int]) -> None:
+    """Loads, stores, and all that have an `access`: pops the operands, as no other rule of a row with parameters does.
+
+    The type of the address is the memory's.
+    """
     exponent, memory, offset = immediate
-    _memory(state, row, memory)
+    address = _index_type(state, memory)
     assert row.access is not None
     if 1 << exponent > row.access.size:
         raise Rejection(
             f"alignment must not be larger than natural: 2**{exponent} for {row.access.size} bytes"
         )
-    if offset >> 32:
+    if offset >> 32 and address is I32:
         raise Rejection(f"offset out of range: {offset} in a memory addressed by i32")
+    parameters = row.parameters
+    for position in range(len(parameters) - 1, 0, -1):
+        state.pop(parameters[position])
+    found = state.operands.pop()
+    if found is not address:
+        state.accept(found, address)
 
 
-def _memory(state: FunctionValidator, row: Instruction, index: int) -> None:
-    if index >= len(state.context.module.memories):
-        raise Rejection(f"unknown memory {index}")
+def _index_type(state: FunctionValidator, memory: int) -> ValueType:
+    memories = state.context.module.memories
+    if memory >= len(memories):
+        raise Rejection(f"unknown memory {memory}")
+    return memories[memory].index_type
+
+
+def _memory_size(state: FunctionValidator, row: Instruction, memory: int) -> None:
+    state.operands.append(_index_type(state, memory))
+
+
+def _memory_grow(state: FunctionValidator, row: Instruction, memory: int) -> None:
+    index_type = _index_type(state, memory)
+    state.pop(index_type)
+    state.operands.append(index_type)
+
+
+def _memory_fill(state: FunctionValidator, row: Instruction, memory: int) -> None:
+    index_type = _index_type(state, memory)
+    state.pop_all((index_type, I32, index_type))
 
 
 def _memory_copy(state: FunctionValidator, row: Instruction, immediates: tuple[int, int]) -> None:
-    for index in immediates:
-        _memory(state, row, index)
+    to, source = (_index_type(state, memory) for memory in immediates)
+    state.pop_all((to, source, shorter(to, source)))
+
+
+def shorter(first: ValueType, second: ValueType) -> ValueType:
+    """The index type that both can hold: what is copied between two memories or tables has a length of this type."""
+    return first if second is I64 else second
 
 
 def _memory_init(state: FunctionValidator, row: Instruction, immediates: tuple[int, int]) -> None:
     segment, memory = immediates
-    _memory(state, row, memory)
+    index_type = _index_type(state, memory)
     _data_segment(state, row, segment)
+    state.pop_all((index_type, I32, I32))
 
 
 def _data_segment(state: FunctionValidator, row: Instruction, index: int) -> None:
@@ -51,11 +85,12 @@ def _data_segment(state: FunctionValidator, row: Instruction, index: int) -> Non
 
 RULES: dict[str, Rule] = {
     "constant": signature_only,
+    **dict.fromkeys(("add128", "sub128", "mul_wide_s", "mul_wide_u"), signature_only),
     "load": _access,
     "store": _access,
-    "memory_size": _memory,
-    "memory_grow": _memory,
-    "memory_fill": _memory,
+    "memory_size": _memory_size,
+    "memory_grow": _memory_grow,
+    "memory_fill": _memory_fill,
     "memory_copy": _memory_copy,
     "memory_init": _memory_init,
     "data_drop": _data_segment,

@@ -3,53 +3,69 @@
 from __future__ import annotations
 
 from farcall.engine.binary.body_syntax import check_body_syntax
+from farcall.engine.binary.features import require
 from farcall.engine.errors import InvalidModuleError, UnsupportedFeatureError
+from farcall.engine.instructions.instruction import NONE_DISABLED, Feature, Features
 from farcall.engine.structure.module import DataSegment, ElementSegment, Module
-from farcall.engine.structure.types import I32, ExternKind, Limits, MemoryType, TableType
+from farcall.engine.structure.types import (
+    I32,
+    I64,
+    USUAL_PAGE_SIZE,
+    ExternKind,
+    Limits,
+    MemoryType,
+    TableType,
+)
 from farcall.engine.validation.constant_expression import validate_constant_expression
 from farcall.engine.validation.function_body import validate_body
 from farcall.engine.validation.function_validator import FunctionValidator
 from farcall.engine.validation.module_context import ModuleContext, distinct
 from farcall.engine.validation.rejection import shorten
 
-_MAXIMUM_PAGES = 1 << 16
-_MAXIMUM_TABLE_SIZE = (1 << 32) - 1
+_PAGE_SIZES = (1, USUAL_PAGE_SIZE)
+
+_INDEX_BITS = {I32: 32, I64: 64}
 
 
-def validate_module(module: Module) -> None:
+def validate_module(module: Module, disabled: Features = NONE_DISABLED) -> None:
     """Validate a decoded module; its function bodies are read for the first time here.
+
+    Parameters:
+        module: decoded with the same features.
+        disabled: features that are switched off.
 
     Raises:
         InvalidModuleError: the module is invalid (specification, chapter 3).
         ModuleLimitError: a function needs more than `binary.limits` allows.
         MalformedModuleError: the bytes of a function body are no code; that goes before anything invalid.
-        UnsupportedFeatureError: the module uses a proposal that is not there.
+        UnsupportedFeatureError: the module uses a feature that is not there or switched off.
     """
     validated = 0
     try:
-        context = _validate_declarations(module)
+        context = _validate_declarations(module, disabled)
         state = FunctionValidator(context)
         for body in module.functions:
             validate_body(state, body)
             validated += 1
     except InvalidModuleError:
         for body in module.functions[validated:]:
-            check_body_syntax(module.source, body, module.data_count)
+            check_body_syntax(module.source, body, module.data_count, disabled)
         raise
 
 
-def _validate_declarations(module: Module) -> ModuleContext:
+def _validate_declarations(module: Module, disabled: Features) -> ModuleContext:
     _check_type_indices(module)
-    context = ModuleContext(module)
+    context = ModuleContext(module, disabled)
     for table, offset in zip(module.tables, _offsets(module, ExternKind.TABLE), strict=True):
         _check_table(table, offset)
     for memory, offset in zip(module.memories, _offsets(module, ExternKind.MEMORY), strict=True):
         _check_memory(memory, offset)
-    _check_memory_count(module)
+    _check_memory_count(context)
     imported = len(module.global_types) - len(module.globals)
     for index, entry in enumerate(module.globals, start=imported):
         validate_constant_expression(context, entry.initializer, entry.type.value, index)
-    _check_exports(module)
+    _check_table_count(context)
+    _check_exports(context)
     _check_start(context)
     for element in module.elements:
         _check_element_segment(context, element)
@@ -87,21 +103,40 @@ def _check_limits(limits: Limits, bound: int, reason: str, offset: int) -> None:
 
 
 def _check_table(table: TableType, offset: int) -> None:
-    _check_limits(table.limits, _MAXIMUM_TABLE_SIZE, "table size must be at most 2**32 - 1 elements", offset)
+    bits = _INDEX_BITS[table.index_type]
+    reason = f"table size must be at most 2**{bits} - 1 elements"
+    _check_limits(table.limits, (1 << bits) - 1, reason, offset)
 
 
 def _check_memory(memory: MemoryType, offset: int) -> None:
-    _check_limits(memory.limits, _MAXIMUM_PAGES, "memory size must be at most 65536 pages (4GiB)", offset)
+    if memory.page_size not in _PAGE_SIZES:
+        raise InvalidModuleError(
+            f"invalid custom page size: {memory.page_size} bytes, 1 and {USUAL_PAGE_SIZE} are possible",
+            offset,
+        )
+    bits = _INDEX_BITS[memory.index_type]
+    # The size in pages must be a number of the index type.
+    most = min((1 << bits) // memory.page_size, (1 << bits) - 1)
+    room = f"memory size must be at most {most} pages"
+    _check_limits(memory.limits, most, f"{room} (4GiB)" if most == 1 << 16 else room, offset)
 
 
-def _check_memory_count(module: Module) -> None:
-    """Section 3.4.10: version 2.0 has at most one memory."""
-    if len(module.memories) > 1:
-        second = _offsets(module, ExternKind.MEMORY)[1]
-        raise UnsupportedFeatureError("multi-memory", second, detail="multiple memories")
+def _check_memory_count(context: ModuleContext) -> None:
+    """Up to version 2.0 there is at most one memory."""
+    if len(context.module.memories) > 1 and Feature.MULTI_MEMORY in context.disabled:
+        second = _offsets(context.module, ExternKind.MEMORY)[1]
+        raise UnsupportedFeatureError(Feature.MULTI_MEMORY.value, second, detail="multiple memories")
 
 
-def _check_exports(module: Module) -> None:
+def _check_table_count(context: ModuleContext) -> None:
+    """The first version has at most one table."""
+    if len(context.module.tables) > 1 and Feature.REFERENCE_TYPES in context.disabled:
+        second = _offsets(context.module, ExternKind.TABLE)[1]
+        raise UnsupportedFeatureError(Feature.REFERENCE_TYPES.value, second, detail="multiple tables")
+
+
+def _check_exports(context: ModuleContext) -> None:
+    module = context.module
     spaces = {
         ExternKind.FUNCTION: ("function", len(module.function_types)),
         ExternKind.TABLE: ("table", len(module.tables)),
@@ -117,6 +152,8 @@ def _check_exports(module: Module) -> None:
         if export.name in names:
             raise InvalidModuleError(f"duplicate export name: {name}", export.offset)
         names.add(export.name)
+        if export.kind is ExternKind.GLOBAL and module.global_types[export.index].mutable:
+            require(Feature.MUTABLE_GLOBALS, context.disabled, export.offset)
 
 
 def _check_start(context: ModuleContext) -> None:
@@ -146,7 +183,8 @@ def _check_element_segment(context: ModuleContext, segment: ElementSegment) -> N
         raise InvalidModuleError(
             f"type mismatch: elements of {segment.type.name} for a table of {element.name}", segment.offset
         )
-    validate_constant_expression(context, segment.table_offset, I32, globals_known)
+    index_type = module.tables[segment.table].index_type
+    validate_constant_expression(context, segment.table_offset, index_type, globals_known)
 
 
 def _check_data_segment(context: ModuleContext, segment: DataSegment) -> None:
@@ -155,4 +193,5 @@ def _check_data_segment(context: ModuleContext, segment: DataSegment) -> None:
         return
     if segment.memory >= len(module.memories):
         raise InvalidModuleError(f"unknown memory {segment.memory}", segment.offset)
-    validate_constant_expression(context, segment.memory_offset, I32, len(module.global_types))
+    index_type = module.memories[segment.memory].index_type
+    validate_constant_expression(context, segment.memory_offset, index_type, len(module.global_types))

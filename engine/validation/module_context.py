@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from farcall.engine.binary.types import BlockType
+from farcall.engine.instructions.instruction import NONE_DISABLED, Features
 from farcall.engine.structure.module import ConstantExpression, Module
 from farcall.engine.structure.types import ExternKind, FunctionType, ValueType
 from farcall.engine.validation.rejection import Rejection
@@ -53,16 +54,18 @@ class ModuleContext:
 
     Attributes:
         module: the module.
+        disabled: features that are switched off.
         functions: the type of every function, imports first.
         declared_functions: those that `ref.func` may name in code, because something outside of code does
             (section 3.4.10, refs).
         blocks, loops, ifs: control frames, so that equal ones are one object.
     """
 
-    __slots__ = ("blocks", "declared_functions", "functions", "ifs", "loops", "module")
+    __slots__ = ("blocks", "declared_functions", "disabled", "functions", "ifs", "loops", "module")
 
-    def __init__(self, module: Module) -> None:
+    def __init__(self, module: Module, disabled: Features = NONE_DISABLED) -> None:
         self.module = module
+        self.disabled = disabled
         self.functions = [module.types[index] for index in module.function_types]
         self.declared_functions = _declared_functions(module)
         self.blocks = Controls("block", module.types)

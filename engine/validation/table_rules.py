@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 from farcall.engine.instructions.instruction import Instruction
-from farcall.engine.structure.types import I32, ReferenceType
+from farcall.engine.structure.types import I32, ReferenceType, ValueType
 from farcall.engine.validation.control_rules import Rule
 from farcall.engine.validation.function_validator import UNKNOWN, FunctionValidator
+from farcall.engine.validation.memory_rules import shorter
 from farcall.engine.validation.rejection import Rejection
 
 
@@ -43,37 +44,52 @@ def _ref_func(state: FunctionValidator, row: Instruction, index: int) -> None:
         raise Rejection(f"undeclared function reference: no export, global or element names function {index}")
 
 
+def _index_type(state: FunctionValidator, table: int) -> ValueType:
+    """Of a table that is there."""
+    return state.context.module.tables[table].index_type
+
+
 def _table_get(state: FunctionValidator, row: Instruction, table: int) -> None:
     element = _element(state, table)
-    state.pop(I32)
+    state.pop(_index_type(state, table))
     state.operands.append(element)
 
 
 def _table_set(state: FunctionValidator, row: Instruction, table: int) -> None:
-    state.pop_all((I32, _element(state, table)))
+    element = _element(state, table)
+    state.pop_all((_index_type(state, table), element))
 
 
 def _table_size(state: FunctionValidator, row: Instruction, table: int) -> None:
     _element(state, table)
+    state.operands.append(_index_type(state, table))
 
 
 def _table_grow(state: FunctionValidator, row: Instruction, table: int) -> None:
-    state.pop_all((_element(state, table), I32))
+    element = _element(state, table)
+    index_type = _index_type(state, table)
+    state.pop_all((element, index_type))
+    state.operands.append(index_type)
 
 
 def _table_fill(state: FunctionValidator, row: Instruction, table: int) -> None:
-    state.pop_all((I32, _element(state, table), I32))
+    element = _element(state, table)
+    index_type = _index_type(state, table)
+    state.pop_all((index_type, element, index_type))
 
 
 def _table_copy(state: FunctionValidator, row: Instruction, immediates: tuple[int, int]) -> None:
     destination, source = immediates
     _same(row, _element(state, destination), _element(state, source))
+    to, origin = (_index_type(state, table) for table in immediates)
+    state.pop_all((to, origin, shorter(to, origin)))
 
 
 def _table_init(state: FunctionValidator, row: Instruction, immediates: tuple[int, int]) -> None:
     segment, table = immediates
     element = _element(state, table)
     _same(row, element, _segment_element(state, segment))
+    state.pop_all((_index_type(state, table), I32, I32))
 
 
 def _same(row: Instruction, destination: ReferenceType, source: ReferenceType) -> None:

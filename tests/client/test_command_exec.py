@@ -244,3 +244,28 @@ def test_names_of_guests_do_not_command_the_terminal(farcall, tmp_path):
     out = farcall("inspect", path).out
     assert "\\x1b[31m[bold]red\\x07" in out
     assert "\x1b" not in out
+
+
+def test_inspect_tells_kinds_of_memories_and_tables(farcall, tmp_path):
+    path = tmp_path / "kinds.wasm"
+    path.write_bytes(
+        wat2wasm(
+            '(module (memory (export "wide") i64 1 2) (memory (export "bytes") 10 (pagesize 1))'
+            ' (table (export "table") i64 1 2 funcref))'
+        )
+    )
+    text = farcall("inspect", path).out
+    assert "wide   memory i64 1..2 pages\n" in text
+    assert "bytes  memory i32 10 pages of 1 byte\n" in text
+    assert "table  table i64 1..2 funcref\n" in text
+    content = {
+        entry["name"]: entry["type"]
+        for entry in json.loads(farcall("inspect", path, "--json").out)["exports"]
+    }
+    assert content["wide"]["index_type"] == content["table"]["index_type"] == "i64"
+    assert content["bytes"]["page_size"] == 1
+
+
+def test_serve_refuses_features_that_do_not_exist(farcall):
+    ended = farcall("serve", "--disable-feature", "telepathy", status=2)
+    assert "there is no feature 'telepathy'" in ended.err

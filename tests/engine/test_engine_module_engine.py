@@ -81,6 +81,26 @@ class TestWiring:
         assert importer.new_function(0) == exporter.exports.next
         assert importer.new_function(0)() == 5
 
+    def test_memories_in_any_order(self, bind, make):
+        first = make('(module (memory (export "m") 1) (data (i32.const 0) "\\01"))')
+        second = make('(module (memory 1) (memory (export "m") 1) (data (memory 1) (i32.const 0) "\\02"))')
+        importer = bind(
+            """(module (import "" "a" (memory $a 1)) (import "" "b" (memory $b 1)) (memory $c 1)
+            (func (export "sum") (result i32)
+              (i32.store8 $c (i32.const 0) (i32.const 3))
+              (i32.add (i32.add (i32.load8_u $a (i32.const 0)) (i32.mul (i32.const 10) (i32.load8_u $b (i32.const 0))))
+                       (i32.mul (i32.const 100) (i32.load8_u $c (i32.const 0))))))""",
+            "importer",
+        )
+        importer.resolve_imported_memory(second.engine, 1, 1)
+        importer.resolve_imported_memory(first.engine, 0, 0)
+        importer.make_memories_and_tables()
+        assert importer.new_function(0)() == 321
+        with pytest.raises(IndexError, match="imports no memory 2"):
+            importer.resolve_imported_memory(first.engine, 2, 0)
+        with pytest.raises(IndexError, match="has no memory 2"):
+            importer.resolve_imported_memory(second.engine, 0, 2)
+
     def test_what_is_wired_is_linked(self, bind, make):
         """It takes turns with the exporter, is stopped with it, and keeps it alive."""
         exporter = make(EXPORTER)

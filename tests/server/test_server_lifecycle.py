@@ -59,6 +59,23 @@ async def test_the_server_tells_about_itself():
         assert info.counters.stores_open == 1
 
 
+async def test_a_module_that_needs_a_feature_that_is_off_is_refused_by_its_name():
+    async with running(disabled_features=("multi-value",)) as service:
+        response = await service.information.GetServerInfo(GetServerInfoRequest())
+        assert "multi-value" not in response.server_info.features
+        assert "bulk-memory" in response.server_info.features
+
+        error = await failure(service.upload("(module (func (result i32 i32) unreachable))"))
+        assert error.code is grpc.StatusCode.INVALID_ARGUMENT
+        assert error.reason == "UNSUPPORTED_FEATURE"
+        assert "'multi-value', which is switched off" in error.message
+
+
+def test_only_features_that_exist_can_be_switched_off():
+    with pytest.raises(ValueError, match="no feature 'telepathy'"):
+        ServerConfiguration(disabled_features=("telepathy",))
+
+
 async def test_a_port_that_is_taken_is_an_error(service):
     server = Server(ServerConfiguration(address=service.address))
     with pytest.raises(RuntimeError):

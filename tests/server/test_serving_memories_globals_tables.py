@@ -173,3 +173,43 @@ async def test_exports_that_are_not_there_or_of_another_kind_are_not_found(servi
         assert error.code is grpc.StatusCode.NOT_FOUND
         assert error.reason == "EXPORT_NOT_FOUND"
         assert f"exports no {kind}" in error.message
+
+
+KINDS = """(module (memory (export "memory") 1) (memory (export "wide") i64 1 281474976710656)
+  (memory (export "bytes") 10 20 (pagesize 1)) (table (export "table") i64 1 18446744073709551615 funcref)
+  (func (export "put") (param i64) (i64.store8 1 (local.get 0) (i64.const 42))))"""
+
+
+async def test_memories_and_tables_of_all_kinds(service):
+    guest = await service.instantiate(KINDS, "kinds")
+
+    async def get(name):
+        return await service.memories.GetMemory(GetMemoryRequest(instance=guest, memory=name))
+
+    wide, few = await get("wide"), await get("bytes")
+    assert wide.type.index_type == value_pb2.VALUE_TYPE_I64
+    assert (wide.type.limits.maximum, wide.type.page_size_bytes) == (1 << 48, PAGE)
+    assert (wide.size_pages, wide.size_bytes) == (1, PAGE)
+    assert (few.type.index_type, few.type.page_size_bytes) == (value_pb2.VALUE_TYPE_I32, 1)
+    assert (few.size_pages, few.size_bytes) == (10, 10)
+
+    grow = service.memories.GrowMemory
+    assert (
+        await grow(GrowMemoryRequest(instance=guest, memory="bytes", delta_pages=10))
+    ).previous_size_pages == 10
+    error = await failure(grow(GrowMemoryRequest(instance=guest, memory="bytes", delta_pages=1)))
+    assert error.code is grpc.StatusCode.RESOURCE_EXHAUSTED
+    # The server's limit for one memory, 4 GiB unless it is told otherwise, goes for 64-bit ones too.
+    error = await failure(grow(GrowMemoryRequest(instance=guest, memory="wide", delta_pages=65536)))
+    assert error.code is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+    await service.invoke(guest, "put", [value(i64=PAGE - 1)])
+    request = ReadMemoryRequest(instance=guest, memory="wide", offset=PAGE - 1, length=1)
+    assert (await service.memories.ReadMemory(request)).data == b"\x2a"
+    error = await failure(
+        service.memories.ReadMemory(ReadMemoryRequest(instance=guest, memory="bytes", offset=20, length=1))
+    )
+    assert (error.code, error.detail.size) == (grpc.StatusCode.OUT_OF_RANGE, 20)
+
+    table = await service.tables.GetTable(GetTableRequest(instance=guest, table="table"))
+    assert (table.type.index_type, table.type.limits.maximum) == (value_pb2.VALUE_TYPE_I64, (1 << 64) - 1)

@@ -49,6 +49,7 @@ def spectest_externs(store: Store) -> dict[str, object]:
     for name, (value_type, value) in GLOBALS.items():
         externs[name] = store.global_(GlobalType(value_type, mutable=False), value)
     externs["table"] = store.table(TableType(FUNCREF, Limits(10, 20)))
+    externs["table64"] = store.table(TableType(FUNCREF, Limits(10, 20), I64))
     externs["memory"] = store.memory(MemoryType(Limits(1, 2)))
     return externs
 

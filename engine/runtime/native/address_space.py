@@ -9,9 +9,10 @@ import ctypes
 import gc
 import threading
 
-from farcall.engine.abi.layout import MEMORY_GUARD_SIZE
+from farcall.engine.abi.layout import MEMORY_GUARD_SIZE, MEMORY_RECORD_SIZE
 from farcall.engine.errors import ExhaustionError
 from farcall.engine.runtime.native import c_library
+from farcall.engine.structure.types import USUAL_PAGE_SIZE
 
 MEMORY_SLOT_SIZE = (1 << 32) + MEMORY_GUARD_SIZE + (1 << 16)
 """A 32-bit index reaches 4 GiB, a constant offset less than the guard's size more, an access a few bytes more."""
@@ -73,6 +74,49 @@ class SlotPool:
             return self._fresh - len(self._free) - self._reserved
 
 
+class Regions:
+    """Reservations that are made when they are needed, each as large as is asked for: for 64-bit memories.
+
+    Their faults are no traps, unlike those in slots: every access to them is checked beforehand.
+    """
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._lock = threading.RLock()  # see SlotPool
+        self._used = 0  # guarded by _lock
+
+    def acquire(self, size: int) -> int:
+        """Reserve `size` bytes, inaccessible; their address. Raises ExhaustionError."""
+        try:
+            address = self._map(size)
+        except OSError as error:
+            raise ExhaustionError(
+                f"no address space left for {self._what} of {size} bytes: {error}"
+            ) from error
+        with self._lock:
+            self._used += 1
+        return address
+
+    def _map(self, size: int) -> int:
+        try:
+            return c_library.map_memory(size, c_library.PROT_NONE)
+        except OSError:
+            gc.collect()  # instances in reference cycles hold their memories until they are collected
+            return c_library.map_memory(size, c_library.PROT_NONE)
+
+    def release(self, address: int, size: int) -> None:
+        """Give a reservation back."""
+        c_library.unmap_memory(address, size)
+        with self._lock:
+            self._used -= 1
+
+    @property
+    def used(self) -> int:
+        """How many reservations there are."""
+        with self._lock:
+            return self._used
+
+
 def _reserve_memory_slots() -> SlotPool:
     size = _LARGEST_RESERVATION
     while True:
@@ -91,13 +135,19 @@ class AddressSpace:
 
     Attributes:
         memories: slots for guest memories, inaccessible until a memory takes its pages.
+        regions: reservations for memories that may be larger than a slot.
         absent_memory: a slot that never becomes accessible: what stands for a memory that is not there yet.
+        absent_memory_record: address of its memory record: it is empty and cannot grow.
         contexts: pages for execution contexts, readable and writable.
     """
 
     def __init__(self) -> None:
         self.memories = _reserve_memory_slots()
+        self.regions = Regions("a memory")
         self.absent_memory = self.memories.reserve()
+        self._record = ctypes.create_string_buffer(MEMORY_RECORD_SIZE)
+        self.absent_memory_record = ctypes.addressof(self._record)
+        write_words(self.absent_memory_record, [self.absent_memory, 0, 0, USUAL_PAGE_SIZE])
         page = c_library.PAGE_SIZE
         contexts = c_library.map_memory(_CONTEXT_PAGES * page, c_library.PROT_READ | c_library.PROT_WRITE)
         self.contexts = SlotPool(contexts, page, _CONTEXT_PAGES, "execution contexts")

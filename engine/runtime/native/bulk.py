@@ -217,15 +217,18 @@ grow:
   %poor = icmp eq i32 %granted, 0
   br i1 %poor, label %fail, label %map
 map:
-  %end = getelementptr i8, ptr %base, i64 %bytes
-  %refused = call i32 {protect}(ptr %end, i64 %more, i32 {access})
+  ; The memory may end within a page of the machine: then that page is accessible already.
+  %first = and i64 %bytes, {-c_library.PAGE_SIZE}
+  %start = getelementptr i8, ptr %base, i64 %first
+  %new = add i64 %bytes, %more
+  %length = sub i64 %new, %first
+  %refused = call i32 {protect}(ptr %start, i64 %length, i32 {access})
   %bad = icmp ne i32 %refused, 0
   br i1 %bad, label %give.back, label %store
 give.back:
   call void @give_budget(ptr %budget, i64 %more)
   br label %fail
 store:
-  %new = add i64 %bytes, %more
   store i64 %new, ptr %bytes.at
   ret i64 %former
 fail:

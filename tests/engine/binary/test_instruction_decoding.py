@@ -142,7 +142,6 @@ def test_an_opcode_without_a_row_is_refused():
         (b"\x14", "function-references"),
         (b"\x08", "exception-handling"),
         (b"\x06", "legacy-exception-handling"),
-        (b"\xfc\x13", "wide-arithmetic"),
         (b"\x02\x7b", "simd"),
         (b"\xd0\x6e", "gc"),
         (b"\xd0\x05", "function-references"),

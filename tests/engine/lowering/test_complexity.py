@@ -72,3 +72,19 @@ def test_what_compilers_make_is_optimised():
     with Engine() as engine:
         module = engine.load_module(wasmtime.wat2wasm(f"(module {ORDINARY} {_divisions(500)})"))
         assert not any(is_complex(module, body) for body in module.functions)
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("memory", ["i64 1", "1 (pagesize 65536)", "65536 (pagesize 1)"])
+def test_thousands_of_checked_accesses_are_compiled_without_optimisation(memory):
+    index = "i64" if memory.startswith("i64") else "i32"
+    adds = "".join(f"(i32.load8_u offset={position} (local.get 0)) (i32.add)" for position in range(4001))
+    text = f'(func (export "f") (param {index}) (result i32) (i32.const 5) {adds})'
+    with Engine() as engine, Store(engine) as store:
+        module = engine.load_module(wasmtime.wat2wasm(f"(module (memory {memory}) {text})"))
+        assert is_complex(module, module.functions[0]) == ("65536)" not in memory)
+        f = store.instantiate(module).function("f")
+        assert f(0) == 5
+        assert f(65536 - 4001) == 5
+        with pytest.raises(Trap):
+            f(65536 - 4000)

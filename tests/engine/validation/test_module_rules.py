@@ -6,7 +6,7 @@ import pytest
 import wasmtime
 
 from farcall.engine.binary import decode_module
-from farcall.engine.errors import InvalidModuleError, UnsupportedFeatureError
+from farcall.engine.errors import InvalidModuleError
 from farcall.engine.structure.types import ExternKind
 from farcall.engine.validation import validate_module
 from tests.engine.binary_format import HEADER, TYPE, body, section, unsigned, vector
@@ -134,17 +134,22 @@ def test_the_offset_of_an_unknown_type_is_the_index_s():
     assert source[raised.value.offset] == 5
 
 
-def test_several_memories_need_a_feature():
-    for fields in ("(memory 1) (memory 1)", '(import "" "m" (memory 1)) (memory 1)'):
-        with pytest.raises(UnsupportedFeatureError, match="multiple memories") as raised:
-            validate_module(decode_module(assemble(fields)))
-        assert raised.value.feature == "multi-memory"
-
-
-def test_arithmetic_in_constant_expressions_needs_a_feature():
-    with pytest.raises(UnsupportedFeatureError) as raised:
-        validate_module(decode_module(assemble("(global i32 (i32.add (i32.const 1) (i32.const 2)))")))
-    assert raised.value.feature == "extended-const"
+@pytest.mark.parametrize(
+    ("expression", "reason"),
+    [
+        ("(i32.add (i32.const 1) (i64.const 2))", "type mismatch: i32.add expected i32, found i64"),
+        ("i32.const 1 i32.mul", "type mismatch: i32.mul expected i32, found nothing"),
+        (
+            "(i32.add (i32.const 1) (i32.const 2)) i32.const 3",
+            "constant expression expected i32, found i32, i32",
+        ),
+        ("(i64.sub (i64.const 1) (i64.const 2))", "constant expression expected i32, found i64"),
+        ("(i32.and (i32.const 1) (i32.const 2))", "constant expression required: i32.and is not constant"),
+    ],
+)
+def test_operands_of_arithmetic_in_constant_expressions_are_checked(expression, reason):
+    with pytest.raises(InvalidModuleError, match=reason):
+        validate_module(decode_module(assemble(f"(global i32 {expression})")))
 
 
 def test_every_kind_of_export_is_checked():

@@ -1,0 +1,73 @@
+"""Features that are switched off: what needs them is refused by their name, where it stands."""
+
+from __future__ import annotations
+
+import pytest
+
+from farcall.engine import Engine, UnsupportedFeatureError
+from farcall.engine.instructions.instruction import IMPLEMENTED, Feature
+from tests.engine.guests import wasm
+
+NEEDS: list[tuple[str, str, int]] = [
+    # feature, module's fields, offset of what needs it
+    ("sign-extension", "(func (drop (i32.extend8_s (i32.const 1))))", 0x19),
+    ("saturating-float-to-int", "(func nop nop (drop (i32.trunc_sat_f32_s (f32.const 1))))", 0x1E),
+    ("mutable-globals", '(global (export "a") (mut i32) (i32.const 0))', 0x13),
+    ("mutable-globals", '(import "a" "a" (global (mut i32)))', 0x10),
+    ("multi-value", "(func (result i32 i32) i32.const 1 i32.const 2)", 0x0D),
+    ("multi-value", "(type (func (param i32))) (func (i32.const 1) (block (type 0) drop))", 0x1E),
+    ("bulk-memory", "(memory 1) (func (memory.fill (i32.const 0) (i32.const 0) (i32.const 0)))", 0x22),
+    ("bulk-memory", '(data "a")', 0x0B),
+    ("bulk-memory", "(table 1 funcref) (elem func)", 0x11),
+    ("reference-types", "(table 1 funcref) (table 1 funcref)", 0x0E),
+    ("multi-memory", "(memory 1) (memory 1)", 0x0D),
+    ("multi-memory", '(import "" "m" (memory 1)) (memory 1)', 0x14),
+    ("memory64", "(memory i64 1)", 0x0B),
+    ("memory64", "(table i64 1 funcref)", 0x0C),
+    ("memory64", '(import "" "m" (memory i64 1 2))', 0x0F),
+    ("custom-page-sizes", "(memory 1 (pagesize 1))", 0x0B),
+    ("custom-page-sizes", "(memory 1 2 (pagesize 65536))", 0x0B),
+    ("wide-arithmetic", "(func (param i64 i64) local.get 0 local.get 1 i64.mul_wide_s drop drop)", 0x1D),
+    ("extended-const", "(global i32 (i32.add (i32.const 1) (i32.const 2)))", 0x11),
+    ("reference-types", "(table 1 externref)", 0x0B),
+    ("reference-types", "(func (param funcref))", 0x0D),
+    ("reference-types", "(func (local externref))", 0x18),
+    ("reference-types", "(func (drop (ref.null func)))", 0x17),
+    ("reference-types", "(func (block (result funcref) unreachable) drop)", 0x18),
+    ("reference-types", "(global externref (ref.null extern))", 0x0B),
+]
+
+
+@pytest.mark.parametrize(("feature", "fields", "offset"), NEEDS)
+def test_what_needs_a_feature_that_is_off_is_refused_by_its_name(feature, fields, offset):
+    source = wasm(f"(module {fields})")
+    with Engine() as engine:
+        engine.load_module(source)
+    refused = pytest.raises(UnsupportedFeatureError, match=f"needs the feature '{feature}'")
+    with Engine(disabled_features=[feature]) as engine, refused as caught:
+        engine.load_module(source)
+    assert (caught.value.feature, caught.value.offset) == (feature, offset)
+
+
+@pytest.mark.parametrize(("feature", "fields", "_offset"), NEEDS)
+def test_what_needs_one_feature_is_taken_with_all_others_off(feature, fields, _offset):
+    others = {entry.value for entry in Feature} - {"core", feature}
+    with Engine(disabled_features=others) as engine:
+        engine.load_module(wasm(f"(module {fields})"))
+
+
+def test_an_engine_says_which_features_are_on():
+    with Engine() as engine:
+        assert set(engine.features) == {feature.value for feature in IMPLEMENTED}
+    with Engine(disabled_features=["bulk-memory", "bulk-memory"]) as engine:
+        assert set(engine.features) == {feature.value for feature in IMPLEMENTED} - {"bulk-memory"}
+
+
+def test_every_implemented_feature_has_a_module_here_that_needs_it():
+    assert {feature.value for feature in IMPLEMENTED} == {feature for feature, _, _ in NEEDS}
+
+
+@pytest.mark.parametrize("name", ["core", "no-such-feature", "SIMD", ""])
+def test_what_is_no_feature_cannot_be_switched_off(name):
+    with pytest.raises(ValueError, match=f"no feature '{name}'"):
+        Engine(disabled_features=[name])

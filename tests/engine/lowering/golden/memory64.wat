@@ -1,0 +1,17 @@
+;; 64-bit indices: every access is checked, and the sum of index and offset may carry.
+(module
+  (memory $wide i64 1 10)
+  (memory $narrow 1)
+  (table $t i64 4 funcref)
+  (func $accesses (param i64 i64) (result i64)
+    (i64.store8 (local.get 0) (local.get 1))
+    (i64.load offset=8 (local.get 0))
+    (i64.add (i64.load offset=0xffffffffffffffff (local.get 0))))
+  (func $size (result i64) (memory.grow $wide (memory.size $wide)))
+  (func $mixed (param i64 i32)
+    (memory.copy $wide $narrow (local.get 0) (local.get 1) (local.get 1))
+    (memory.fill $wide (local.get 0) (local.get 1) (local.get 0)))
+  (func $table (param i64) (result i64)
+    (table.set $t (local.get 0) (table.get $t (local.get 0)))
+    (call_indirect $t (local.get 0))
+    (table.size $t)))
