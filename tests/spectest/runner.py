@@ -280,7 +280,8 @@ class ScriptRunner:
         if command.kind == "assert_malformed" and command.source.form != "binary":
             raise NotSupportedError(TEXT_FORMAT)
         if command.message in self._superseded:
-            raise NotSupportedError(self._superseded[command.message])
+            _check_without(self._superseded[command.message], command)
+            return
         wanted = f"{command.kind.removeprefix('assert_')} {command.message!r}"
         try:
             if command.kind in ("assert_malformed", "assert_invalid"):
@@ -350,6 +351,19 @@ def _check_trap(wanted: str, message: str, trap: Trap) -> None:
     # "uninitialized element 2" is expected of implementations that say which; ours may be the shorter one.
     if not (trap.message.startswith(message) or message.startswith(trap.message)):
         raise ExpectationError(wanted, _describe(trap))
+
+
+def _check_without(feature: str, command: AssertRefused) -> None:
+    """Whether an engine without the feature refuses the module with the wanted words, before it names the feature."""
+    wanted = f"without {feature}: {command.message}"
+    with Engine(disabled_features=[feature]) as engine:
+        try:
+            engine.load_module(assemble(command.source))
+        except UnsupportedFeatureError as error:
+            if error.feature != feature or error.detail != command.message:
+                raise ExpectationError(wanted, _describe(error)) from error
+        else:
+            raise ExpectationError(wanted, "a valid module")
 
 
 def _check_refusal(right_kind: bool, wanted: str, message: str, error: FarcallError, reason: str) -> None:

@@ -7,7 +7,7 @@ import pytest
 from .claims import IN_PART, WHOLE
 from .outcomes import TEXT_FORMAT, FileReport
 from .runner import Variant, run_file
-from .suite import HOW_TO_GET_IT, SUPERSEDED, all_scripts, suite_directory
+from .suite import HOW_TO_GET_IT, all_scripts, suite_directory
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,6 @@ def test_files_in_part(directory, name):
     assert report.failures == []
     assert report.passed > 0
     allowed = {TEXT_FORMAT} | {f"feature {feature}" for feature in IN_PART[name]}
-    allowed |= {reason for (file, _), reason in SUPERSEDED.items() if file == name}
     assert set(report.skipped) | set(report.skipped_modules) <= allowed
 
 
