@@ -127,6 +127,7 @@ LARGE = {
     "blocks with a thousand parameters": module_of(
         (0, b"\x10\1" + b"\2\1" * 900 + b"\x0b" * 900 + b"\0"), (2, b"\0")
     ),
+    "a long constant expression": HEADER + section(6, b"\1\x7f\0\x41\5" + b"\x41\5\x6a" * SIZE + b"\x0b"),
     "a large table segment": HEADER
     + TYPE
     + section(3, b"\1\0")
