@@ -12,21 +12,6 @@ _WIDEN = mask([0, 1, 2, 3])
 _LOW = mask([0, 1])
 
 
-def _truncations() -> dict[str, str]:
-    """By the name of the instruction: as LLVM has it."""
-    texts = {}
-    for sign in "su":
-        texts[f"trunc_sat_f32x4_{sign}"] = (
-            f"%R = call <4 x i32> @llvm.fpto{sign}i.sat.v4i32.v4f32(<4 x float> %A)"
-        )
-        texts[f"trunc_sat_f64x2_{sign}_zero"] = (
-            f"%N = call <2 x i32> @llvm.fpto{sign}i.sat.v2i32.v2f64(<2 x double> %A)\n"
-            f"%R = shufflevector <2 x i32> %N, <2 x i32> zeroinitializer, {_WIDEN}"
-        )
-    return texts
-
-
-TRUNCATIONS = _truncations()
 
 _CVTTPS = "call <4 x i32> @llvm.x86.sse2.cvttps2dq(<4 x float>"
 _CVTTPD = "call <4 x i32> @llvm.x86.sse2.cvttpd2dq(<2 x double>"
@@ -76,12 +61,37 @@ _X86_TRUNCATIONS = {
 }
 
 
+
+def _truncations() -> Iterator[tuple[str, tuple[str, tuple[tuple[str, str], ...]]]]:
+    for sign in "su":
+        name = f"trunc_sat_f32x4_{sign}"
+        portable = f"%R = call <4 x i32> @llvm.fpto{sign}i.sat.v4i32.v4f32(<4 x float> %A)"
+        yield name, (portable, (("sse4.1", _X86_TRUNCATIONS[name]),))
+        name = f"trunc_sat_f64x2_{sign}_zero"
+        after = f"%R = shufflevector <2 x i32> %N, <2 x i32> zeroinitializer, {_WIDEN}"
+        portable = f"%N = call <2 x i32> @llvm.fpto{sign}i.sat.v2i32.v2f64(<2 x double> %A)\n{after}"
+        by_way_of_64_bits = (
+            f"%W = call <2 x i64> @llvm.fpto{sign}i.sat.v2i64.v2f64(<2 x double> %A)\n"
+            f"%N = call <2 x i32> @llvm.aarch64.neon.{sign}qxtn.v2i32(<2 x i64> %W)\n"
+            f"{after}"
+        )
+        yield name, (portable, (("aarch64", by_way_of_64_bits), ("sse4.1", _X86_TRUNCATIONS[name])))
+
+
+TRUNCATIONS = dict(_truncations())
+"""Text for any machine, and for machines that have something, by the instruction's name."""
+
+
 def _to_integers() -> Iterator[Instruction]:
-    for opcode, name in ((248, "f32x4_s"), (249, "f32x4_u"), (252, "f64x2_s_zero"), (253, "f64x2_u_zero")):
-        name = f"trunc_sat_{name}"
+    opcodes = {
+        "trunc_sat_f32x4_s": 248,
+        "trunc_sat_f32x4_u": 249,
+        "trunc_sat_f64x2_s_zero": 252,
+        "trunc_sat_f64x2_u_zero": 253,
+    }
+    for name, (portable, native) in TRUNCATIONS.items():
         shape = F32X4 if "f32x4" in name else F64X2
-        native = (("sse4.1", _X86_TRUNCATIONS[name]),)
-        yield unary(f"i32x4.{name}", opcode, shape, TRUNCATIONS[name], I32X4, native)
+        yield unary(f"i32x4.{name}", opcodes[name], shape, portable, I32X4, native)
 
 
 def _to_floats() -> Iterator[Instruction]:

@@ -70,19 +70,25 @@ def _portable_extremum(name: str, shape: Shape) -> str:
     )
 
 
-def _x86_extremum(name: str, shape: Shape) -> str:
-    """The machine's minimum gives the second operand for zeros and NaNs.
+def x86_extremum(name: str, shape: Shape, result: str, first: str, second: str) -> str:
+    """A line with the machine's minimum or maximum, which is the second operand for zeros and for NaN.
 
-    Of both orders, the bits of zeros are joined: a negative one is the minimum, a positive one the maximum.
+    LLVM finds it in a comparison and a selection too, but not where it selects integers of the same width.
     """
+    intrinsic = f"sse.{name}.ps" if shape is F32X4 else f"sse2.{name}.pd"
+    llvm = shape.llvm
+    return f"{result} = call {llvm} @llvm.x86.{intrinsic}({llvm} {first}, {llvm} {second})\n"
+
+
+def _x86_extremum(name: str, shape: Shape) -> str:
+    # In both orders, the operands give both zeros: of their bits joined, or what they have in common.
     llvm, integer = shape.llvm, f"<{shape.lanes} x i{shape.bits}>"
-    intrinsic = f"@llvm.x86.{'sse.' if shape is F32X4 else 'sse2.'}{name}.{'ps' if shape is F32X4 else 'pd'}"
     join = "or" if name == "min" else "and"
     return (
         f"{arithmetic('%S', 'fadd', shape, '%A', '%B')}"
         f"%U = fcmp uno {llvm} %A, %B\n"
-        f"%V = call {llvm} {intrinsic}({llvm} %A, {llvm} %B)\n"
-        f"%W = call {llvm} {intrinsic}({llvm} %B, {llvm} %A)\n"
+        f"{x86_extremum(name, shape, '%V', '%A', '%B')}"
+        f"{x86_extremum(name, shape, '%W', '%B', '%A')}"
         f"%X = bitcast {llvm} %V to {integer}\n"
         f"%Y = bitcast {llvm} %W to {integer}\n"
         f"%J = {join} {integer} %X, %Y\n"
@@ -120,7 +126,8 @@ def _binary(shape: Shape) -> Iterator[Instruction]:
             f"%L = fcmp olt {llvm} {less}\n"
             f"%R = select <{shape.lanes} x i1> %L, {llvm} %B, {llvm} %A"
         )
-        yield binary(f"{shape.name}.{name}", opcode, shape, code)
+        native = (("sse2", x86_extremum(name[1:], shape, "%R", "%B", "%A")),)
+        yield binary(f"{shape.name}.{name}", opcode, shape, code, native=native)
 
 
 ROWS: tuple[Instruction, ...] = (

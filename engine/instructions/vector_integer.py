@@ -171,7 +171,22 @@ def _widening(shape: Shape) -> Iterator[Instruction]:
             + _half(shape, "%B", which, extensions[sign], "Y")
             + f"%R = mul {shape.llvm} %X, %Y"
         )
-        yield binary(f"{shape.name}.extmul_{which}_{narrow.name}_{sign}", opcode, narrow, code, shape)
+        # Of lanes of 32 bits, multiplication is slow: two of 16 bits give both halves of the products.
+        native = (("sse2", _unsigned_products(which)),) if (shape, sign) == (I32X4, "u") else ()
+        yield binary(
+            f"{shape.name}.extmul_{which}_{narrow.name}_{sign}", opcode, narrow, code, shape, native
+        )
+
+
+def _unsigned_products(which: str) -> str:
+    first = 4 if which == "high" else 0
+    lanes = mask([lane + half for lane in range(first, first + 4) for half in (0, 8)])
+    return (
+        "%L = mul <8 x i16> %A, %B\n"
+        "%H = call <8 x i16> @llvm.x86.sse2.pmulhu.w(<8 x i16> %A, <8 x i16> %B)\n"
+        f"%P = shufflevector <8 x i16> %L, <8 x i16> %H, {lanes}\n"
+        "%R = bitcast <8 x i16> %P to <4 x i32>"
+    )
 
 
 def _pairwise_sum(shape: Shape, sign: str) -> str:

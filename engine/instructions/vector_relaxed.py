@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from farcall.engine.instructions.instruction import Feature, Instruction
 from farcall.engine.instructions.vector import BITSELECT
 from farcall.engine.instructions.vector_conversion import TRUNCATIONS
-from farcall.engine.instructions.vector_float import arithmetic, extrema
+from farcall.engine.instructions.vector_float import arithmetic, extrema, x86_extremum
 from farcall.engine.instructions.vector_integer import Q15_PRODUCT, ROUNDED_DOUBLING
 from farcall.engine.instructions.vector_template import (
     F32X4,
@@ -50,21 +50,23 @@ def _row(
 
 
 _X86_TRUNCATIONS = {
-    "f32x4_s": "%R = call <4 x i32> @llvm.x86.sse2.cvttps2dq(<4 x float> %A)",
-    "f64x2_s_zero": "%R = call <4 x i32> @llvm.x86.sse2.cvttpd2dq(<2 x double> %A)",
+    "f32x4_s": (("sse2", "%R = call <4 x i32> @llvm.x86.sse2.cvttps2dq(<4 x float> %A)"),),
+    "f64x2_s_zero": (("sse2", "%R = call <4 x i32> @llvm.x86.sse2.cvttpd2dq(<2 x double> %A)"),),
 }
+"""x86 has no conversion to unsigned integers that would save anything."""
 
 
 def _truncations() -> Iterator[Instruction]:
     for opcode, name in enumerate(("f32x4_s", "f32x4_u", "f64x2_s_zero", "f64x2_u_zero"), start=257):
         shape = F32X4 if "f32x4" in name else F64X2
-        native = (("sse2", _X86_TRUNCATIONS[name]),) if name in _X86_TRUNCATIONS else ()
+        portable, native = TRUNCATIONS[f"trunc_sat_{name}"]
+        native = _X86_TRUNCATIONS.get(name, ()) + native
         yield _row(
             f"i32x4.relaxed_trunc_{name}",
             opcode,
             (shape.llvm,),
             I32X4.llvm,
-            TRUNCATIONS[f"trunc_sat_{name}"],
+            portable,
             *native,
         )
 
@@ -112,12 +114,8 @@ def _extrema() -> Iterator[Instruction]:
     opcode = 269
     for shape in FLOAT_SHAPES:
         for name, (portable, native) in extrema(shape).items():
-            predicate = "olt" if name == "min" else "ogt"
-            choose = (
-                f"%L = fcmp {predicate} {shape.llvm} %A, %B\n"
-                f"%R = select <{shape.lanes} x i1> %L, {shape.llvm} %A, {shape.llvm} %B"
-            )
             machines = [(needed, text) for needed, text in native if needed == "aarch64"]
+            choose = x86_extremum(name, shape, "%R", "%A", "%B")
             yield _row(
                 f"{shape.name}.relaxed_{name}",
                 opcode,
