@@ -58,8 +58,8 @@ static int is_valid(const uint8_t *bytes, int length)
         u8x16 before = BEFORE_1(now, last);
         u8x16 special = look_up(first_high, before >> 4) & look_up(first_low, before & 15)
             & look_up(second_high, now >> 4);
-        u8x16 third = subtract_saturating(BEFORE_2(now, last), (u8x16){0} + 0x5F);
-        u8x16 fourth = subtract_saturating(BEFORE_3(now, last), (u8x16){0} + 0x6F);
+        u8x16 third = subtract_saturating(BEFORE_2(now, last), (u8x16){0} + 0x60);
+        u8x16 fourth = subtract_saturating(BEFORE_3(now, last), (u8x16){0} + 0x70);
         error |= ((third | fourth) & 0x80) ^ special;
         last = now;
     }

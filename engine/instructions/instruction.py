@@ -185,7 +185,9 @@ class Instruction:
         if self.template is None and self.rule is None:
             raise ValueError(f"{self.name}: needs a template or a rule")
         if self.native and (self.template is None or self.rule is None):
-            raise ValueError(f"{self.name}: a rule chooses among templates, the last of which any machine takes")
+            raise ValueError(
+                f"{self.name}: a rule chooses among templates, the last of which any machine takes"
+            )
         template = self.template or ""
         blocks = _BLOCK.findall(template)
         choices = () if self.template is None else (*self.native, ("", self.template))

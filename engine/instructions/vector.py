@@ -43,9 +43,7 @@ def _splats() -> Iterator[Instruction]:
 def _extract_lane(name: str, opcode: int, shape: Shape, extension: str | None = None) -> Instruction:
     code = f"%R = extractelement {shape.llvm} %A, i64 {{b}}"
     if extension is not None:
-        code = (
-            f"%L = extractelement {shape.llvm} %A, i64 {{b}}\n%R = {extension} {shape.lane} %L to i32"
-        )
+        code = f"%L = extractelement {shape.llvm} %A, i64 {{b}}\n%R = {extension} {shape.lane} %L to i32"
     return Instruction(
         f"{shape.name}.{name}",
         0xFD,
@@ -93,7 +91,10 @@ def _lane_accesses() -> Iterator[Instruction]:
 
 def _byte_by_byte() -> str:
     """The swizzle of machines without an instruction for it."""
-    lines = [f"%inside = icmp ult <16 x i8> %B, {splat('i8', 16, 16)}", "%V0 = bitcast <2 x i64> zeroinitializer to <16 x i8>"]
+    lines = [
+        f"%inside = icmp ult <16 x i8> %B, {splat('i8', 16, 16)}",
+        "%V0 = bitcast <2 x i64> zeroinitializer to <16 x i8>",
+    ]
     for lane in range(16):
         lines += [
             f"%i{lane} = extractelement <16 x i8> %B, i64 {lane}",

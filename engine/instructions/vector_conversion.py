@@ -12,7 +12,6 @@ _WIDEN = mask([0, 1, 2, 3])
 _LOW = mask([0, 1])
 
 
-
 _CVTTPS = "call <4 x i32> @llvm.x86.sse2.cvttps2dq(<4 x float>"
 _CVTTPD = "call <4 x i32> @llvm.x86.sse2.cvttpd2dq(<2 x double>"
 _TWO_31 = splat("float", 4, "0x41E0000000000000")
@@ -59,7 +58,6 @@ _X86_TRUNCATIONS = {
         f"%R = shufflevector <4 x i32> %I, <4 x i32> zeroinitializer, {mask([0, 2, 4, 5])}"
     ),
 }
-
 
 
 def _truncations() -> Iterator[tuple[str, tuple[str, tuple[tuple[str, str], ...]]]]:

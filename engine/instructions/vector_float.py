@@ -122,10 +122,7 @@ def _binary(shape: Shape) -> Iterator[Instruction]:
         yield binary(f"{shape.name}.{name}", opcode, shape, portable, native=native)
     # The pseudo-minimum and -maximum choose an operand as it is.
     for opcode, (name, less) in enumerate((("pmin", "%B, %A"), ("pmax", "%A, %B")), start=first + 10):
-        code = (
-            f"%L = fcmp olt {llvm} {less}\n"
-            f"%R = select <{shape.lanes} x i1> %L, {llvm} %B, {llvm} %A"
-        )
+        code = f"%L = fcmp olt {llvm} {less}\n%R = select <{shape.lanes} x i1> %L, {llvm} %B, {llvm} %A"
         native = (("sse2", x86_extremum(name[1:], shape, "%R", "%B", "%A")),)
         yield binary(f"{shape.name}.{name}", opcode, shape, code, native=native)
 

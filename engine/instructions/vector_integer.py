@@ -34,18 +34,17 @@ _COMPARISONS = {
     "ge_s": "sge",
     "ge_u": "uge",
 }
-_SIGNED_COMPARISONS = ("eq", "ne", "lt_s", "gt_s", "le_s", "ge_s")
+_SIGNED_COMPARISONS: tuple[str, ...] = ("eq", "ne", "lt_s", "gt_s", "le_s", "ge_s")
 
 
 def _comparisons() -> Iterator[Instruction]:
-    starts = ((35, I8X16, tuple(_COMPARISONS)), (45, I16X8, tuple(_COMPARISONS)))
-    starts += ((55, I32X4, tuple(_COMPARISONS)), (214, I64X2, _SIGNED_COMPARISONS))
+    every = tuple(_COMPARISONS)
+    starts = ((35, I8X16, every), (45, I16X8, every), (55, I32X4, every), (214, I64X2, _SIGNED_COMPARISONS))
     for first, shape, names in starts:
         for opcode, name in enumerate(names, start=first):
             llvm = shape.llvm
             code = (
-                f"%T = icmp {_COMPARISONS[name]} {llvm} %A, %B\n"
-                f"%R = sext <{shape.lanes} x i1> %T to {llvm}"
+                f"%T = icmp {_COMPARISONS[name]} {llvm} %A, %B\n%R = sext <{shape.lanes} x i1> %T to {llvm}"
             )
             yield binary(f"{shape.name}.{name}", opcode, shape, code)
 
@@ -173,9 +172,7 @@ def _widening(shape: Shape) -> Iterator[Instruction]:
         )
         # Of lanes of 32 bits, multiplication is slow: two of 16 bits give both halves of the products.
         native = (("sse2", _unsigned_products(which)),) if (shape, sign) == (I32X4, "u") else ()
-        yield binary(
-            f"{shape.name}.extmul_{which}_{narrow.name}_{sign}", opcode, narrow, code, shape, native
-        )
+        yield binary(f"{shape.name}.extmul_{which}_{narrow.name}_{sign}", opcode, narrow, code, shape, native)
 
 
 def _unsigned_products(which: str) -> str:

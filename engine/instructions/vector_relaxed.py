@@ -146,7 +146,13 @@ def _products() -> Iterator[Instruction]:
     words = I16X8.llvm
     multiply = "%R = call <8 x i16> @llvm.x86.ssse3.pmul.hr.sw.128(<8 x i16> %A, <8 x i16> %B)"
     yield _row(
-        "i16x8.relaxed_q15mulr_s", 273, (words, words), words, Q15_PRODUCT, ROUNDED_DOUBLING, ("ssse3", multiply)
+        "i16x8.relaxed_q15mulr_s",
+        273,
+        (words, words),
+        words,
+        Q15_PRODUCT,
+        ROUNDED_DOUBLING,
+        ("ssse3", multiply),
     )
     bytes_ = I8X16.llvm
     yield _row(

@@ -123,9 +123,7 @@ def unary(
     """
     to = (result or shape).llvm
     templates = tuple((needed, vector_template(text, shape.llvm, result=to)) for needed, text in native)
-    return vector_row(
-        name, opcode, vector_template(code, shape.llvm, result=to), (V128,), native=templates
-    )
+    return vector_row(name, opcode, vector_template(code, shape.llvm, result=to), (V128,), native=templates)
 
 
 def binary(
@@ -140,9 +138,7 @@ def binary(
     types = (shape.llvm, shape.llvm)
     to = (result or shape).llvm
     templates = tuple((needed, vector_template(text, *types, result=to)) for needed, text in native)
-    return vector_row(
-        name, opcode, vector_template(code, *types, result=to), (V128, V128), native=templates
-    )
+    return vector_row(name, opcode, vector_template(code, *types, result=to), (V128, V128), native=templates)
 
 
 def mask(lanes: list[int] | range) -> str:
