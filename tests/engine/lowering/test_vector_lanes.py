@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import random
+import struct
 
 import pytest
 import wasmtime
@@ -264,8 +266,6 @@ def test_shuffles_take_bytes_of_both_operands(instantiate_for):
 
 
 def test_truncations_saturate(instantiate_for):
-    import struct
-
     floats = [
         0.0,
         -0.0,
@@ -297,7 +297,7 @@ def test_truncations_saturate(instantiate_for):
     instance = instantiate_for(f"(module {functions})")
 
     def truncated(number: float, sign: str) -> int:
-        if number != number:
+        if math.isnan(number):
             return 0
         limit = clamp_signed if sign == "s" else clamp_unsigned
         finite = max(min(number, 1e20), -1e20)
