@@ -230,12 +230,6 @@ def _pairwise_additions() -> Iterator[Instruction]:
 
 
 def _narrowing() -> Iterator[Instruction]:
-    packs = {
-        (I8X16, "s"): ("sse2", "sse2.packsswb.128"),
-        (I8X16, "u"): ("sse2", "sse2.packuswb.128"),
-        (I16X8, "s"): ("sse2", "sse2.packssdw.128"),
-        (I16X8, "u"): ("sse4.1", "sse41.packusdw"),
-    }
     for first, shape, wide in ((101, I8X16, I16X8), (133, I16X8, I32X4)):
         for opcode, sign in enumerate("su", start=first):
             low = -(1 << shape.bits - 1) if sign == "s" else 0
@@ -248,11 +242,7 @@ def _narrowing() -> Iterator[Instruction]:
                 f"%X = call {lanes} @llvm.smax.{suffix}({lanes} %N, {lanes} {splat(wide.lane, shape.lanes, low)})\n"
                 f"%R = trunc {lanes} %X to {shape.llvm}"
             )
-            feature, name = packs[shape, sign]
-            pack = f"%R = call {shape.llvm} @llvm.x86.{name}({wide.llvm} %A, {wide.llvm} %B)"
-            yield binary(
-                f"{shape.name}.narrow_{wide.name}_{sign}", opcode, wide, code, shape, ((feature, pack),)
-            )
+            yield binary(f"{shape.name}.narrow_{wide.name}_{sign}", opcode, wide, code, shape)
 
 
 WIDE_PRODUCTS = """
@@ -270,8 +260,7 @@ def _products() -> Iterator[Instruction]:
         f"%O = shufflevector <8 x i32> %P, <8 x i32> poison, {odd}\n"
         "%R = add <4 x i32> %E, %O"
     )
-    native = (("sse2", "%R = call <4 x i32> @llvm.x86.sse2.pmadd.wd(<8 x i16> %A, <8 x i16> %B)"),)
-    yield binary("i32x4.dot_i16x8_s", 186, I16X8, code, I32X4, native)
+    yield binary("i32x4.dot_i16x8_s", 186, I16X8, code, I32X4)
     yield binary("i16x8.q15mulr_sat_s", 130, I16X8, Q15_PRODUCT, native=(ROUNDED_DOUBLING, _ROUNDED_PRODUCT))
 
 

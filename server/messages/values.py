@@ -157,6 +157,8 @@ def read_value(
                 if message.externref.HasField("handle")
                 else None
             )
+        case "v128":
+            return _vector(message, index)
         case _:
             return getattr(message, kind)
 
@@ -167,13 +169,17 @@ def read_slots(message: value_pb2.Value, wanted: ValueType, index: int) -> tuple
     if given != kind_of(wanted) and not (given == "f32_bits" and wanted is F32):
         raise _wrong_value(message, wanted, index, f"wanted {wanted}, given {describe_value(message)}")
     if given == "v128":
-        if len(message.v128) != V128.size:
-            raise _wrong_value(
-                message, wanted, index, f"a v128 has {V128.size} bytes, {len(message.v128)} given"
-            )
-        low, high = struct.unpack("<2Q", message.v128)
+        low, high = struct.unpack("<2Q", _vector(message, index))
         return low, high
     return (_TO_BITS[given](getattr(message, given)),)
+
+
+def _vector(message: value_pb2.Value, index: int | None) -> bytes:
+    """The bytes of a v128. Raises RequestError unless they are as many as it has."""
+    count = len(message.v128)
+    if count != V128.size:
+        raise _wrong_value(message, V128, index, f"a v128 has {V128.size} bytes, given {count}")
+    return message.v128
 
 
 def _wrong_value(message: value_pb2.Value, wanted: ValueType, index: int | None, reason: str) -> RequestError:

@@ -21,19 +21,10 @@ LOCALS = {"v128": 8, "i32": 3, "i64": 2, "f32": 2, "f64": 2}
 
 _INPUTS = 16 * LOCALS["v128"]
 _ROWS = [row for row in INSTRUCTIONS if row.feature is Feature.SIMD]
-_SCALAR_NAMES = [
-    "f32.add",
-    "f32.mul",
-    "f64.sub",
-    "f64.mul",
-    "f64.div",
-    "f32.demote_f64",
-    "f64.promote_f32",
-    "i32.add",
-    "i64.mul",
-    "i32.wrap_i64",
-    "i64.shl",
-]
+_SCALAR_NAMES = (
+    *("f32.add", "f32.mul", "f64.sub", "f64.mul", "f64.div", "f32.demote_f64", "f64.promote_f32"),
+    *("i32.add", "i64.mul", "i32.wrap_i64", "i64.shl"),
+)
 _SCALARS = [row for row in INSTRUCTIONS if row.name in _SCALAR_NAMES]
 
 _NAN = {"f32": "f32.const nan", "f64": "f64.const nan"}
