@@ -60,7 +60,7 @@ async def test_many_calls_in_a_list(service, guest):
     response = await service.invocations.BatchInvoke(BatchInvokeRequest(list=CallList(calls=calls)))
     assert len(response.list.outcomes) == 3
     for outcome in response.list.outcomes:
-        assert list(outcome.results.results) == [value(v128=bytes(range(100, 132, 2)))]
+        assert list(outcome.results.values) == [value(v128=bytes(range(100, 132, 2)))]
 
 
 async def test_columns_carry_numbers_only(service, guest):
