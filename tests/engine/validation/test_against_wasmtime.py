@@ -64,7 +64,8 @@ SEEDS = [
              (v128.store8_lane offset=3 7 (local.get 0) (local.get 2))
              (v128.load32_lane align=2 3 (local.get 0) (i16x8.replace_lane 5 (local.get 2) (i32.const 1)))
              (if (i8x16.extract_lane_s 15 (local.get 1)) (then (return (v128.load16x4_u (local.get 0)))))
-             (f32x4.relaxed_madd (local.get 1) (f64x2.splat (f64.const 1))) (v128.bitselect (local.get 1) (local.get 2)))""",
+             (f32x4.relaxed_madd (local.get 1) (f64x2.splat (f64.const 1)))
+             (v128.bitselect (local.get 1) (local.get 2)))""",
     )
 ]
 
