@@ -20,7 +20,7 @@ from rich.console import Console
 
 from benchmarks.embedding import measure_embedding
 from benchmarks.kernel_runs import ResultMismatchError, measure_kernels
-from benchmarks.kernels import KERNELS
+from benchmarks.kernels import KERNELS, VECTOR_KERNELS
 from benchmarks.peers.native_peer import compiler_version
 from benchmarks.peers.process import PeerError, PeerProcess
 from benchmarks.report import print_embedding, print_kernels, print_service, print_targets
@@ -80,6 +80,8 @@ def measure(parts: tuple[str, ...], rounds: int) -> dict[str, Any]:
             peers = {name: running.enter_context(PeerProcess(name)) for name in names}
         if "kernels" in parts:
             results |= measure_kernels(KERNELS, peers, Path(directory), rounds, progress)
+            vectors = measure_kernels(VECTOR_KERNELS, peers, Path(directory), rounds, progress)
+            results |= {f"vector_{part}": measured for part, measured in vectors.items()}
         if "embedding" in parts:
             engines = {name: peers[name] for name in ENGINES}
             results["embedding"] = measure_embedding(KERNELS, engines, Path(directory), rounds, progress)
@@ -117,7 +119,8 @@ def main(json_path: Path | None, rounds: int, quick: bool, parts: tuple[str, ...
                  + ", ".join(f"{name} {version}" for name, version in machine["packages"].items())
                  + f"; {machine['gcc'] or 'no gcc: native code is left out'}", highlight=False)  # fmt: skip
     if "kernels" in results:
-        print_kernels(stdout, results)
+        print_kernels(stdout, "Kernels", results["kernels"], results["ratios"])
+        print_kernels(stdout, "Kernels of vectors", results["vector_kernels"], results["vector_ratios"])
     if "embedding" in results:
         print_embedding(stdout, results)
     if "service" in results:

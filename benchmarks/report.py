@@ -18,12 +18,13 @@ TITLES = {
 }
 
 
-def print_kernels(console: Console, results: Mapping[str, Any]) -> None:
-    """Run times and ratios of all kernels."""
-    kernels: Mapping[str, Any] = results["kernels"]
+def print_kernels(
+    console: Console, title: str, kernels: Mapping[str, Any], ratios: Mapping[str, float]
+) -> None:
+    """Run times and ratios of some kernels."""
     names = list(next(iter(kernels.values()))["seconds"])
     others = [name for name in names if name != "farcall"]
-    table = Table(title="Kernels: shortest run, milliseconds of processor time", title_justify="left")
+    table = Table(title=f"{title}: shortest run, milliseconds of processor time", title_justify="left")
     table.add_column("kernel")
     table.add_column("subject", style="dim")
     for name in names:
@@ -39,7 +40,7 @@ def print_kernels(console: Console, results: Mapping[str, Any]) -> None:
             *(f"{shortest['farcall'] / shortest[name]:.2f}" for name in others),
         )
     table.add_section()
-    means = [f"{results['ratios'][f'farcall_to_{name}']:.3f}" for name in others]
+    means = [f"{ratios[f'farcall_to_{name}']:.3f}" for name in others]
     table.add_row("geometric mean", "", *("" for _ in names), *means, style="bold")
     console.print(table)
 

@@ -47,6 +47,10 @@ def targets(results: dict[str, Any]) -> Iterator[Target]:
     if "farcall_to_farcall_unchecked" in ratios:
         cost = (ratios["farcall_to_farcall_unchecked"] - 1) * 100
         yield Target("kernels, cost of termination checks", cost, 5.0, unit="%")
+    vector_ratios = results.get("vector_ratios", {})
+    if "farcall_to_wasmtime" in vector_ratios:
+        subject = "kernels of vectors, geometric mean of farcall / wasmtime"
+        yield Target(subject, vector_ratios["farcall_to_wasmtime"], 0.90)
     if "embedding" in results:
         seconds = results["embedding"]["farcall"]
         call = seconds["call add"]

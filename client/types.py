@@ -105,9 +105,10 @@ class FunctionReference:
     function_index: int | None = field(default=None, compare=False)
 
 
-Value = int | float | FunctionReference | None
-"""A WebAssembly value in Python: i32 and i64 in the signed range; an externref is a number of the caller's
-choice (unsigned, 64 bits) or None; a funcref is a `FunctionReference` or None."""
+Value = int | float | bytes | FunctionReference | None
+"""A WebAssembly value in Python: i32 and i64 in the signed range; a v128 is 16 bytes, the first lane first and lanes
+little-endian, as in a memory; an externref is a number of the caller's choice (unsigned, 64 bits) or None; a funcref
+is a `FunctionReference` or None."""
 
 Argument = Any
 """A `Value`, or what Python can turn into one without loss (an int of numpy, a `Function` of a client)."""

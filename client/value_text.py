@@ -2,7 +2,8 @@
 
 Integers are decimal (hexadecimal is read too). Floats are the shortest decimal that reads back as the same
 value of their width, or `inf`, `-inf`, `nan`, `-nan`, and `nan:0x<payload>` where the payload is not the
-canonical one, as in the specification's text format (section 6.3.2). Null references are `null`.
+canonical one, as in the specification's text format (section 6.3.2). Null references are `null`. A vector is the
+integer of 128 bits whose lowest are the first lane's, in hexadecimal; lanes are read too: `f32x4:1,2.5,-inf,nan`.
 """
 
 from __future__ import annotations
@@ -26,6 +27,12 @@ _INFINITY = re.compile(r"([+-]?)inf(?:inity)?\Z", re.IGNORECASE)
 INTEGER_BITS = {"i32": 32, "i64": 64}
 """Width of each integer type."""
 
+_VECTOR = re.compile(r"([if][0-9]+x[0-9]+):(.*)\Z", re.DOTALL)
+_VECTOR_BYTES = 16
+
+_LANES = {"i8x16": 16, "i16x8": 8, "i32x4": 4, "i64x2": 2, "f32x4": 4, "f64x2": 2}
+"""Of each shape of a vector, how many lanes it has."""
+
 _FRACTION_BITS = {"f32": 23, "f64": 52}
 _SIGN_BIT = {"f32": 31, "f64": 63}
 
@@ -34,7 +41,7 @@ class ValueTextError(ValueError):
     """The text is no value of the wanted type; says why."""
 
 
-def parse_value(text: str, type_name: str, index: int) -> int | float | None:
+def parse_value(text: str, type_name: str, index: int) -> int | float | bytes | None:
     """Read the argument at position `index`.
 
     Raises:
@@ -48,11 +55,13 @@ def parse_value(text: str, type_name: str, index: int) -> int | float | None:
         ) from None
 
 
-def _parse(text: str, type_name: str) -> int | float | None:
+def _parse(text: str, type_name: str) -> int | float | bytes | None:
     if type_name in INTEGER_BITS:
         return _parse_integer(text, INTEGER_BITS[type_name], type_name)
     if type_name in _FRACTION_BITS:
         return _parse_float(text, type_name)
+    if type_name == "v128":
+        return _parse_vector(text)
     if type_name in ("funcref", "externref"):
         if text == "null":
             return None
@@ -68,6 +77,37 @@ def _parse_integer(text: str, bits: int, type_name: str) -> int:
     if not -limit <= value < limit:
         raise ValueTextError(f"out of range for {type_name} ({-limit} to {limit - 1})")
     return value
+
+
+def _parse_vector(text: str) -> bytes:
+    if match := _VECTOR.match(text):
+        shape, lanes = match[1], match[2].split(",")
+        wanted = _LANES.get(shape)
+        if wanted is None:
+            raise ValueTextError(f"no shape of a vector: {shape}")
+        if len(lanes) != wanted:
+            raise ValueTextError(f"{shape} has {wanted} lanes, not {len(lanes)}")
+        return b"".join(_parse_lane(lane.strip(), shape) for lane in lanes)
+    if not _INTEGER.match(text):
+        raise ValueTextError("neither an integer nor lanes (as in i32x4:1,2,3,4), which v128 wants")
+    value = int(text, 16) if "x" in text.lower() else int(text)
+    if not 0 <= value < 1 << 8 * _VECTOR_BYTES:
+        raise ValueTextError("out of range for v128 (0 to 2**128 - 1)")
+    return value.to_bytes(_VECTOR_BYTES, "little")
+
+
+def _parse_lane(text: str, shape: str) -> bytes:
+    size = _VECTOR_BYTES // _LANES[shape]
+    lane = shape.partition("x")[0]
+    if shape[0] == "f":
+        value = _parse_float(text, lane)
+        return (f32_bits(value) if lane == "f32" else f64_bits(value)).to_bytes(size, "little")
+    if not _INTEGER.match(text):
+        raise ValueTextError(f"not an integer, which a lane of {shape} is")
+    integer, limit = (int(text, 16) if "x" in text.lower() else int(text)), 1 << 8 * size
+    if not -limit // 2 <= integer < limit:
+        raise ValueTextError(f"a lane of {shape} is out of range ({-limit // 2} to {limit - 1})")
+    return (integer % limit).to_bytes(size, "little")
 
 
 def _parse_float(text: str, type_name: str) -> float:
@@ -148,6 +188,8 @@ def format_value(value: object, type_name: str) -> str:
     """The text of a value, which `parse_value` reads back."""
     if isinstance(value, float):
         return _format_float(value, type_name)
+    if isinstance(value, bytes):
+        return f"0x{int.from_bytes(value, 'little'):032x}"
     return "null" if value is None else str(value)
 
 

@@ -1,6 +1,6 @@
 """Values of Python as messages, and back.
 
-i32 and i64 are ints in the signed range, f32 and f64 floats, funcref a `FunctionReference` or None,
+i32 and i64 are ints in the signed range, f32 and f64 floats, v128 16 bytes, funcref a `FunctionReference` or None,
 externref a number of the caller's choice or None. Whatever does not fit is refused here, with the error
 that the server would send.
 """
@@ -21,6 +21,8 @@ MessageT = TypeVar("MessageT")
 
 _F32_LIMIT = 3.4028235677973366e38
 """What is nearer to zero than this rounds to a finite f32."""
+
+_VECTOR_BYTES = 16
 
 Fields = dict[str, Any]
 """What a `Value` is made of. protobuf makes messages from such in a third of the time that `Value`s take."""
@@ -63,7 +65,9 @@ def _encode_externref(value: Argument) -> Fields:
 
 
 def _encode_v128(value: Argument) -> Fields:
-    raise TypeError
+    if not isinstance(value, bytes | bytearray) or len(value) != _VECTOR_BYTES:
+        raise TypeError
+    return {"v128": bytes(value)}
 
 
 _ENCODERS: dict[ValueType, Callable[[Argument], Fields]] = {
@@ -84,7 +88,7 @@ _WANTED = {
     ValueType.I64: "an int from -2**63 to 2**63 - 1",
     ValueType.F32: "a number in the range of f32",
     ValueType.F64: "a number in the range of f64",
-    ValueType.V128: "v128, which this version cannot pass",
+    ValueType.V128: "16 bytes",
     ValueType.FUNCREF: "a function of an instance, or None",
     ValueType.EXTERNREF: "an int from 0 to 2**64 - 1, or None",
 }
@@ -118,6 +122,7 @@ _READERS: dict[str | None, Callable[[messages.Value], Value]] = {
     "i64": lambda message: message.i64,
     "f32": lambda message: message.f32,
     "f64": lambda message: message.f64,
+    "v128": lambda message: message.v128,
     "f32_bits": lambda message: f32_from_bits(message.f32_bits),
     "funcref": lambda message: _decode_funcref(message.funcref),
     "externref": lambda message: message.externref.handle if message.externref.HasField("handle") else None,

@@ -161,7 +161,11 @@ class Engine(AbstractEngine):
             ClosedError: the engine is closed.
         """
         self._check_open()
-        options = LoweringOptions(ensure_termination=ensure_termination, listeners=bool(listeners))
+        options = LoweringOptions(
+            ensure_termination=ensure_termination,
+            listeners=bool(listeners),
+            capabilities=host_target().capabilities,
+        )
         code = self._cache.get(_CodeKey(module.digest, options), lambda: self._compile(module, options))
         compiled = CompiledModule(module, tuple(listeners), code)
         with self._lock:

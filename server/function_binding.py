@@ -15,11 +15,11 @@ from farcall.server.messages.values import (
     ReferenceTable,
     is_exact_only_as_bits,
     kind_of,
-    read_bits,
     read_columns,
+    read_slots,
     read_value,
-    write_bits,
     write_columns,
+    write_slots,
     write_value,
     wrong_count,
 )
@@ -68,8 +68,9 @@ class FunctionBinding:
             raise wrong_count(len(messages), parameters)
         if self._bits:
             return [
-                read_bits(message, wanted, index)
+                slot
                 for index, (message, wanted) in enumerate(zip(messages, parameters, strict=True))
+                for slot in read_slots(message, wanted, index)
             ]
         if kinds is not None:
             arguments = []
@@ -99,11 +100,13 @@ class FunctionBinding:
             for kind, value in zip(kinds, results, strict=True):
                 setattr(messages.add(), kind, value)
             return
+        if self._bits:
+            slots = iter(results)
+            for value_type in self.function.type.results:
+                write_slots(value_type, slots, messages.add())
+            return
         for value_type, value in zip(self.function.type.results, results, strict=True):
-            if self._bits:
-                write_bits(value_type, value, messages.add())
-            else:
-                write_value(value_type, value, messages.add(), self._references)
+            write_value(value_type, value, messages.add(), self._references)
 
     def call_at_once(self, arguments: Sequence[Any]) -> tuple[Any, ...] | None:
         """What `call` does, without a wait and in the way that costs least, for functions that are short.

@@ -11,6 +11,7 @@ import argparse
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -33,6 +34,9 @@ COMPILER = [
     "-Wextra",
     "-Werror",
 ]
+VECTORS = ["-O3", "-msimd128"]
+"""Beside the above, for the kernels of vector instructions."""
+
 LINKER = [*ZIG, "wasm-ld", "--no-entry"]
 
 # The two examples share one memory; examples/library.c draws it. Sizes and addresses in bytes.
@@ -48,12 +52,14 @@ APPLICATION_FLAGS = ["--import-memory", "--no-stack-first", "-z", f"stack-size={
                      f"--global-base={APPLICATION_BASE}", "--export=__global_base", "--export=__heap_base"]  # fmt: skip
 
 
-def compile_to_wasm(source: Path, flags: list[str]) -> None:
+def compile_to_wasm(source: Path, flags: list[str], compiler_flags: Sequence[str] = ()) -> None:
     """Compile and link one source to the .wasm file beside it."""
     target = source.with_suffix(".wasm")
     with tempfile.TemporaryDirectory() as directory:
         compiled = Path(directory) / f"{source.stem}.o"
-        subprocess.run([*COMPILER, "-c", source.name, "-o", compiled], check=True, cwd=source.parent)
+        subprocess.run(
+            [*COMPILER, *compiler_flags, "-c", source.name, "-o", compiled], check=True, cwd=source.parent
+        )
         subprocess.run([*LINKER, *flags, compiled, "-o", target.name], check=True, cwd=source.parent)
     target.chmod(0o644)
     print(f"{target.relative_to(ROOT)}: {target.stat().st_size} bytes")
@@ -68,7 +74,7 @@ def compile_examples() -> None:
 def compile_kernels() -> None:
     """Every kernel of benchmarks/kernels/."""
     for source in sorted(KERNELS.glob("*.c")):
-        compile_to_wasm(source, ["--export-memory"])
+        compile_to_wasm(source, ["--export-memory"], VECTORS if source.name.startswith("vector_") else [])
 
 
 def main() -> None:

@@ -19,11 +19,13 @@ class Kernel:
         name: of its source, `<name>.c`.
         subject: what it stresses.
         argument: what `run` is called with: so much that a run takes 20 to 100 ms on the machine at hand.
+        vectors: whether it is about vector instructions.
     """
 
     name: str
     subject: str
     argument: int
+    vectors: bool = False
 
     @property
     def source(self) -> Path:
@@ -55,3 +57,13 @@ KERNELS = (
     Kernel("binary_trees", "allocation", 250),
     Kernel("quicksort", "sorting", 1_000_000),
 )
+
+VECTOR_KERNELS = (
+    Kernel("vector_mandelbrot", "float", 700, vectors=True),
+    Kernel("vector_dot_product", "float, memory", 150_000, vectors=True),
+    Kernel("vector_matmul", "float, splat", 120, vectors=True),
+    Kernel("vector_blur", "bytes, widening", 400, vectors=True),
+    Kernel("vector_hash", "hashing, shuffle", 400_000, vectors=True),
+    Kernel("vector_utf8", "bytes, swizzle", 4000, vectors=True),
+)
+"""Kernels of vector instructions, which have a target of their own."""

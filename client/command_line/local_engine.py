@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import struct
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from farcall import engine
@@ -112,12 +113,14 @@ def _run_until(work: Callable[[threading.Event], T], timeout: float | None, stop
 def _call(callee: engine.Function, function_type: FunctionType, arguments: Sequence[Argument]) -> Results:
     """Calls with bit patterns where all values are numbers, so that every NaN keeps its bits."""
     parameters, results = function_type.parameters, function_type.results
-    if _TO_BITS.keys() >= {*parameters, *results}:
-        bits = [_TO_BITS[type_](value) for type_, value in zip(parameters, arguments, strict=True)]
-        slots = callee.call_bits(bits)
-        values: tuple[Value, ...] = tuple(
-            _FROM_BITS[type_](slot) for type_, slot in zip(results, slots, strict=False)
-        )
+    if _TO_SLOTS.keys() >= {*parameters, *results}:
+        bits = [
+            slot
+            for type_, value in zip(parameters, arguments, strict=True)
+            for slot in _TO_SLOTS[type_](value)
+        ]
+        slots = iter(callee.call_bits(bits))
+        values: tuple[Value, ...] = tuple(_FROM_SLOTS[type_](slots) for type_ in results)
     else:
         values = tuple(_reference(value) for value in callee.call(arguments))
     return values[0] if len(values) == 1 else values or None
@@ -134,18 +137,22 @@ def _signed(bits: int, width: int) -> int:
     return (bits & (1 << width) - 1) - ((bits >> (width - 1) & 1) << width)
 
 
-_TO_BITS: dict[ValueType, Callable[[Any], int]] = {
-    ValueType.I32: lambda value: value & 0xFFFF_FFFF,
-    ValueType.I64: lambda value: value & 0xFFFF_FFFF_FFFF_FFFF,
-    ValueType.F32: f32_bits,
-    ValueType.F64: f64_bits,
+_VECTOR = struct.Struct("<2Q")
+
+_TO_SLOTS: dict[ValueType, Callable[[Any], tuple[int, ...]]] = {
+    ValueType.I32: lambda value: (value & 0xFFFF_FFFF,),
+    ValueType.I64: lambda value: (value & 0xFFFF_FFFF_FFFF_FFFF,),
+    ValueType.F32: lambda value: (f32_bits(value),),
+    ValueType.F64: lambda value: (f64_bits(value),),
+    ValueType.V128: _VECTOR.unpack,
 }
 
-_FROM_BITS: dict[ValueType, Callable[[int], int | float]] = {
-    ValueType.I32: lambda bits: _signed(bits, 32),
-    ValueType.I64: lambda bits: _signed(bits, 64),
-    ValueType.F32: lambda bits: f32_from_bits(bits & 0xFFFF_FFFF),
-    ValueType.F64: f64_from_bits,
+_FROM_SLOTS: dict[ValueType, Callable[[Iterator[int]], Value]] = {
+    ValueType.I32: lambda slots: _signed(next(slots), 32),
+    ValueType.I64: lambda slots: _signed(next(slots), 64),
+    ValueType.F32: lambda slots: f32_from_bits(next(slots) & 0xFFFF_FFFF),
+    ValueType.F64: lambda slots: f64_from_bits(next(slots)),
+    ValueType.V128: lambda slots: _VECTOR.pack(next(slots), next(slots)),
 }
 
 

@@ -98,11 +98,11 @@ def print_results(results: object, result_types: Sequence[types.ValueType], as_j
 
 
 def _json_value(value: object, text: str) -> object:
-    """JSON has no infinities and no NaNs, and no functions; an f32's shortest decimal is kept."""
+    """JSON has no infinities and no NaNs, no functions and no vectors; an f32's shortest decimal is kept."""
     if isinstance(value, float):
         number = float(text) if ":" not in text else value
         return number if number - number == 0 else text
-    return text if isinstance(value, types.FunctionReference) else value
+    return text if isinstance(value, types.FunctionReference | bytes) else value
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], right: Sequence[str] = ()) -> None:

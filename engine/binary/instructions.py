@@ -70,6 +70,17 @@ def _read_bits(size: int) -> ImmediateReader:
     return read
 
 
+def _read_lane(source: bytes, position: int) -> tuple[int, int]:
+    return source[position], position + 1
+
+
+def _read_lanes(source: bytes, position: int) -> tuple[tuple[int, ...], int]:
+    end = position + 16
+    if end > len(source):
+        raise MalformedModuleError(UNEXPECTED_END, len(source))
+    return tuple(source[position:end]), end
+
+
 READERS: dict[Immediate, ImmediateReader] = {
     Immediate.BLOCK_TYPE: read_block_type,
     Immediate.LABEL: read_u32,
@@ -89,16 +100,19 @@ READERS: dict[Immediate, ImmediateReader] = {
     Immediate.SIGNED_64: read_s64,
     Immediate.FLOAT_32: _read_bits(4),
     Immediate.FLOAT_64: _read_bits(8),
+    Immediate.VECTOR: _read_bits(16),
+    Immediate.LANE: _read_lane,
+    Immediate.LANES: _read_lanes,
 }
 """How each kind of immediate is read, and as what:
 
 BLOCK_TYPE is a `ValueType`, the int index of a function type, or None; LABELS a tuple of ints, the default
 last; MEMORY_ACCESS (exponent of the alignment, memory index, offset); VALUE_TYPES a tuple of `ValueType`;
-HEAP_TYPE the nullable `ReferenceType` to it; FLOAT_32 and FLOAT_64 the value's bits as an unsigned int;
-SIGNED_32 and SIGNED_64 a signed int; the others an index.
+HEAP_TYPE the nullable `ReferenceType` to it; FLOAT_32, FLOAT_64 and VECTOR the value's bits as an unsigned int,
+a vector's first lane lowest; SIGNED_32 and SIGNED_64 a signed int; LANES a tuple of 16 ints; the others an index.
 """
 
-_FEATURE_OF_PREFIX: dict[int, str] = {0xFB: "gc", 0xFD: "simd", 0xFE: "threads"}
+_FEATURE_OF_PREFIX: dict[int, str] = {0xFB: "gc", 0xFE: "threads"}
 
 _FEATURE_OF_OPCODE: dict[int, str] = {
     0x06: "legacy-exception-handling",  # try

@@ -15,7 +15,6 @@ BlockType = ValueType | int | None
 _NO_TYPE = 0x40
 
 _FEATURE_OF_CODE: dict[int, str] = {
-    0x7B: "simd",
     0x64: "function-references",  # (ref ht)
     0x63: "function-references",  # (ref null ht)
     0x69: "exception-handling",  # exnref

@@ -31,6 +31,12 @@ class Target:
         """`x86_64` or `aarch64`."""
         return self.triple.split("-")[0]
 
+    @property
+    def capabilities(self) -> frozenset[str]:
+        """The architecture, and the names of the features that the machine is known to have."""
+        features = (feature[1:] for feature in self.features.split(",") if feature.startswith("+"))
+        return frozenset((self.architecture, *features))
+
     def machine(self, optimization: int) -> llvm.TargetMachine:
         """An LLVM target machine for position-independent code; `optimization` is 0 to 3."""
         with _TARGETS_LOCK:

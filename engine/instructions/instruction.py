@@ -47,6 +47,8 @@ IMPLEMENTED: frozenset[Feature] = frozenset(
         Feature.MULTI_VALUE,
         Feature.BULK_MEMORY,
         Feature.REFERENCE_TYPES,
+        Feature.SIMD,
+        Feature.RELAXED_SIMD,
         Feature.EXTENDED_CONST,
         Feature.MULTI_MEMORY,
         Feature.MEMORY64,
@@ -100,6 +102,9 @@ class Immediate(Enum):
     SIGNED_64 = auto()
     FLOAT_32 = auto()
     FLOAT_64 = auto()
+    VECTOR = auto()
+    LANE = auto()
+    LANES = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +142,7 @@ class Instruction:
 
     Either `template` says how it is lowered (then it has no immediates, and its stack signature says all that
     validation needs), or `rule` names the function that treats it, one in the validator and one in the lowering.
+    With both, the rule says what comes into the template, and what becomes of its result.
 
     Attributes:
         name: the text format's name.
@@ -151,6 +157,11 @@ class Instruction:
         rule: the name of the rule.
         access: for loads and stores. The first of their `parameters` is the address: I64 in memories that have such
             indices, though I32 stands there.
+        lanes: for lane indices: how many lanes they choose from.
+        native: templates for machines that have something, by its name (an architecture, or a feature of LLVM's
+            for it): the first that the machine has goes before `template`.
+        emit: the template as a function, where there is no rule.
+        operations: all templates as functions, in order; what the machine has to have, "" being nothing.
     """
 
     name: str
@@ -163,15 +174,36 @@ class Instruction:
     template: str | None = None
     rule: str | None = None
     access: MemoryAccess | None = None
+    lanes: int = 0
+    native: tuple[tuple[str, str], ...] = ()
     emit: Emit | None = field(init=False)
+    operations: tuple[tuple[str, Emit], ...] = field(init=False)
     traps: tuple[str, ...] = field(init=False)
     last_block: str | None = field(init=False)
 
     def __post_init__(self) -> None:
-        if (self.template is None) == (self.rule is None):
-            raise ValueError(f"{self.name}: needs either a template or a rule")
+        if self.template is None and self.rule is None:
+            raise ValueError(f"{self.name}: needs a template or a rule")
+        if self.native and (self.template is None or self.rule is None):
+            raise ValueError(
+                f"{self.name}: a rule chooses among templates, the last of which any machine takes"
+            )
         template = self.template or ""
         blocks = _BLOCK.findall(template)
-        object.__setattr__(self, "emit", _compile_template(template) if self.template is not None else None)
+        choices = () if self.template is None else (*self.native, ("", self.template))
+        operations = tuple((needed, _compile_template(text)) for needed, text in choices)
+        object.__setattr__(self, "operations", operations)
+        object.__setattr__(self, "emit", operations[0][1] if self.rule is None else None)
         object.__setattr__(self, "traps", tuple(sorted(set(_TRAP.findall(template)))))
         object.__setattr__(self, "last_block", blocks[-1] if blocks else None)
+
+    def operation(self, capabilities: frozenset[str]) -> Emit:
+        """The template for a machine, as a function.
+
+        Parameters:
+            capabilities: the machine's architecture and the features it has, by LLVM's names.
+        """
+        for needed, emit in self.operations:
+            if not needed or needed in capabilities:
+                return emit
+        raise ValueError(f"{self.name} has no template")

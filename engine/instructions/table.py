@@ -8,7 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from farcall.engine.instructions import control, memory, numeric, table_and_reference, wide_arithmetic
+from farcall.engine.instructions import (
+    control,
+    memory,
+    numeric,
+    table_and_reference,
+    vector,
+    vector_conversion,
+    vector_float,
+    vector_integer,
+    vector_memory,
+    vector_relaxed,
+    wide_arithmetic,
+)
 from farcall.engine.instructions.instruction import IMPLEMENTED, Feature, Instruction
 
 INSTRUCTIONS: tuple[Instruction, ...] = (
@@ -17,6 +29,12 @@ INSTRUCTIONS: tuple[Instruction, ...] = (
     *memory.ROWS,
     *numeric.ROWS,
     *wide_arithmetic.ROWS,
+    *vector.ROWS,
+    *vector_memory.ROWS,
+    *vector_integer.ROWS,
+    *vector_float.ROWS,
+    *vector_conversion.ROWS,
+    *vector_relaxed.ROWS,
 )
 
 

@@ -26,7 +26,7 @@ from farcall.engine.lowering.listener import declare_slots, report
 from farcall.engine.lowering.metadata import GUEST_FUNCTION, INVARIANT_POINTER, TRAP_CALL
 from farcall.engine.lowering.rules import RULES
 from farcall.engine.structure.module import FunctionBody
-from farcall.engine.structure.types import F32, F64
+from farcall.engine.structure.types import F32, F64, V128
 
 _FLOATS = (F32, F64)
 
@@ -95,8 +95,9 @@ def _constant_operand(function: FunctionLowering, row: Instruction, operand: Ope
     """The first operand of an instruction of which all operands are constants.
 
     LLVM must not compute floats: it could come to a neutral element of arithmetic (see CONTEXT_FLOAT_CONSTANTS).
+    Vector arithmetic can do with any (see `instructions.vector_float`).
     """
-    if row.results[0] in _FLOATS or row.parameters[0] in _FLOATS:
+    if row.results[0] in _FLOATS or (row.parameters[0] in _FLOATS and row.results[0] is not V128):
         return function.opaque(operand)
     return operand[1]
 

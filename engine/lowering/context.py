@@ -17,10 +17,13 @@ class LoweringOptions:
     Attributes:
         ensure_termination: loops, and functions that call, look for a request to stop.
         listeners: every function reports its calls and returns to the runtime.
+        capabilities: what the machine has that templates can make use of (see `Instruction.operation`). Code
+            without any runs everywhere.
     """
 
     ensure_termination: bool
     listeners: bool
+    capabilities: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

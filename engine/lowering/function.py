@@ -24,8 +24,11 @@ from farcall.engine.structure.types import F32, F64, I64, ValueType
 Operand = tuple[str, str]
 """LLVM type and text."""
 
-ALIGNMENT: dict[str, int] = {"i32": 4, "i64": 8, "float": 4, "double": 8, "ptr": 8, "<2 x i64>": 16}
-"""Of values in the engine's structures. Said explicitly: LLVM parses the text before it knows the target."""
+ALIGNMENT: dict[str, int] = {"i32": 4, "i64": 8, "float": 4, "double": 8, "ptr": 8, "<2 x i64>": 8}
+"""Of values in the engine's structures. Said explicitly: LLVM parses the text before it knows the target.
+
+A vector's is a slot's: it lies between others, and to be sure of more would gain nothing.
+"""
 
 _ZERO: dict[str, str] = {"i32": "0", "i64": "0", "ptr": "null", "<2 x i64>": "zeroinitializer"}
 

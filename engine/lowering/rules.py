@@ -12,6 +12,7 @@ from farcall.engine.lowering import (
     reference,
     table,
     variable,
+    vector,
     wide_arithmetic,
 )
 from farcall.engine.lowering.function import Rule
@@ -58,6 +59,13 @@ RULES: dict[str, Rule] = {
     "memory_copy": memory.memory_copy,
     "memory_fill": memory.memory_fill,
     "constant": numeric.constant,
+    "native": vector.native,
+    "extract_lane": vector.extract_lane,
+    "replace_lane": vector.replace_lane,
+    "shuffle": vector.shuffle,
+    "vector_load": vector.load,
+    "load_lane": vector.load_lane,
+    "store_lane": vector.store_lane,
     **wide_arithmetic.RULES,
 }
 

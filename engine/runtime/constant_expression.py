@@ -20,7 +20,7 @@ _ARITHMETIC: dict[str, tuple[Callable[[int, int], int], int]] = {
 
 
 def evaluate(expression: ConstantExpression, global_bits: Evaluate, function_reference: Evaluate) -> int:
-    """The value, as the content of a slot (an unsigned 64-bit pattern).
+    """The value, as the content of its slots (an unsigned pattern of 64 bits, of a vector of 128).
 
     Parameters:
         global_bits: content of a global by its index.
@@ -39,6 +39,8 @@ def evaluate(expression: ConstantExpression, global_bits: Evaluate, function_ref
                 stack.append(_index(instruction) & 0xFFFFFFFF)
             case "i64.const" | "f32.const" | "f64.const":
                 stack.append(_index(instruction) & 0xFFFFFFFFFFFFFFFF)
+            case "v128.const":
+                stack.append(_index(instruction))
             case name if name in _ARITHMETIC:
                 operation, mask = _ARITHMETIC[name]
                 second = stack.pop()

@@ -94,7 +94,9 @@ class Function:
         self._unpack_from = self._results.layout.unpack_from
         self._single = len(type.results) == 1
         self._batch: Batch | None = None
-        self._fast = not (self._parameters.has_references or self._results.has_references)
+        self._fast = not (
+            self._parameters.has_references or self._results.has_references or self._parameters.has_vectors
+        )
 
     def seen_by(self, importer: Member) -> Function:
         """The same function as an instance that imports it has it: usable as long as that one is open."""

@@ -228,7 +228,8 @@ class NativeModuleEngine(ModuleEngine, Member):
         for definition in self.module.globals:
             offset, _pointer = self._layout.global_(len(self.globals))
             cell = self.context + offset
-            write_words(cell, [self.evaluate(definition.initializer)])
+            value = self.evaluate(definition.initializer)
+            write_words(cell, [value & _WORD, value >> 64])
             converter = ValueConverter((definition.type.value,), self.references)
             self.globals.append(Global(self, definition.type, cell, converter))
 
@@ -239,7 +240,7 @@ class NativeModuleEngine(ModuleEngine, Member):
     def _global_bits(self, index: int) -> int:
         global_ = self.globals[index]
         value_type: ValueType = global_.type.value
-        return int.from_bytes(ctypes.string_at(global_.cell, min(value_type.size, 8)), "little")
+        return int.from_bytes(ctypes.string_at(global_.cell, value_type.size), "little")
 
     def initialize_tables(self) -> None:
         """Copy active element segments to their tables, in order; keep passive ones.
@@ -383,6 +384,9 @@ class NativeModuleEngine(ModuleEngine, Member):
         self._functions.clear()
         self._imported_functions.clear()
         Member.release(self)
+
+
+_WORD = (1 << 64) - 1
 
 
 def _native(engine: ModuleEngine) -> NativeModuleEngine:

@@ -1,6 +1,7 @@
 """Values between Python and slots: the one place that checks and converts them.
 
-i32 and i64 are ints in the signed range, f32 and f64 floats (ints are taken too), references go through `References`.
+i32 and i64 are ints in the signed range, f32 and f64 floats (ints are taken too), v128 are 16 bytes, the first lane
+first and lanes little-endian, as they would lie in a memory; references go through `References`.
 Nothing is wrapped or cut silently, except that an f32 is the nearest to the given float.
 """
 
@@ -36,12 +37,17 @@ class ValueConverter:
         types: the types.
         layout: the slots as a `struct.Struct`, where no reference is among the types.
         has_references: whether references are among them.
+        has_vectors: whether vectors are among them, of which `layout` would take other lengths too.
         size: bytes of the slots.
     """
 
     def __init__(self, types: Sequence[ValueType], references: References) -> None:
         self.types = tuple(types)
         self.has_references = any(value_type.is_reference for value_type in self.types)
+        self._vectors = tuple(
+            position for position, value_type in enumerate(self.types) if value_type is V128
+        )
+        self.has_vectors = bool(self._vectors)
         formats = (_FORMATS.get(value_type, _REFERENCE_FORMAT) for value_type in self.types)
         self.layout = struct.Struct("<" + "".join(formats))
         self.size = self.layout.size
@@ -76,6 +82,8 @@ class ValueConverter:
     def pack_numbers(self, values: Sequence[Any]) -> bytes:
         """As `pack`, for values among which references, if any, are bits already."""
         try:
+            for position in self._vectors:
+                _check_vector(values[position])
             return self.layout.pack(*values)
         except (struct.error, OverflowError, TypeError):
             raise self.error(values) from None
@@ -91,6 +99,8 @@ class ValueConverter:
                 continue
             try:
                 slot = struct.Struct("<" + _FORMATS[value_type])
+                if value_type is V128:
+                    _check_vector(value)
                 checked.append(slot.unpack(slot.pack(value))[0])
             except (struct.error, OverflowError, TypeError):
                 raise value_error(position, value_type, value) from None
@@ -133,10 +143,18 @@ class ValueConverter:
             if isinstance(value_type, ReferenceType):
                 continue
             try:
+                if value_type is V128:
+                    _check_vector(value)
                 struct.pack("<" + _FORMATS[value_type], value)
             except (struct.error, OverflowError, TypeError):
                 return value_error(position, value_type, value)
         return ArgumentError("the arguments cannot be converted", None, repr(self.types), repr(values))
+
+
+def _check_vector(value: Any) -> None:
+    """Raise TypeError unless the value is a v128: `struct` would fill up what is shorter, and cut what is longer."""
+    if not isinstance(value, bytes | bytearray) or len(value) != V128.size:
+        raise TypeError("16 bytes are wanted")
 
 
 def value_error(position: int | None, value_type: ValueType, value: Any) -> ArgumentError:

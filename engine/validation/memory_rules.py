@@ -1,4 +1,4 @@
-"""Rules of numeric and memory instructions (sections 3.3.1 and 3.3.7).
+"""Rules of numeric, vector and memory instructions (sections 3.3.1, 3.3.2 and 3.3.7).
 
 `control_rules` says what a rule is.
 """
@@ -36,6 +36,23 @@ def _access(state: FunctionValidator, row: Instruction, immediate: tuple[int, in
     found = state.operands.pop()
     if found is not address:
         state.accept(found, address)
+
+
+def _lane(state: FunctionValidator, row: Instruction, lane: int) -> None:
+    if lane >= row.lanes:
+        raise Rejection(f"invalid lane index: {lane} of {row.lanes} lanes")
+
+
+def _shuffle(state: FunctionValidator, row: Instruction, lanes: tuple[int, ...]) -> None:
+    _lane(state, row, max(lanes))
+
+
+def _lane_access(
+    state: FunctionValidator, row: Instruction, immediates: tuple[tuple[int, int, int], int]
+) -> None:
+    access, lane = immediates
+    _access(state, row, access)
+    _lane(state, row, lane)
 
 
 def _index_type(state: FunctionValidator, memory: int) -> ValueType:
@@ -86,6 +103,13 @@ def _data_segment(state: FunctionValidator, row: Instruction, index: int) -> Non
 RULES: dict[str, Rule] = {
     "constant": signature_only,
     **dict.fromkeys(("add128", "sub128", "mul_wide_s", "mul_wide_u"), signature_only),
+    "native": signature_only,
+    "extract_lane": _lane,
+    "replace_lane": _lane,
+    "shuffle": _shuffle,
+    "vector_load": _access,
+    "load_lane": _lane_access,
+    "store_lane": _lane_access,
     "load": _access,
     "store": _access,
     "memory_size": _memory_size,

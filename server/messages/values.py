@@ -7,7 +7,7 @@ NaNs; therefore functions that have f32 among their types are called with bit pa
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 from google.protobuf.internal.containers import RepeatedCompositeFieldContainer
@@ -108,9 +108,12 @@ _BITS_WRITERS: dict[ValueType, Callable[[value_pb2.Value, int], None]] = {
 }
 
 
-def write_bits(value_type: ValueType, bits: int, message: value_pb2.Value) -> None:
-    """Store a number that is given by its bit pattern."""
-    _BITS_WRITERS[value_type](message, bits)
+def write_slots(value_type: ValueType, slots: Iterator[int], message: value_pb2.Value) -> None:
+    """Store a number or vector that is given by its bit pattern: the next slot, or two of a vector."""
+    if value_type is V128:
+        message.v128 = struct.pack("<2Q", next(slots), next(slots))
+    else:
+        _BITS_WRITERS[value_type](message, next(slots))
 
 
 # -- Messages to values ------------------------------------------------------------------------------------------------
@@ -154,16 +157,29 @@ def read_value(
                 if message.externref.HasField("handle")
                 else None
             )
+        case "v128":
+            return _vector(message, index)
         case _:
             return getattr(message, kind)
 
 
-def read_bits(message: value_pb2.Value, wanted: ValueType, index: int) -> int:
-    """The bit pattern of a number. Raises RequestError as `read_value` does."""
+def read_slots(message: value_pb2.Value, wanted: ValueType, index: int) -> tuple[int, ...]:
+    """The bit pattern of a number, or the two halves of a vector's. Raises RequestError as `read_value` does."""
     given = message.WhichOneof("kind")
     if given != kind_of(wanted) and not (given == "f32_bits" and wanted is F32):
         raise _wrong_value(message, wanted, index, f"wanted {wanted}, given {describe_value(message)}")
-    return _TO_BITS[given](getattr(message, given))
+    if given == "v128":
+        low, high = struct.unpack("<2Q", _vector(message, index))
+        return low, high
+    return (_TO_BITS[given](getattr(message, given)),)
+
+
+def _vector(message: value_pb2.Value, index: int | None) -> bytes:
+    """The bytes of a v128. Raises RequestError unless they are as many as it has."""
+    count = len(message.v128)
+    if count != V128.size:
+        raise _wrong_value(message, V128, index, f"a v128 has {V128.size} bytes, given {count}")
+    return message.v128
 
 
 def _wrong_value(message: value_pb2.Value, wanted: ValueType, index: int | None, reason: str) -> RequestError:
@@ -205,6 +221,8 @@ def describe_value(message: value_pb2.Value) -> str:
             text = f"{reference.instance}!{reference.function}" if reference.instance else "null"
         case "externref":
             text = str(message.externref.handle) if message.externref.HasField("handle") else "null"
+        case "v128":
+            text = message.v128.hex()
         case "f32_bits":
             kind, text = "f32", f"{message.f32_bits:#010x}"
         case _:
@@ -283,7 +301,10 @@ def write_columns(
         column.values.extend(entries)
 
 
+_BIT_TYPES = COLUMN_TYPES | {V128}
+
+
 def is_exact_only_as_bits(function_type: engine.FunctionType) -> bool:
     """Whether calls must use bit patterns: f32 among the types, and no references."""
     types = (*function_type.parameters, *function_type.results)
-    return F32 in types and COLUMN_TYPES.issuperset(types)
+    return F32 in types and _BIT_TYPES.issuperset(types)

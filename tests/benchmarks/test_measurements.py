@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from benchmarks.embedding import measure_embedding
 from benchmarks.kernel_runs import ResultMismatchError, geometric_mean, measure_kernels
-from benchmarks.kernels import DIRECTORY, KERNELS, Kernel
+from benchmarks.kernels import DIRECTORY, KERNELS, VECTOR_KERNELS, Kernel
 from benchmarks.peers.native_peer import compiler_version
 from benchmarks.peers.process import PeerError, PeerProcess
 from benchmarks.targets import Target, targets
@@ -32,13 +33,16 @@ def peers() -> Iterator[dict[str, PeerProcess]]:
 
 SMALL = {"collatz": 3000, "queens": 6, "interpreter": 10_000, "mandelbrot": 20, "nbody": 100, "matmul": 20,
          "sieve": 1, "memory_sweep": 1, "fibonacci": 15, "tak": 1, "indirect_calls": 10_000, "sha256": 1,
-         "crc32": 1, "words": 10_000, "pointer_chase": 10_000, "binary_trees": 2, "quicksort": 5000}  # fmt: skip
+         "crc32": 1, "words": 10_000, "pointer_chase": 10_000, "binary_trees": 2, "quicksort": 5000,
+         "vector_mandelbrot": 20, "vector_dot_product": 10, "vector_matmul": 1, "vector_blur": 1, "vector_hash": 50,
+         "vector_utf8": 4}  # fmt: skip
 
 
 def test_every_kernel_computes_the_same_on_every_peer(peers: dict[str, PeerProcess], tmp_path: Path) -> None:
-    kernels = [Kernel(kernel.name, kernel.subject, SMALL[kernel.name]) for kernel in KERNELS]
+    every = KERNELS + VECTOR_KERNELS
+    kernels = [replace(kernel, argument=SMALL[kernel.name]) for kernel in every]
     results = measure_kernels(kernels, peers, tmp_path, 1, silence)
-    assert list(results["kernels"]) == [kernel.name for kernel in KERNELS]
+    assert list(results["kernels"]) == [kernel.name for kernel in every]
     for measured in results["kernels"].values():
         assert set(measured["seconds"]) == set(peers)
         assert measured["result"] != 0
@@ -52,6 +56,7 @@ def test_every_kernel_computes_the_same_on_every_peer(peers: dict[str, PeerProce
         ("sieve", 1, 148_933),
         ("collatz", 10, 9 << 32 | 20),
         ("binary_trees", 1, 2**15 - 1),
+        ("vector_utf8", 1, 1),  # the text is valid as it is
     ],
 )
 def test_kernels_compute_what_is_known(
@@ -63,7 +68,9 @@ def test_kernels_compute_what_is_known(
 
 
 def test_every_source_is_a_kernel_that_is_measured() -> None:
-    assert {path.stem for path in DIRECTORY.glob("*.c")} == {kernel.name for kernel in KERNELS}
+    assert {path.stem for path in DIRECTORY.glob("*.c")} == {
+        kernel.name for kernel in KERNELS + VECTOR_KERNELS
+    }
 
 
 def test_a_result_that_differs_is_an_error(peers: dict[str, PeerProcess], tmp_path: Path) -> None:
@@ -107,6 +114,14 @@ def test_a_peer_that_ends_is_an_error() -> None:
 )
 def test_a_target_knows_whether_it_is_met(target: Target, met: bool) -> None:
     assert target.met is met
+
+
+def test_kernels_of_vectors_have_a_target_of_their_own() -> None:
+    measured = {
+        "ratios": {"farcall_to_wasmtime": 0.8},
+        "vector_ratios": {"farcall_to_wasmtime": 0.95, "farcall_to_gcc": 2.0},
+    }
+    assert [target.met for target in targets(measured)] == [True, False]
 
 
 def test_geometric_mean() -> None:

@@ -38,6 +38,28 @@ def test_every_f32_reads_back_and_is_no_longer_than_nine_digits(bits):
         assert len(text.split("e")[0].strip("-").replace(".", "").strip("0")) <= 9
 
 
+@given(st.binary(min_size=16, max_size=16))
+def test_every_vector_reads_back(value):
+    assert parse_value(format_value(value, "v128"), "v128", 0) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1", "01" + "00" * 15),
+        ("0x0102030405060708090a0b0c0d0e0f10", "100f0e0d0c0b0a090807060504030201"),
+        ("i8x16:0,1,2,3,4,5,6,7,8,9,10,11,12,13,-1,0xff", "000102030405060708090a0b0c0dffff"),
+        ("i16x8:1, 2, 3, 4, 5, 6, -32768, 65535", "0100020003000400050006000080ffff"),
+        ("i32x4:-1,0x80000000,1_000,0", "ffffffff00000080e803000000000000"),
+        ("i64x2:-9223372036854775808,18446744073709551615", "0000000000000080ffffffffffffffff"),
+        ("f32x4:1,-0,inf,nan:0x1", "0000803f000000800000807f0100807f"),
+        ("f64x2:0x1p-1,-nan", "000000000000e03f000000000000f8ff"),
+    ],
+)
+def test_vectors_can_be_written_as_lanes(text, value):
+    assert parse_value(text, "v128", 0).hex() == value
+
+
 @pytest.mark.parametrize(
     ("value", "type_name", "text"),
     [
@@ -120,7 +142,14 @@ def test_negative_zero_and_nans_keep_their_bits():
         ("-0x1p999999999", "f32", "out of range for f32"),
         ("nan:0x0", "f32", "payload"),
         ("1", "externref", "only null"),
-        ("1", "v128", "cannot be written"),
+        ("-1", "v128", "out of range for v128"),
+        (str(1 << 128), "v128", "out of range for v128"),
+        ("1.5", "v128", "neither an integer nor lanes"),
+        ("i32x2:1,2", "v128", "no shape of a vector: i32x2"),
+        ("i32x4:1,2,3", "v128", "i32x4 has 4 lanes, not 3"),
+        ("i16x8:0,0,0,0,0,0,0,65536", "v128", "a lane of i16x8 is out of range"),
+        ("i64x2:1.5,2", "v128", "not an integer"),
+        ("f32x4:1,2,3,x", "v128", "not a number"),
     ],
 )
 def test_refused_texts_say_why(text, type_name, reason):

@@ -17,7 +17,11 @@ from farcall.engine import Engine
 from .case import Case
 from .farcall_subject import run_on_farcall
 from .program_generator import OBSERVED_GLOBALS, generate
+from .vector_generator import vector_case
 from .wasmtime_oracle import WasmtimeOracle
+
+_VECTOR_SHARE = 0.3
+"""Of the programs, those that are made of vector instructions."""
 
 
 def main() -> int:
@@ -42,9 +46,15 @@ def main() -> int:
 def _compare(engine: Engine, oracle: WasmtimeOracle, seed: int) -> str:
     """How farcall differs from wasmtime on the program of this seed; empty where it does not."""
     source = random.Random(seed)
+    if source.random() < _VECTOR_SHARE:
+        return _difference(engine, oracle, vector_case(seed, source.choice((10, 50, 300))), source)
     functions, nodes = source.randrange(1, 9), source.choice((20, 100, 500, 2000))
     program = generate(source, functions, nodes, linked=bool(source.getrandbits(1)))
     case = Case(program.module, program.calls, "memory", OBSERVED_GLOBALS, program.library)
+    return _difference(engine, oracle, case, source)
+
+
+def _difference(engine: Engine, oracle: WasmtimeOracle, case: Case, source: random.Random) -> str:
     theirs = oracle.run(case)
     try:
         ours = run_on_farcall(engine, case, ensure_termination=bool(source.getrandbits(1)))

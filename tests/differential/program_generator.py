@@ -29,13 +29,13 @@ TABLE_SIZE = 8
 TABLE_MAXIMUM = 12
 MEMORY_MAXIMUM = 3
 
-_NUMERIC = [row for row in INSTRUCTIONS if row.template is not None]
+_SCALAR = [row for row in INSTRUCTIONS if row.prefix != 0xFD]
+_NUMERIC = [row for row in _SCALAR if row.template is not None]
 _BY_RESULT = {name: [row for row in _NUMERIC if row.results[0].name == name] for name in NUMBERS}
 _LOADS = {
-    name: [row for row in INSTRUCTIONS if row.rule == "load" and row.results[0].name == name]
-    for name in NUMBERS
+    name: [row for row in _SCALAR if row.rule == "load" and row.results[0].name == name] for name in NUMBERS
 }
-_STORES = [row for row in INSTRUCTIONS if row.rule == "store"]
+_STORES = [row for row in _SCALAR if row.rule == "store"]
 _KEEPS_NANS = ("abs", "neg", "copysign", "reinterpret")
 
 

@@ -15,8 +15,8 @@ from .test_numeric_instructions import AS_INTEGER, WIDTH, to_integer, to_type
 
 PAGE = 65536
 OFFSETS = (0, 1, 7, 4095, PAGE - 8, PAGE - 1, PAGE, 2 * PAGE, 0x7FFFFFFF, 0xFFFFFFFF)
-LOADS = [row for row in INSTRUCTIONS if row.rule == "load"]
-STORES = [row for row in INSTRUCTIONS if row.rule == "store"]
+LOADS = [row for row in INSTRUCTIONS if row.rule == "load" and row.prefix is None]
+STORES = [row for row in INSTRUCTIONS if row.rule == "store" and row.prefix is None]
 
 
 def addresses(row, offset):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from farcall.engine.codegen.target import Target, host_target
+
 from .claims import IN_PART, WHOLE
 from .outcomes import TEXT_FORMAT, FileReport
 from .runner import Variant, run_file
@@ -47,6 +49,27 @@ def test_files_in_part(directory, name):
 )
 def test_other_variants_of_code(directory, name, variant):
     assert report_of(directory / name, variant).failures == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "i8x16_relaxed_swizzle.wast",
+        "relaxed_dot_product.wast",
+        "relaxed_madd_nmadd.wast",
+        "relaxed_min_max.wast",
+        "simd_f32x4.wast",
+        "simd_f64x2_pmin_pmax.wast",
+        "simd_i16x8_q15mulr_sat_s.wast",
+        "simd_i32x4_trunc_sat_f32x4.wast",
+        "simd_i32x4_trunc_sat_f64x2.wast",
+        "simd_lane.wast",
+    ],
+)
+def test_vectors_with_the_templates_for_any_machine(directory, name, monkeypatch):
+    host = host_target()
+    monkeypatch.setattr("farcall.engine.engine.host_target", lambda: Target(host.triple, host.cpu, ""))
+    assert report_of(directory / name).failures == []
 
 
 def test_claims_name_files_of_the_suite(directory):

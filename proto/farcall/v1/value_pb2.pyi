@@ -76,6 +76,7 @@ class Value(_message.Message):
     F32_BITS_FIELD_NUMBER: _builtins.int
     FUNCREF_FIELD_NUMBER: _builtins.int
     EXTERNREF_FIELD_NUMBER: _builtins.int
+    V128_FIELD_NUMBER: _builtins.int
     i32: _builtins.int
     """An i32, read as signed. All 32 bits matter; 0xffffffff is -1."""
     i64: _builtins.int
@@ -88,6 +89,8 @@ class Value(_message.Message):
     """An f32 by its bit pattern. Callers may use it for any f32; the server uses it for NaNs other than the
     canonical one (0x7fc00000), because languages without a 32-bit float alter those on the way through `f32`.
     """
+    v128: _builtins.bytes
+    """A v128: 16 bytes, the first lane first and lanes little-endian, as in a memory."""
     @_builtins.property
     def funcref(self) -> Global___FunctionReference:
         """A function reference."""
@@ -106,12 +109,13 @@ class Value(_message.Message):
         f32_bits: _builtins.int = ...,
         funcref: Global___FunctionReference | None = ...,
         externref: Global___ExternReference | None = ...,
+        v128: _builtins.bytes = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["externref", b"externref", "f32", b"f32", "f32_bits", b"f32_bits", "f64", b"f64", "funcref", b"funcref", "i32", b"i32", "i64", b"i64", "kind", b"kind"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["externref", b"externref", "f32", b"f32", "f32_bits", b"f32_bits", "f64", b"f64", "funcref", b"funcref", "i32", b"i32", "i64", b"i64", "kind", b"kind", "v128", b"v128"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["externref", b"externref", "f32", b"f32", "f32_bits", b"f32_bits", "f64", b"f64", "funcref", b"funcref", "i32", b"i32", "i64", b"i64", "kind", b"kind"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["externref", b"externref", "f32", b"f32", "f32_bits", b"f32_bits", "f64", b"f64", "funcref", b"funcref", "i32", b"i32", "i64", b"i64", "kind", b"kind", "v128", b"v128"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["i32", "i64", "f32", "f64", "f32_bits", "funcref", "externref"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["i32", "i64", "f32", "f64", "f32_bits", "funcref", "externref", "v128"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 

@@ -10,11 +10,11 @@ from farcall.engine.binary.instructions import decode_body, read_expression, rea
 from farcall.engine.errors import MalformedModuleError, UnsupportedFeatureError
 from farcall.engine.instructions.instruction import Immediate
 from farcall.engine.instructions.table import BY_NAME, BY_OPCODE, BY_PREFIX, INSTRUCTIONS
-from farcall.engine.structure.types import EXTERNREF, F32, F64, FUNCREF, I32, I64
+from farcall.engine.structure.types import EXTERNREF, F32, F64, FUNCREF, I32, I64, V128
 from tests.engine.binary_format import signed, unsigned, vector
 
 U32 = st.integers(0, (1 << 32) - 1)
-NO_VECTORS = (I32, I64, F32, F64, FUNCREF, EXTERNREF)
+TYPES = (I32, I64, F32, F64, V128, FUNCREF, EXTERNREF)
 
 
 def _index(draw):
@@ -39,7 +39,7 @@ def _bits(size):
 
 
 def _block_type(draw):
-    value = draw(st.none() | st.sampled_from(NO_VECTORS) | U32)
+    value = draw(st.none() | st.sampled_from(TYPES) | U32)
     if value is None:
         return None, b"\x40"
     return (value, signed(value)) if isinstance(value, int) else (value, bytes([value.code]))
@@ -60,8 +60,18 @@ def _memory_access(draw):
 
 
 def _value_types(draw):
-    types = draw(st.lists(st.sampled_from(NO_VECTORS)))
+    types = draw(st.lists(st.sampled_from(TYPES)))
     return tuple(types), vector([bytes([value.code]) for value in types])
+
+
+def _lane(draw):
+    lane = draw(st.integers(0, 255))
+    return lane, bytes([lane])
+
+
+def _lanes(draw):
+    lanes = draw(st.binary(min_size=16, max_size=16))
+    return tuple(lanes), lanes
 
 
 def _heap_type(draw):
@@ -79,6 +89,9 @@ ENCODERS = {
     Immediate.SIGNED_64: _integer(64),
     Immediate.FLOAT_32: _bits(4),
     Immediate.FLOAT_64: _bits(8),
+    Immediate.VECTOR: _bits(16),
+    Immediate.LANE: _lane,
+    Immediate.LANES: _lanes,
 }
 
 
@@ -134,7 +147,6 @@ def test_an_opcode_without_a_row_is_refused():
 @pytest.mark.parametrize(
     ("encoded", "feature"),
     [
-        (b"\xfd\x0c", "simd"),
         (b"\xfe\x00", "threads"),
         (b"\xfb\x00", "gc"),
         (b"\xd3", "gc"),
@@ -142,11 +154,9 @@ def test_an_opcode_without_a_row_is_refused():
         (b"\x14", "function-references"),
         (b"\x08", "exception-handling"),
         (b"\x06", "legacy-exception-handling"),
-        (b"\x02\x7b", "simd"),
         (b"\xd0\x6e", "gc"),
         (b"\xd0\x05", "function-references"),
         (b"\xd0\x69", "exception-handling"),
-        (b"\x1c\x01\x7b", "simd"),
     ],
 )
 def test_what_later_proposals_add_is_named(encoded, feature):
@@ -165,6 +175,10 @@ def test_what_later_proposals_add_is_named(encoded, feature):
         (b"\x1c\x01\x00", "malformed value type: 0x00"),
         (b"\x0e\xff\xff\xff\xff\x0f\x00", "unexpected end of section or function"),
         (b"\x43\x00\x00\x00", "unexpected end of section or function"),
+        (b"\xfd\x0c" + bytes(15), "unexpected end of section or function"),
+        (b"\xfd\x0d" + bytes(15), "unexpected end of section or function"),
+        (b"\xfd\x9a\x01", "illegal opcode fd 9a"),
+        (b"\xfd\x94\x02", "illegal opcode fd 114"),
     ],
 )
 def test_malformed_immediates_are_refused(encoded, reason):

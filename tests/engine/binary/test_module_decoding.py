@@ -243,7 +243,6 @@ def test_malformed_modules_are_refused_with_reason_and_offset(source, reason, of
     [
         (HEADER + section(1, b"\1\x5f\0"), "gc"),
         (HEADER + section(1, b"\1\x4e\0"), "gc"),
-        (HEADER + section(1, b"\1\x60\1\x7b\0"), "simd"),
         (HEADER + section(1, b"\1\x60\1\x6e\0"), "gc"),
         (HEADER + section(1, b"\1\x60\1\x64\x70\0"), "function-references"),
         (HEADER + section(4, b"\1\x40\0\x70\0\0\xd0\x70\x0b"), "function-references"),
@@ -251,7 +250,6 @@ def test_malformed_modules_are_refused_with_reason_and_offset(source, reason, of
         (HEADER + section(13, b"\0"), "exception-handling"),
         (HEADER + section(2, b"\1\0\0\4\0\0"), "exception-handling"),
         (HEADER + section(7, b"\1\0\4\0"), "exception-handling"),
-        (HEADER + section(6, b"\1\x7f\0\xfd\x0c"), "simd"),
     ],
 )
 def test_what_later_proposals_add_is_named(source, feature):

@@ -1,6 +1,6 @@
 """The IR of small modules is what stands beside them: a change of the lowering shows as a change of these files.
 
-Written anew with FARCALL_BLESS=1 in the environment. A first line `;; options: listeners` or `;; options: plain`
+Written anew with FARCALL_BLESS=1 in the environment. A first line such as `;; options: listeners`
 chooses the options; without it, loops and calls check for a request to stop.
 """
 
@@ -23,6 +23,7 @@ SOURCES = sorted(GOLDEN.glob("*.wat"))
 OPTIONS = {
     "listeners": LoweringOptions(ensure_termination=False, listeners=True),
     "plain": LoweringOptions(ensure_termination=False, listeners=False),
+    "aarch64": LoweringOptions(ensure_termination=True, listeners=False, capabilities=frozenset({"aarch64"})),
 }
 STOPPABLE = LoweringOptions(ensure_termination=True, listeners=False)
 

@@ -15,8 +15,8 @@ from farcall.engine.instructions.table import INSTRUCTIONS
 PAGE = 65536
 PAGES = 2
 SIZE = PAGES * PAGE
-LOADS = [row for row in INSTRUCTIONS if row.rule == "load"]
-STORES = [row for row in INSTRUCTIONS if row.rule == "store"]
+LOADS = [row for row in INSTRUCTIONS if row.access and row.results]
+STORES = [row for row in INSTRUCTIONS if row.access and not row.results]
 BORDERS = (0, PAGE, SIZE, MEMORY_GUARD_SIZE, 1 << 31, 1 << 32)
 
 
@@ -25,6 +25,11 @@ def around_borders(width: int) -> list[int]:
         border + distance for border in BORDERS for distance in (-width - 1, -width, 1 - width, -1, 0, 1)
     }
     return sorted(value for value in values if 0 <= value < 1 << 32)
+
+
+def lane(row) -> str:
+    """The last lane, of instructions that access one."""
+    return str(row.lanes - 1) if row.lanes else ""
 
 
 def as_signed(value: int) -> int:
@@ -46,18 +51,20 @@ def grown(instantiate):
 @pytest.mark.parametrize("row", LOADS, ids=lambda row: row.name)
 def test_loads(grown, row):
     width = row.access.size
+    operand = "(v128.const i64x2 0 0)" if row.lanes else ""
     instance = grown(
         " ".join(
             f'(func (export "{offset}") (param i32) (result {row.results[0].name})'
-            f" ({row.name} offset={offset} (local.get 0)))"
+            f" ({row.name} offset={offset} {lane(row)} (local.get 0) {operand}))"
             for offset in around_borders(width)
         )
     )
+    zero = bytes(16) if row.results[0].name == "v128" else 0
     for offset in around_borders(width):
         load = instance.function(str(offset))
         for index in around_borders(width):
             if index + offset + width <= SIZE:
-                assert load(as_signed(index)) == 0
+                assert load(as_signed(index)) == zero
             else:
                 with pytest.raises(Trap) as trap:
                     load(as_signed(index))
@@ -68,11 +75,12 @@ def test_loads(grown, row):
 def test_stores_write_all_or_nothing(grown, row):
     width = row.access.size
     ones = {"i32": "-1", "i64": "-1", "f32": "-nan:0x7fffff", "f64": "-nan:0xfffffffffffff"}
+    ones["v128"] = "i64x2 -1 -1"
     value = row.parameters[1].name
     instance = grown(
         " ".join(
             f'(func (export "{offset}") (param i32)'
-            f" ({row.name} offset={offset} (local.get 0) ({value}.const {ones[value]})))"
+            f" ({row.name} offset={offset} {lane(row)} (local.get 0) ({value}.const {ones[value]})))"
             for offset in around_borders(width)
         )
     )

@@ -58,11 +58,19 @@ SEEDS = [
         """(func (result i32) (unreachable) (select) (i32.trunc_sat_f64_u) (i32.extend8_s) (br_if 0))
            (func (param f64) (result f64) (block (param) (result i32 f64) (i32.const 1) (local.get 0)
              (block (param i32 f64) (result i32 f64))) (f64.copysign (f64.const nan:0x1)) (return))""",
+        """(memory 1) (global (mut v128) (v128.const f32x4 1 2 3 4))
+           (func (param i32 v128) (result v128) (local v128)
+             (local.set 2 (i8x16.shuffle 0 17 2 19 4 21 6 23 8 25 10 27 12 29 14 31 (local.get 1) (global.get 0)))
+             (v128.store8_lane offset=3 7 (local.get 0) (local.get 2))
+             (v128.load32_lane align=2 3 (local.get 0) (i16x8.replace_lane 5 (local.get 2) (i32.const 1)))
+             (if (i8x16.extract_lane_s 15 (local.get 1)) (then (return (v128.load16x4_u (local.get 0)))))
+             (f32x4.relaxed_madd (local.get 1) (f64x2.splat (f64.const 1)))
+             (v128.bitselect (local.get 1) (local.get 2)))""",
     )
 ]
 
 LIKELY = sorted({*range(0x12), 0x1A, 0x1B, *range(0x20, 0x29), 0x36, *range(0x3F, 0x46), 0x60, 0x6A, 0x6F})
-LIKELY += [0x70, 0x7C, 0x7D, 0x7E, 0x7F, 0x80, 0xD0, 0xD1, 0xD2, 0xFC, 0xFF]
+LIKELY += [0x70, 0x7C, 0x7D, 0x7E, 0x7F, 0x80, 0xD0, 0xD1, 0xD2, 0xFC, 0xFD, 0xFF]
 
 
 def wasmtime_of_version_2() -> wasmtime.Engine:
@@ -70,8 +78,6 @@ def wasmtime_of_version_2() -> wasmtime.Engine:
     for feature in ("bulk_memory", "reference_types", "multi_value"):
         setattr(config, f"wasm_{feature}", True)
     for feature in (
-        "relaxed_simd",
-        "simd",
         "tail_call",
         "threads",
         "memory64",

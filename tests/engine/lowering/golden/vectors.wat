@@ -1,0 +1,21 @@
+;; options: aarch64
+(module
+  (memory 1)
+  (global $mask (mut v128) (v128.const i64x2 -1 0))
+  (func (param i32 v128) (result v128) (local v128)
+    (local.set 2 (f32x4.mul (local.get 1) (v128.const f32x4 1 1 1 1)))
+    (v128.store offset=16 (local.get 0) (local.get 2))
+    (global.set $mask (i8x16.swizzle (global.get $mask) (local.get 2)))
+    (v128.bitselect (local.get 1) (local.get 2) (global.get $mask)))
+  (func (param i32 v128) (result v128)
+    (v128.store16_lane offset=2 7 (local.get 0) (local.get 1))
+    (v128.load32_lane 3 (local.get 0)
+      (i8x16.shuffle 0 16 1 17 2 18 3 19 4 20 5 21 6 22 7 23
+        (v128.load8x8_u (local.get 0)) (v128.load64_zero (local.get 0)))))
+  (func (param v128 f32) (result f32 i32)
+    (f32x4.extract_lane 1 (f32x4.replace_lane 2 (local.get 0) (local.get 1)))
+    (i32.add (i8x16.extract_lane_s 15 (local.get 0)) (i16x8.bitmask (local.get 0))))
+  (func (param i32) (result v128)
+    (i32x4.shl (i16x8.splat (local.get 0)) (i32.const 3)))
+  (func (param v128 v128 v128) (result v128)
+    (f32x4.min (f64x2.relaxed_madd (local.get 0) (local.get 1) (local.get 2)) (local.get 0))))
