@@ -43,7 +43,7 @@ def call(function: FunctionLowering, row: Instruction, immediates: tuple[Any, ..
     if index >= module.imported_function_count:
         context.called.add(index)
         if index == function.body.index or index in context.checking:
-            function.frames[-1].has_called = True
+            function.note_call()
         _emit_call(function, signature, f"@f{index}", "%vmctx", texts)
         return
     entry = context.layout.function_import(index)

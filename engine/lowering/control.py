@@ -30,7 +30,7 @@ def _block_type(function: FunctionLowering, block_type: ValueType | int | None) 
 def _open(function: FunctionLowering, kind: str, block_type: ValueType | int | None) -> Frame:
     types = _block_type(function, block_type)
     height = len(function.stack) - len(types.parameters)
-    frame = Frame(kind, function.name(), types.parameters, types.results, height)
+    frame = Frame(kind, function.name(), types.parameters, types.results, height, position=len(function.frames))
     function.frames.append(frame)
     return frame
 
@@ -125,7 +125,7 @@ def else_(function: FunctionLowering, row: Instruction | None, immediates: tuple
     if function.reachable:
         _jump(function, frame)
     frame.kind = "else"
-    frame.has_called = False
+    function.forget_call(frame)
     function.stack[frame.height :] = frame.arguments
     function.start_block(f"{frame.name}.else")
 
@@ -136,8 +136,9 @@ def end(function: FunctionLowering, row: Instruction, immediates: tuple[Any, ...
     if frame.kind == "if":
         else_(function, None, ())
     function.frames.pop()
-    if frame.has_called and function.frames and frame.kind in ("block", "loop") and not _bypasses(frame):
-        function.frames[-1].has_called = True
+    called = function.forget_call(frame)
+    if called and function.frames and frame.kind in ("block", "loop") and not _bypasses(frame):
+        function.note_call()
     if frame.kind == "loop":
         _close_loop(function, frame)
         return

@@ -45,7 +45,7 @@ class Frame:
         arguments: an `if`'s parameters, kept for its `else`.
         header: a loop's: index of the line that gets the beginning of its header, once all branches are known.
         needs_check: a loop's: whether a branch to it can be reached without a call that checks for a request to stop.
-        has_called: whether such a call was made in it, on every way to where the code is now.
+        position: among the open blocks, the outermost being 0.
         preheader: a loop's: index of the line that branches into it.
         bases: an outermost loop's: the memories whose bases are loaded before it.
     """
@@ -59,7 +59,7 @@ class Frame:
     arguments: list[Operand] = field(default_factory=list)
     header: int = 0
     needs_check: bool = False
-    has_called: bool = False
+    position: int = 0
     preheader: int = 0
     bases: set[int] = field(default_factory=set)
 
@@ -81,6 +81,8 @@ class FunctionLowering:
         indexed: pointers into memories that were computed in the current LLVM block: by memory and index operand.
         traps: the kinds of trap that the function branches to.
         calls: whether it calls guest functions.
+        called: positions of the open blocks in which a call that checks for a request to stop was made on every way
+            to where the code is now, the innermost last.
         carried: how many values its branches carry.
     """
 
@@ -91,6 +93,7 @@ class FunctionLowering:
         "_uses_execution",
         "block",
         "body",
+        "called",
         "calls",
         "carried",
         "context",
@@ -122,6 +125,7 @@ class FunctionLowering:
         self.counter = 0
         self.traps: set[str] = set()
         self.calls = False
+        self.called: list[int] = []
         self.carried = 0
         self.locals: dict[int, Operand] = {}
         self.known: dict[int, Operand] = {
@@ -205,14 +209,22 @@ class FunctionLowering:
         """An i32 as an unsigned i64."""
         return self.define(f"zext i32 {value} to i64")
 
+    def note_call(self) -> None:
+        """A call that checks for a request to stop was made in the innermost open block."""
+        innermost = len(self.frames) - 1
+        if not self.called or self.called[-1] != innermost:
+            self.called.append(innermost)
+
+    def forget_call(self, frame: Frame) -> bool:
+        """Forget whether such a call was made in `frame`, the innermost; whether one was."""
+        noted = bool(self.called) and self.called[-1] == frame.position
+        if noted:
+            self.called.pop()
+        return noted
+
     def has_called_since(self, frame: Frame) -> bool:
         """Whether a call has checked for a request to stop since `frame`, which is open, began."""
-        for inner in reversed(self.frames):
-            if inner.has_called:
-                return True
-            if inner is frame:
-                return False
-        return False
+        return bool(self.called) and self.called[-1] >= frame.position
 
     def opaque(self, operand: Operand) -> str:
         """A value of which LLVM knows nothing: it goes through memory."""
