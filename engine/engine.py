@@ -13,21 +13,22 @@ from __future__ import annotations
 import threading
 import time
 import weakref
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 
 from farcall.engine.abi.layout import context_layout
 from farcall.engine.binary import decode_module
 from farcall.engine.cache.memory_cache import MemoryCache
+from farcall.engine.codegen.bounded_compiler import OutOfBudgetError, compile_within
 from farcall.engine.codegen.compiler import Optimization, compile_to_object
 from farcall.engine.codegen.elf import read_object
 from farcall.engine.codegen.linker import Image, link
 from farcall.engine.codegen.target import host_target
-from farcall.engine.errors import ClosedError
+from farcall.engine.errors import ClosedError, ExhaustionError
 from farcall.engine.instructions.instruction import IMPLEMENTED, features_named
 from farcall.engine.interface import AbstractCompiledModule, AbstractEngine, FunctionListener
-from farcall.engine.lowering import LoweringOptions, is_complex, lower_functions
+from farcall.engine.lowering import LoweringOptions, is_complex, is_soon_compiled, lower_functions
 from farcall.engine.runtime import function, listening
 from farcall.engine.runtime.compiled_module import CompiledCode, CompiledModule, TypeRegistry
 from farcall.engine.runtime.instance import Instance
@@ -85,6 +86,52 @@ class EngineStatistics:
     memory_bytes: int
     memories: int
     linked_groups: int
+
+
+_BATCH_BYTES = 512 << 10
+_FUNCTION_BYTES = 32
+"""What each function adds to its body's bytes, for LLVM it is never nothing."""
+
+
+def _batches(bodies: Sequence[FunctionBody]) -> Iterator[list[FunctionBody]]:
+    """Functions that are compiled together: so many that LLVM needs no more than some hundred megabytes for them."""
+    batch: list[FunctionBody] = []
+    size = 0
+    for body in bodies:
+        batch.append(body)
+        size += body.end - body.start + _FUNCTION_BYTES
+        if size > _BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def _seconds(text: str, optimization: Optimization) -> int:
+    """Processor time that compiling may take: several times what it takes for what compilers make."""
+    if optimization is Optimization.FULL:
+        return 5 + len(text) // 300_000
+    return 10 + len(text) // 1_000_000
+
+
+def _compile_batch(
+    module: Module, bodies: Sequence[FunctionBody], text: str, optimization: Optimization
+) -> tuple[bytes, Optimization]:
+    """The object of some functions, whose text is given, and how it was made: as wanted, or with less work.
+
+    Raises:
+        ExhaustionError: that takes too long as well.
+    """
+    target = host_target()
+    if is_soon_compiled(module, bodies, text):
+        return compile_to_object(text, target, optimization), optimization
+    try:
+        return compile_within(text, target, optimization, _seconds(text, optimization)), optimization
+    except OutOfBudgetError as error:
+        if optimization is not Optimization.FAST:
+            return _compile_batch(module, bodies, text, Optimization.FAST)
+        first, last = bodies[0].index, bodies[-1].index
+        raise ExhaustionError(f"functions {first} to {last} are too complex to compile: {error}") from None
 
 
 class Engine(AbstractEngine):
@@ -159,6 +206,7 @@ class Engine(AbstractEngine):
 
         Raises:
             ClosedError: the engine is closed.
+            ExhaustionError: compiling the module would take too much time or memory.
         """
         self._check_open()
         options = LoweringOptions(
@@ -184,11 +232,13 @@ class Engine(AbstractEngine):
         for body in module.functions:
             fast = large or is_complex(module, body)
             parts[Optimization.FAST if fast else Optimization.FULL].append(body)
-        objects = [
-            compile_to_object(lower_functions(module, layout, options, bodies), host_target(), optimization)
-            for optimization, bodies in parts.items()
-            if bodies
-        ]
+        objects = []
+        for optimization, bodies in parts.items():
+            for batch in _batches(bodies):
+                text = lower_functions(module, layout, options, batch)
+                # Where it took too long once, no more time is spent.
+                compiled, optimization = _compile_batch(module, batch, text, optimization)  # noqa: PLW2901
+                objects.append(compiled)
         image: Image = link(map(read_object, objects))
         code = CompiledCode(module, layout, image, self.types, listening=options.listeners)
         with self._lock:

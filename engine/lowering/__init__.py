@@ -3,8 +3,8 @@
 `module.lower_functions` is the way in.
 """
 
-from farcall.engine.lowering.complexity import is_complex
+from farcall.engine.lowering.complexity import is_complex, is_soon_compiled
 from farcall.engine.lowering.context import LoweringOptions
 from farcall.engine.lowering.module import lower_functions
 
-__all__ = ["LoweringOptions", "is_complex", "lower_functions"]
+__all__ = ["LoweringOptions", "is_complex", "is_soon_compiled", "lower_functions"]

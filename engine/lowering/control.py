@@ -30,7 +30,9 @@ def _block_type(function: FunctionLowering, block_type: ValueType | int | None) 
 def _open(function: FunctionLowering, kind: str, block_type: ValueType | int | None) -> Frame:
     types = _block_type(function, block_type)
     height = len(function.stack) - len(types.parameters)
-    frame = Frame(kind, function.name(), types.parameters, types.results, height, position=len(function.frames))
+    frame = Frame(
+        kind, function.name(), types.parameters, types.results, height, position=len(function.frames)
+    )
     function.frames.append(frame)
     return frame
 
