@@ -16,7 +16,7 @@ from farcall.engine.abi import layout
 from farcall.engine.errors import ArgumentError, EngineBug, TerminatedError
 from farcall.engine.runtime.batch import Batch
 from farcall.engine.runtime.exits import raise_exit
-from farcall.engine.runtime.linked_group import LinkedGroup, Member, acquire_group
+from farcall.engine.runtime.linked_group import LinkedGroup, Member, turn_of
 from farcall.engine.runtime.native.address_space import write_words
 from farcall.engine.runtime.native.machine import native_runtime
 from farcall.engine.runtime.native.trampolines import HOST_CONTEXT_SIZE, THREAD_NOT_PREPARED
@@ -148,13 +148,15 @@ class Function:
         group = owner.group
         with group.lock:
             if self._fast and owner.group is group and not owner.closed:
-                try:
-                    self._pack_into(self._buffer, 0, *arguments)
-                except _CONVERSION_ERRORS:
-                    raise self._parameters.error(arguments) from None
                 targets = group.targets
-                targets.append(owner)
                 try:
+                    # Within the `try`: what a signal's handler raises may come right after it. And before arguments are
+                    # asked for their values, which may do whatever they like, but not close what is called.
+                    targets.append(owner)
+                    try:
+                        self._pack_into(self._buffer, 0, *arguments)
+                    except _CONVERSION_ERRORS:
+                        raise self._parameters.error(arguments) from None
                     # Announced above, looked here: see `linked_group`.
                     if group.attention:
                         status = THREAD_NOT_PREPARED
@@ -392,20 +394,18 @@ class Function:
         """Hold the group's lock and be known as running, if it is open."""
         owner = self.owner
         assert owner is not None
-        group = acquire_group(owner, stoppable)
-        try:
+        with turn_of(owner, stoppable) as group:
             owner.check_open()
             if stoppable is not None:
                 with stoppable.running_in(group, owner):
                     yield group
-            else:
+                return
+            mark = group.mark
+            try:
                 group.begin(owner, None)
-                try:
-                    yield group
-                finally:
-                    group.end(None)
-        finally:
-            group.lock.release()
+                yield group
+            finally:
+                group.end(mark)
 
     def invocation(self, arguments: Sequence[Any]) -> Invocation:
         """A call with these arguments that another thread can stop; `run` makes it."""

@@ -83,12 +83,17 @@ class LinkedGroup:
             if self.attention:
                 self._update_protection()
 
-    def end(self, call: Stoppable | None) -> None:
+    @property
+    def mark(self) -> tuple[int, int]:
+        """What `end` is to be given to undo a `begin` that follows, also one that an exception cut short."""
+        return len(self.targets), len(self._running)
+
+    def end(self, mark: tuple[int, int]) -> None:
         """The innermost call ended; guests that nobody asked to stop may go on."""
+        targets, running = mark
         with self._interruption:
-            self.targets.pop()
-            if call is not None:
-                self._running.remove(call)
+            del self.targets[targets:]
+            del self._running[running:]
             if self.attention:
                 self._update_protection()
 
@@ -230,12 +235,9 @@ class Member:
     @contextmanager
     def turn(self) -> Iterator[None]:
         """Hold the group's lock. Raises ClosedError if this is closed."""
-        group = acquire_group(self)
-        try:
+        with turn_of(self):
             self.check_open()
             yield
-        finally:
-            group.lock.release()
 
     def check_open(self) -> None:
         """Raise ClosedError if this is closed."""
@@ -256,6 +258,27 @@ def acquire_group(member: Member, call: Stoppable | None = None) -> LinkedGroup:
                 raise TerminatedError(call.reason)
         if member.group is group:
             return group
+        group.lock.release()
+
+
+@contextmanager
+def turn_of(member: Member, call: Stoppable | None = None) -> Iterator[LinkedGroup]:
+    """Hold the lock of the member's group, as `acquire_group` gets it.
+
+    Without `call` it is given back whatever a signal's handler raises at whichever moment: nothing but a `with`
+    statement of the lock itself makes sure of that.
+    """
+    if call is None:
+        while True:
+            group = member.group
+            with group.lock:
+                if member.group is group:
+                    yield group
+                    return
+    group = acquire_group(member, call)
+    try:
+        yield group
+    finally:
         group.lock.release()
 
 
