@@ -400,12 +400,8 @@ class Function:
                 with stoppable.running_in(group, owner):
                     yield group
                 return
-            mark = group.mark
-            try:
-                group.begin(owner, None)
+            with group.running(owner, None):
                 yield group
-            finally:
-                group.end(mark)
 
     def invocation(self, arguments: Sequence[Any]) -> Invocation:
         """A call with these arguments that another thread can stop; `run` makes it."""

@@ -72,33 +72,40 @@ class LinkedGroup:
 
     # -- Calls -----------------------------------------------------------------------------------------------------
 
-    def begin(self, target: Member, call: Stoppable | None) -> None:
-        """A call of a function of `target` begins. Raises TerminatedError if `call` has been stopped already."""
-        with self._interruption:
-            if call is not None:
-                if call.reason is not None:
-                    raise TerminatedError(call.reason)
-                self._running.append(call)
-            self.targets.append(target)
-            if self.attention:
-                self._update_protection()
+    @contextmanager
+    def running(self, target: Member, call: Stoppable | None) -> Iterator[None]:
+        """While a function of `target` is called; the lock is held.
 
-    @property
-    def mark(self) -> tuple[int, int]:
-        """What `end` is to be given to undo a `begin` that follows, also one that an exception cut short."""
-        return len(self.targets), len(self._running)
+        The lists are as they were afterwards, whatever a signal's handler raises at whichever moment: where they are
+        put right, nothing is called before it.
 
-    def end(self, mark: tuple[int, int]) -> None:
-        """The innermost call ended; guests that nobody asked to stop may go on."""
-        targets, running = mark
-        with self._interruption:
-            del self.targets[targets:]
-            del self._running[running:]
-            if self.attention:
-                self._update_protection()
+        Parameters:
+            call: what another thread may stop, if it can be stopped by itself.
+
+        Raises:
+            TerminatedError: `call` has been stopped already.
+        """
+        targets, running = len(self.targets), len(self._running)
+        try:
+            with self._interruption:
+                if call is not None:
+                    if call.reason is not None:
+                        raise TerminatedError(call.reason)
+                    self._running.append(call)
+                self.targets.append(target)
+                if self.attention:
+                    self._update_protection()
+            yield
+        finally:
+            with self._interruption:
+                del self.targets[targets:]
+                del self._running[running:]
+                # Guests that nobody asked to stop may go on.
+                if self.attention:
+                    self._update_protection()
 
     def review(self) -> None:
-        """A call that was not told of by `begin` ended while a request was pending."""
+        """A call that `running` was not told of ended while a request was pending."""
         with self._interruption:
             self._update_protection()
 

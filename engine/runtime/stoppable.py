@@ -34,11 +34,9 @@ class Stoppable:
     @contextmanager
     def running_in(self, group: LinkedGroup, target: Member) -> Iterator[None]:
         """While a function of `target`, in `group`, whose lock is held, runs for this."""
-        mark = group.mark
         self._groups.append(group)
         try:
-            group.begin(target, self)
-            yield
+            with group.running(target, self):
+                yield
         finally:
-            group.end(mark)
             self._groups.remove(group)
