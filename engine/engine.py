@@ -3,7 +3,7 @@
 ::
 
     bytes --decode_module--> Module --validate_module--> valid Module
-          --lower_functions--> LLVM IR --compile_to_object--> object --link--> Image
+          --lower_in_batches--> LLVM IR --compile_to_object--> object --link--> Image
           --CompiledCode--> mapped code, kept in the cache, shared by all instances
           --NativeModuleEngine--> bound to one instance
 """
@@ -13,7 +13,7 @@ from __future__ import annotations
 import threading
 import time
 import weakref
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -28,7 +28,7 @@ from farcall.engine.codegen.target import host_target
 from farcall.engine.errors import ClosedError, ExhaustionError
 from farcall.engine.instructions.instruction import IMPLEMENTED, features_named
 from farcall.engine.interface import AbstractCompiledModule, AbstractEngine, FunctionListener
-from farcall.engine.lowering import LoweringOptions, is_complex, is_soon_compiled, lower_functions
+from farcall.engine.lowering import LoweringOptions, is_complex, is_soon_compiled, lower_in_batches
 from farcall.engine.runtime import function, listening
 from farcall.engine.runtime.compiled_module import CompiledCode, CompiledModule, TypeRegistry
 from farcall.engine.runtime.instance import Instance
@@ -86,25 +86,6 @@ class EngineStatistics:
     memory_bytes: int
     memories: int
     linked_groups: int
-
-
-_BATCH_BYTES = 512 << 10
-_FUNCTION_BYTES = 32
-"""What each function adds to its body's bytes, for LLVM it is never nothing."""
-
-
-def _batches(bodies: Sequence[FunctionBody]) -> Iterator[list[FunctionBody]]:
-    """Functions that are compiled together: so many that LLVM needs no more than some hundred megabytes for them."""
-    batch: list[FunctionBody] = []
-    size = 0
-    for body in bodies:
-        batch.append(body)
-        size += body.end - body.start + _FUNCTION_BYTES
-        if size > _BATCH_BYTES:
-            yield batch
-            batch, size = [], 0
-    if batch:
-        yield batch
 
 
 def _seconds(text: str, optimization: Optimization) -> int:
@@ -234,8 +215,7 @@ class Engine(AbstractEngine):
             parts[Optimization.FAST if fast else Optimization.FULL].append(body)
         objects = []
         for optimization, bodies in parts.items():
-            for batch in _batches(bodies):
-                text = lower_functions(module, layout, options, batch)
+            for batch, text in lower_in_batches(module, layout, options, bodies):
                 # Where it took too long once, no more time is spent.
                 compiled, optimization = _compile_batch(module, batch, text, optimization)  # noqa: PLW2901
                 objects.append(compiled)

@@ -36,6 +36,7 @@ _Instructions = Iterator[tuple[Instruction, tuple[Any, ...], int]]
 def lower_body(context: ModuleContext, body: FunctionBody) -> str:
     """The definition of one function, as text."""
     function = FunctionLowering(context, body)
+    function.carry(len(function.signature.parameters))
     if context.options.listeners:
         _report_call(function)
     _lower_instructions(function, decode_body(context.module.source, body.start, body.end))

@@ -18,6 +18,7 @@ def _emit_call(
 ) -> None:
     """Call, and push the results."""
     function.calls = True
+    function.carry(len(texts) + len(signature.type.results))
     arguments = "".join(f", {llvm} {text}" for llvm, text in zip(signature.parameters, texts, strict=True))
     call = f"call {CALLING_CONVENTION} {signature.result} {code}(ptr {vmctx}{arguments})"
     results = signature.type.results
@@ -77,6 +78,7 @@ def emit_return(function: FunctionLowering) -> None:
     """Return the results, which are the operands left at the function's end."""
     results = function.signature.result
     operands = function.stack
+    function.carry(len(operands))
     if not operands:
         function.lines.append("ret void")
     elif len(operands) == 1:

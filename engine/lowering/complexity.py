@@ -20,12 +20,21 @@ _TRAPPING_ARITHMETIC = 1_000
 
 _CHECKED_ACCESSES = 4_000
 """Accesses to memories without guard pages, each ending LLVM blocks: 4,000 took 5 s, 8,000 four times as long."""
+_MANY_VALUES = 100
+"""Parameters and results of a function type: with a thousand of each, functions that do nothing else took 10 s."""
 
 _BRANCHING_RULES = frozenset({"block", "loop", "if", "br", "br_if", "return"})
 
 
+def _is_wide(module: Module, type_index: int) -> bool:
+    function_type = module.types[type_index]
+    return len(function_type.parameters) + len(function_type.results) > _MANY_VALUES
+
+
 def is_complex(module: Module, body: FunctionBody) -> bool:
     """Whether a function of a validated module is too complex to be optimised."""
+    if _is_wide(module, body.type_index):
+        return True
     if body.end - body.start <= _SIMPLE_BYTES:
         return False
     changed: set[int] = set()
@@ -36,6 +45,12 @@ def is_complex(module: Module, body: FunctionBody) -> bool:
             trapping += 1
         elif row.access is not None:
             checked += immediates[0][1] in unguarded
+        elif row.rule == "call":
+            if _is_wide(module, module.function_types[immediates[0]]):
+                return True
+        elif row.rule == "call_indirect":
+            if _is_wide(module, immediates[0]):
+                return True
         elif row.rule in ("local_set", "local_tee"):
             changed.add(immediates[0])
         elif row.rule == "br_table":

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from farcall.engine.abi.calls import result_type
 from farcall.engine.abi.layout import ContextLayout
+from farcall.engine.errors import ExhaustionError
 from farcall.engine.structure.module import Module
 from farcall.engine.structure.types import ExternKind, FunctionType
 
@@ -26,19 +27,26 @@ class LoweringOptions:
     capabilities: frozenset[str] = frozenset()
 
 
+_NAMED_RESULTS = 16
+"""Where there are more, their structure has a name: written out at each use, a thousand results would take 5 KB."""
+
+CARRIED_LIMIT = 2_000_000
+"""Of values that the branches and calls of one function carry, each counted. Two bytes of code can carry a thousand,
+and every one is text, and an operand for LLVM: without a limit, a small module could take all memory. Compilers come
+nowhere near.
+"""
+
+_MANY = 16
+"""What branches and calls that carry more carry counts for the whole module, with the same limit."""
+
+
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """A function type in LLVM's words; `result` is `void`, a type, or a structure of several."""
+    """A function type in LLVM's words; `result` is `void`, a type, or a structure of several, which may have a name."""
 
     type: FunctionType
     result: str
     parameters: tuple[str, ...]
-
-
-def signature(function_type: FunctionType) -> Signature:
-    """The signature of guest functions of a type, without the `%vmctx` that goes before the parameters."""
-    parameters = tuple(value.llvm for value in function_type.parameters)
-    return Signature(function_type, result_type(function_type.results), parameters)
 
 
 @dataclass(slots=True)
@@ -49,6 +57,8 @@ class ModuleContext:
         imported_tables: how many tables are imported.
         signatures: by type index; made when first asked for.
         called: functions of the module that lowered code calls directly.
+        named: definitions of structures that have names, by type index.
+        carried: values that branches and calls with many of them carry.
         checking: functions known to check for a request to stop when they are entered.
     """
 
@@ -57,6 +67,8 @@ class ModuleContext:
     options: LoweringOptions
     imported_tables: int = field(init=False)
     signatures: dict[int, Signature] = field(default_factory=dict)
+    named: dict[int, str] = field(default_factory=dict)
+    carried: int = 0
     called: set[int] = field(default_factory=set)
     checking: set[int] = field(default_factory=set)
 
@@ -67,5 +79,26 @@ class ModuleContext:
         """The signature of function type `type_index`."""
         found = self.signatures.get(type_index)
         if found is None:
-            found = self.signatures[type_index] = signature(self.module.types[type_index])
+            function_type = self.module.types[type_index]
+            result = result_type(function_type.results)
+            if len(function_type.results) > _NAMED_RESULTS:
+                self.named[type_index] = f"%results{type_index} = type {result}"
+                result = f"%results{type_index}"
+            parameters = tuple(value.llvm for value in function_type.parameters)
+            found = self.signatures[type_index] = Signature(function_type, result, parameters)
         return found
+
+    def carry(self, count: int, before: int, function_index: int) -> int:
+        """A branch or call carries `count` values; how many its function has carried, `before` being those until now.
+
+        Raises:
+            ExhaustionError: they are too many for the function, or for the module.
+        """
+        if count > _MANY:
+            self.carried += count
+        if before + count > CARRIED_LIMIT or self.carried > CARRIED_LIMIT:
+            raise ExhaustionError(
+                f"function {function_index} is too complex to compile: its branches and calls, or all"
+                f" that carry many values in the module, carry more than {CARRIED_LIMIT}"
+            )
+        return before + count

@@ -5,15 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from farcall.engine.abi.layout import EXECUTION_CHECK
-from farcall.engine.errors import ExhaustionError
 from farcall.engine.instructions.instruction import Instruction
 from farcall.engine.lowering.function import Frame, FunctionLowering
 from farcall.engine.structure.types import FunctionType, ValueType
-
-CARRIED_LIMIT = 2_000_000
-"""Of values that the branches of one function carry, each counted. Two bytes of code can carry a thousand, and every
-one is an operand of a phi node: without a limit, a small module could take all memory. Compilers come nowhere near.
-"""
 
 _EMPTY = FunctionType((), ())
 
@@ -40,12 +34,8 @@ def _open(function: FunctionLowering, kind: str, block_type: ValueType | int | N
 def _edge(function: FunctionLowering, frame: Frame, block: str | None = None) -> str:
     """Record a branch with the top operands from `block` (the current one) to the frame's label; the label."""
     count = len(frame.label_types)
-    function.carried += count
-    if function.carried > CARRIED_LIMIT:
-        raise ExhaustionError(
-            f"function {function.body.index} is too complex to compile: its branches carry more than"
-            f" {CARRIED_LIMIT} values"
-        )
+    if count:
+        function.carry(count)
     texts = [text for _, text in function.stack[-count:]] if count else []
     frame.incoming.append((function.block if block is None else block, texts))
     if frame.kind == "loop" and not function.has_called_since(frame):

@@ -83,7 +83,7 @@ class FunctionLowering:
         calls: whether it calls guest functions.
         called: positions of the open blocks in which a call that checks for a request to stop was made on every way
             to where the code is now, the innermost last.
-        carried: how many values its branches carry.
+        carried: how many values its branches and calls carry.
     """
 
     __slots__ = (
@@ -208,6 +208,10 @@ class FunctionLowering:
     def widen(self, value: str) -> str:
         """An i32 as an unsigned i64."""
         return self.define(f"zext i32 {value} to i64")
+
+    def carry(self, count: int) -> None:
+        """A branch or call carries so many values. Raises ExhaustionError where they become too many."""
+        self.carried = self.context.carry(count, self.carried, self.body.index)
 
     def note_call(self) -> None:
         """A call that checks for a request to stop was made in the innermost open block."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from farcall.engine.abi.calls import CALLING_CONVENTION
 from farcall.engine.abi.layout import ContextLayout
@@ -10,6 +10,9 @@ from farcall.engine.lowering.body import lower_body
 from farcall.engine.lowering.context import LoweringOptions, ModuleContext
 from farcall.engine.lowering.metadata import DEFINITIONS, GUEST_FUNCTION
 from farcall.engine.structure.module import FunctionBody, Module
+
+_BATCH_TEXT = 16 << 20
+"""Characters after which a batch of functions is large enough: LLVM needs some hundred megabytes for it."""
 
 
 def lower_functions(
@@ -27,14 +30,39 @@ def lower_functions(
         functions: of the module; each at most once.
 
     Raises:
-        ExhaustionError: a function is too complex (see `control.CARRIED_LIMIT`).
+        ExhaustionError: a function is too complex (see `context.CARRIED_LIMIT`).
     """
     context = ModuleContext(module, layout, options)
-    parts = [lower_body(context, body) for body in functions]
+    return _text(context, functions, [lower_body(context, body) for body in functions])
+
+
+def lower_in_batches(
+    module: Module, layout: ContextLayout, options: LoweringOptions, functions: Sequence[FunctionBody]
+) -> Iterator[tuple[Sequence[FunctionBody], str]]:
+    """As `lower_functions`, but in several texts where there is much of it, each with the functions that it defines."""
+    context = ModuleContext(module, layout, options)
+    batch: list[FunctionBody] = []
+    parts: list[str] = []
+    size = 0
+    for body in functions:
+        batch.append(body)
+        parts.append(lower_body(context, body))
+        size += len(parts[-1])
+        if size > _BATCH_TEXT:
+            yield batch, _text(context, batch, parts)
+            context.called.clear()
+            batch, parts, size = [], [], 0
+    if batch:
+        yield batch, _text(context, batch, parts)
+
+
+def _text(context: ModuleContext, functions: Sequence[FunctionBody], definitions: Sequence[str]) -> str:
+    """The definitions of functions, and what has to stand around them."""
+    parts = list(definitions)
     for index in sorted(context.called - {body.index for body in functions}):
-        signature = context.signature(module.function_types[index])
+        signature = context.signature(context.module.function_types[index])
         parameters = ", ".join(("ptr", *signature.parameters))
         result = f"{CALLING_CONVENTION} {signature.result}"
         parts.append(f"declare hidden {result} @f{index}({parameters}) {GUEST_FUNCTION}\n")
     parts.append(DEFINITIONS)
-    return "\n".join(parts)
+    return "\n".join((*context.named.values(), *parts))

@@ -13,7 +13,7 @@ from farcall.engine.codegen.linker import Image
 from farcall.engine.errors import EngineBug, Frame
 from farcall.engine.interface import AbstractCompiledModule, FunctionListener
 from farcall.engine.runtime.native.code_memory import MappedCode
-from farcall.engine.runtime.native.machine import native_runtime
+from farcall.engine.runtime.native.machine import is_wide, native_runtime
 from farcall.engine.structure.module import Module
 from farcall.engine.structure.types import ExternKind, FunctionType
 
@@ -52,6 +52,22 @@ class TypeRegistry:
             return found
 
 
+_PREPARED_ENTRIES = 128
+
+
+def _usual_entries(module: Module) -> list[FunctionType]:
+    """The types of exported functions for which entries are made at once. The others' are made at their first call."""
+    types: dict[FunctionType, None] = {}
+    for export in module.exports:
+        if export.kind is ExternKind.FUNCTION:
+            signature = module.function_type(export.index)
+            if not is_wide(signature):
+                types[signature] = None
+                if len(types) == _PREPARED_ENTRIES:
+                    break
+    return list(types)
+
+
 class CompiledCode:
     """Mapped code of one module. It lives as long as an instance, a compiled module or the engine's cache uses it.
 
@@ -78,11 +94,7 @@ class CompiledCode:
         )
         self.function_records = self._make_function_records()
         native_runtime().registry.register(self._mapped, self)
-        self._entries = native_runtime().prepare_entries(
-            module.function_type(export.index)
-            for export in module.exports
-            if export.kind is ExternKind.FUNCTION
-        )
+        self._entries = native_runtime().prepare_entries(_usual_entries(module))
 
     def address(self, index: int) -> int:
         """Address of the code of function `index`, which the module defines."""

@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 
 from farcall.engine.abi import layout
 from farcall.engine.abi.layout import RuntimeFunction
-from farcall.engine.codegen.compiler import compile_to_object
+from farcall.engine.codegen.compiler import Optimization, compile_to_object
 from farcall.engine.codegen.elf import read_object
 from farcall.engine.codegen.linker import link
 from farcall.engine.codegen.target import host_target
@@ -57,8 +57,19 @@ HostHandler = Callable[[int, int, int], None]
 _HANDLERS = ("host", "before", "after")
 
 
-def _compile(text: str) -> MappedCode:
-    return MappedCode(link([read_object(compile_to_object(f"{text}\n{_ATTRIBUTES}\n", host_target()))]))
+_FEW_VALUES = 32
+"""Parameters and results of a type for which the way in or out is optimised: of a thousand results, that took 9 s."""
+
+
+def is_wide(signature: FunctionType) -> bool:
+    """Whether a function type has so many values that making trampolines for it takes long."""
+    return len(signature.parameters) + len(signature.results) > _FEW_VALUES
+
+
+def _compile(text: str, *, wide: bool = False) -> MappedCode:
+    optimization = Optimization.FAST if wide else Optimization.FULL
+    code = compile_to_object(f"{text}\n{_ATTRIBUTES}\n", host_target(), optimization)
+    return MappedCode(link([read_object(code)]))
 
 
 class HostCall:
@@ -185,7 +196,7 @@ class NativeRuntime:
                 text = "".join(
                     entry_text(f"entry{position}", entry, self._key) for position, entry in enumerate(missing)
                 )
-                code = _compile(text)
+                code = _compile(text, wide=any(map(is_wide, missing)))
                 for position, signature in enumerate(missing):
                     entry = _Entry(code.addresses[f"entry{position}"])
                     vars(entry)["mapped_code"] = code
@@ -202,7 +213,8 @@ class NativeRuntime:
         with self._lock:
             found: Any = self._batch_entries.get(signature)
             if found is None:
-                code = _compile(batch_entry_text("batch_entry", signature, self._key))
+                text = batch_entry_text("batch_entry", signature, self._key)
+                code = _compile(text, wide=is_wide(signature))
                 found = _BatchEntry(code.addresses["batch_entry"])
                 vars(found)["mapped_code"] = code
                 self._batch_entries.put(signature, found)
@@ -216,7 +228,7 @@ class NativeRuntime:
             if found is None:
                 handler = self._handler_address("host")
                 text = host_call_text("host_call", signature, self._call_host, handler)
-                found = HostCall(_compile(text))
+                found = HostCall(_compile(text, wide=is_wide(signature)))
                 self._host_calls.put(signature, found)
             return found
 

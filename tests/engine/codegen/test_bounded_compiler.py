@@ -15,8 +15,9 @@ from farcall.engine.abi.layout import context_layout
 from farcall.engine.codegen.bounded_compiler import OutOfBudgetError, compile_within
 from farcall.engine.codegen.compiler import Optimization, compile_to_object
 from farcall.engine.codegen.target import host_target
-from farcall.engine.lowering import LoweringOptions, is_soon_compiled, lower_functions
+from farcall.engine.lowering import LoweringOptions, is_soon_compiled, lower_functions, lower_in_batches
 
+OPTIONS = LoweringOptions(ensure_termination=True, listeners=False)
 FINE = "define i32 @f(i32 %a) {\n%b = add i32 %a, 1\nret i32 %b\n}\n"
 
 
@@ -46,8 +47,7 @@ def module(engine):
 
 
 def text_of(module):
-    options = LoweringOptions(ensure_termination=True, listeners=False)
-    return lower_functions(module, context_layout(module), options, module.functions)
+    return lower_functions(module, context_layout(module), OPTIONS, module.functions)
 
 
 def test_the_same_object_as_in_this_process():
@@ -97,7 +97,7 @@ def test_what_takes_too_long_even_so_is_refused_and_leaves_nothing(engine, modul
 
 
 def test_large_modules_are_compiled_in_parts(engine, monkeypatch):
-    monkeypatch.setattr(engine_module, "_BATCH_BYTES", 100)
+    monkeypatch.setattr("farcall.engine.lowering.module._BATCH_TEXT", 2000)
     functions = "".join(
         f'(func $f{index} (export "f{index}") (param i32) (result i32)'
         f" (i32.add (i32.const {index})"
@@ -106,7 +106,7 @@ def test_large_modules_are_compiled_in_parts(engine, monkeypatch):
         for index in range(40)
     )
     module = engine.load_module(wasmtime.wat2wasm(f"(module {functions})"))
-    assert len(list(engine_module._batches(module.functions))) > 5
+    assert len(list(lower_in_batches(module, context_layout(module), OPTIONS, module.functions))) > 5
     with Store(engine) as store:
         exports = store.instantiate(module).exports
         index, total = 3, 3

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import wasmtime
 
-from farcall.engine import Engine, Store, Trap, TrapKind
+from farcall.engine import Engine, ExhaustionError, Store, Trap, TrapKind
 from farcall.engine.lowering import is_complex
 
 ORDINARY = (
@@ -88,3 +88,47 @@ def test_thousands_of_checked_accesses_are_compiled_without_optimisation(memory)
         assert f(65536 - 4001) == 5
         with pytest.raises(Trap):
             f(65536 - 4000)
+
+
+def _results(count: int) -> str:
+    return f"(result {'i32 ' * count})"
+
+
+def test_many_results_are_handed_on(engine: Engine) -> None:
+    """Their structure has a name in LLVM's text, which stays short."""
+    constants = "".join(f"(i32.add (local.get 0) (i32.const {position}))" for position in range(200))
+    sums = "i32.add " * 199
+    module = engine.load_module(
+        wasmtime.wat2wasm(
+            f"""(module (type $many (func (param i32) {_results(200)}))
+                (table funcref (elem $many))
+                (func $many (export "many") (type $many) {constants})
+                (func (export "sum") (param i32) (result i32) (call $many (local.get 0)) {sums})
+                (func (export "indirect") (param i32) (result i32)
+                    (call_indirect (type $many) (local.get 0) (i32.const 0)) {sums})
+                (func (export "on") (type $many) (call $many (local.get 0))))"""
+        )
+    )
+    with Store(engine) as store:
+        exports = store.instantiate(module).exports
+        expected = tuple(range(5, 205))
+        assert exports.many(5) == exports.on(5) == expected
+        assert exports.sum(5) == exports.indirect(5) == sum(expected)
+
+
+@pytest.mark.parametrize("functions", [1, 200])
+def test_calls_that_carry_too_many_values_are_refused(engine: Engine, functions: int) -> None:
+    """Four bytes that hand a thousand values from one call to another."""
+    pairs = 1_200 if functions == 1 else 60
+    body = "call $results call $parameters " * pairs
+    module = engine.load_module(
+        wasmtime.wat2wasm(
+            f"""(module (func $results {_results(1000)} unreachable)
+                (func $parameters (param {"i32 " * 1000}))
+                {f"(func {body})" * functions})"""
+        )
+    )
+    before = engine.compiled_module_count()
+    with pytest.raises(ExhaustionError, match="too complex to compile: its branches and calls"):
+        engine.compile_module(module)
+    assert engine.compiled_module_count() == before
