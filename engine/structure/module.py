@@ -6,7 +6,7 @@ and so that function bodies can be read where they lie, in `Module.source`, with
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -156,6 +156,7 @@ class Module:
         globals: the globals that it defines, without imports.
         data_count: content of the data count section, if there is one.
         offsets: for error messages.
+        exported_names: the first export's name of each function that is exported.
     """
 
     source: bytes
@@ -176,6 +177,12 @@ class Module:
     custom_sections: tuple[CustomSection, ...]
     names: Names
     offsets: Offsets = Offsets()
+    exported_names: Mapping[int, str] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Look the exports' names up once: a trap's backtrace asks for many of them."""
+        functions = (export for export in reversed(self.exports) if export.kind is ExternKind.FUNCTION)
+        object.__setattr__(self, "exported_names", {export.index: export.name for export in functions})
 
     @property
     def imported_function_count(self) -> int:
@@ -205,9 +212,4 @@ class Module:
     def function_name(self, index: int) -> str | None:
         """The name of function `index` in the name section, else its first export's name, else None."""
         name = self.names.functions.get(index)
-        if name is not None:
-            return name
-        for export in self.exports:
-            if export.kind is ExternKind.FUNCTION and export.index == index:
-                return export.name
-        return None
+        return self.exported_names.get(index) if name is None else name
