@@ -96,7 +96,7 @@ def _seconds(text: str, optimization: Optimization) -> int:
 
 
 def _compile_batch(
-    module: Module, bodies: Sequence[FunctionBody], text: str, optimization: Optimization
+    bodies: Sequence[FunctionBody], text: str, optimization: Optimization
 ) -> tuple[bytes, Optimization]:
     """The object of some functions, whose text is given, and how it was made: as wanted, or with less work.
 
@@ -104,13 +104,13 @@ def _compile_batch(
         ExhaustionError: that takes too long as well.
     """
     target = host_target()
-    if is_soon_compiled(module, bodies, text):
+    if is_soon_compiled(text):
         return compile_to_object(text, target, optimization), optimization
     try:
         return compile_within(text, target, optimization, _seconds(text, optimization)), optimization
     except OutOfBudgetError as error:
         if optimization is not Optimization.FAST:
-            return _compile_batch(module, bodies, text, Optimization.FAST)
+            return _compile_batch(bodies, text, Optimization.FAST)
         first, last = bodies[0].index, bodies[-1].index
         raise ExhaustionError(f"functions {first} to {last} are too complex to compile: {error}") from None
 
@@ -217,7 +217,7 @@ class Engine(AbstractEngine):
         for optimization, bodies in parts.items():
             for batch, text in lower_in_batches(module, layout, options, bodies):
                 # Where it took too long once, no more time is spent.
-                compiled, optimization = _compile_batch(module, batch, text, optimization)  # noqa: PLW2901
+                compiled, optimization = _compile_batch(batch, text, optimization)  # noqa: PLW2901
                 objects.append(compiled)
         image: Image = link(map(read_object, objects))
         code = CompiledCode(module, layout, image, self.types, listening=options.listeners)

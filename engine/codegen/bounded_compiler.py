@@ -1,7 +1,8 @@
 """Compilation that ends: in another process, which has only so much processor time and memory.
 
-Some of LLVM's algorithms take time that grows with the square of a function's size, or faster: 100 loops one after the
-other, 1.2 KB of a module, held its loop strength reduction for minutes. There are too many such shapes to recognise.
+Some of LLVM's algorithms take time that grows with the square of a function's size, or of a block's. 60,000 population
+counts, each of the one before, took more than two minutes: 59 KB of a module. There are too many such shapes to
+recognise them.
 """
 
 from __future__ import annotations

@@ -6,8 +6,6 @@ Its passes are linear on what compilers make, but not on everything that validat
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from farcall.engine.binary.instructions import decode_body
 from farcall.engine.lowering.memory_access import is_guarded
 from farcall.engine.structure.module import FunctionBody, Module
@@ -65,17 +63,11 @@ def is_complex(module: Module, body: FunctionBody) -> bool:
 
 
 _SHORT_TEXT = 64 << 10
-_FEW_LOOPS = 16
 
 
-def is_soon_compiled(module: Module, bodies: Iterable[FunctionBody], text: str) -> bool:
-    """Whether LLVM is certain to compile functions, whose text is given, within about a second, whatever they are.
+def is_soon_compiled(text: str) -> bool:
+    """Whether LLVM is certain to compile a text within about a second, whatever it says.
 
-    A text of that length is too short for what takes time that grows with its square, unless it is of loops: on those
-    that follow each other, loop strength reduction took 0.1 s for 16, 5 s for 50, and minutes for 100.
+    It is too short then for what takes time that grows with its square.
     """
-    return len(text) <= _SHORT_TEXT and all(_loop_count(module, body) <= _FEW_LOOPS for body in bodies)
-
-
-def _loop_count(module: Module, body: FunctionBody) -> int:
-    return sum(row.rule == "loop" for row, _, _ in decode_body(module.source, body.start, body.end))
+    return len(text) <= _SHORT_TEXT

@@ -25,11 +25,6 @@ CHAIN = 15_000
 """Operations of which each needs the one before: LLVM's time grows with the square of their number."""
 
 
-def loops(count):
-    loop = "(loop (br_if 0 (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))"
-    return f'(module (func (export "f") (param i32) {loop * count}))'
-
-
 def counted(value):
     """What the module of the fixture returns."""
     for _ in range(CHAIN):
@@ -70,18 +65,12 @@ def test_what_takes_longer_is_given_up_and_the_next_is_compiled(module):
 
 
 def test_what_takes_too_long_runs_unoptimised(engine, module, monkeypatch):
-    assert not is_soon_compiled(module, module.functions, text_of(module))
+    assert not is_soon_compiled(text_of(module))
     monkeypatch.setattr(engine_module, "_seconds", lambda _text, kind: 1 if kind is Optimization.FULL else 60)
     with Store(engine) as store:
         f = store.instantiate(module).exports.f
         for value in (0, 1, 7, 0x7FFFFFFFFFFFFFFF):
             assert f(value) == counted(value)
-
-
-def test_loops_that_follow_each_other_are_compiled_elsewhere(engine):
-    few, many = (engine.load_module(wasmtime.wat2wasm(loops(count))) for count in (16, 17))
-    assert is_soon_compiled(few, few.functions, text_of(few))
-    assert not is_soon_compiled(many, many.functions, text_of(many))
 
 
 def test_what_takes_too_long_even_so_is_refused_and_leaves_nothing(engine, module, monkeypatch):
