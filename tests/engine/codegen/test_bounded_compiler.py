@@ -21,7 +21,7 @@ OPTIONS = LoweringOptions(ensure_termination=True, listeners=False)
 FINE = "define i32 @f(i32 %a) {\n%b = add i32 %a, 1\nret i32 %b\n}\n"
 
 
-CHAIN = 15_000
+CHAIN = 30_000
 """Operations of which each needs the one before: LLVM's time grows with the square of their number."""
 
 
