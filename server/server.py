@@ -97,6 +97,7 @@ class Server:
             files,
             max_modules=configuration.max_modules,
             max_module_bytes=configuration.max_module_bytes,
+            max_message_bytes=configuration.max_message_bytes,
         )
         self._registry = StoreRegistry(self.engine, configuration)
         self._executor = Executor(asyncio.get_running_loop(), configuration.max_concurrent_calls)
@@ -108,10 +109,16 @@ class Server:
 
     def _add_services(self) -> None:
         configuration, registry = self._configuration, self._registry
-        server: Any = GuardedRegistration(self._server, [ErrorGuard(), self._draining])
+        server: Any = GuardedRegistration(
+            self._server, [ErrorGuard(), self._draining], configuration.max_message_bytes
+        )
         limits = TimeLimits(configuration.default_call_timeout, configuration.max_call_timeout)
         invoker = Invoker(
-            registry, self._executor, self._counters, configuration.max_pending_calls_per_instance
+            registry,
+            self._executor,
+            self._counters,
+            max_pending=configuration.max_pending_calls_per_instance,
+            max_message_bytes=configuration.max_message_bytes,
         )
         instantiator = Instantiator(registry, self._library, self._executor)
         access = ExternAccess(registry, invoker, limits)
@@ -176,7 +183,8 @@ class Server:
             _logger.warning("stopping calls that still run", jobs=self._executor.open_jobs)
             self._executor.stop_all(StopReason.SHUTDOWN)
             await self._draining.idle(_TERMINATION_PATIENCE)
-        await self._server.stop(0)
+        # With a grace, so that the answers to the last calls, which are done, reach their callers.
+        await self._server.stop(_TERMINATION_PATIENCE)
         self._executor.stop_all(StopReason.SHUTDOWN)
         await asyncio.to_thread(self.engine.close)
         await asyncio.to_thread(self._executor.workers.stop)

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import re
 import struct
 
 import grpc
@@ -453,11 +454,42 @@ async def test_a_message_over_the_size_limit_is_refused_with_both_sizes():
 async def test_an_answer_over_the_size_limit_is_told_with_both_sizes():
     async with running(max_message_bytes=2000) as service:
         guest = await service.instantiate(GUEST)
-        with pytest.raises(grpc.aio.AioRpcError) as raised:
-            await service.invocations.BatchInvoke(columns(guest, "count", 3000))
-        assert raised.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
-        assert "Sent message larger than max" in raised.value.details()
-        assert "2000" in raised.value.details()
+        error = await failure(service.invocations.BatchInvoke(columns(guest, "count", 3000)))
+        assert error.code is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert error.reason == "LIMIT_REACHED"
+        assert re.fullmatch(
+            r"the answer has \d{4} bytes, a message at most 2000; ask for less .*", error.message
+        )
+
+
+async def test_the_errors_of_many_calls_share_a_message_backtraces_shortened():
+    """Of 2,000 calls each fails 40 functions deep, with a name of 200 characters; whole, that were 17 MB."""
+    name = "f" * 200
+    source = f"""(module (func ${name} (export "dive") (param i32)
+      (if (i32.eqz (local.get 0)) (then unreachable))
+      (call ${name} (i32.sub (local.get 0) (i32.const 1)))))"""
+    async with running(max_message_bytes=1 << 20) as service:
+        guest = await service.instantiate(source)
+
+        request = columns(guest, "dive", 2000, i32_column(*[40] * 2000))
+        response = await service.invocations.BatchInvoke(request)
+        as_list = [Call(instance=guest, function="dive", arguments=i32s(40))] * 2000
+        listed = await service.invocations.BatchInvoke(BatchInvokeRequest(list=CallList(calls=as_list)))
+
+        for errors in (
+            [entry.error for entry in response.columns.failures],
+            [entry.error for entry in listed.list.outcomes],
+        ):
+            assert len(errors) == 2000
+            for error in errors[::500]:
+                failed = Failure(error)
+                assert failed.reason == "TRAP"
+                assert failed.message.startswith("unreachable in ")
+
+        few = await service.invocations.BatchInvoke(columns(guest, "dive", 2, i32_column(40, 40)))
+        frames = Failure(few.columns.failures[0].error).detail.frames
+        assert len(frames) > 10
+        assert frames[0].function_name == name
 
 
 async def test_the_number_of_external_references_is_limited(service, guest, monkeypatch):

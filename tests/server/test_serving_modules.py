@@ -9,6 +9,7 @@ from farcall_service import GUEST, failure, running
 from wasmtime import wat2wasm
 
 from farcall.proto.farcall.v1 import module_pb2, value_pb2
+from farcall.proto.farcall.v1.instance_service_pb2 import GetInstanceRequest
 from farcall.proto.farcall.v1.module_service_pb2 import (
     DeleteModuleRequest,
     GetModuleRequest,
@@ -382,3 +383,69 @@ async def test_two_servers_cannot_share_a_data_directory(tmp_path):
         with pytest.raises(Exception, match="another server uses the data directory"):
             async with running(data_directory=tmp_path):
                 pass
+
+
+def module_with_exports(names):
+    """The bytes of a module that exports one function under many names."""
+
+    def number(value):
+        encoded = b""
+        while value > 0x7F:
+            encoded, value = encoded + bytes([value & 0x7F | 0x80]), value >> 7
+        return encoded + bytes([value])
+
+    def section(identifier, content):
+        return bytes([identifier]) + number(len(content)) + content
+
+    exports = b"".join(number(len(name)) + name + b"\x00\x00" for name in names)
+    return b"".join(
+        (
+            b"\0asm\1\0\0\0",
+            section(1, b"\x01\x60\x00\x00"),
+            section(3, b"\x01\x00"),
+            section(7, number(len(names)) + exports),
+            section(10, b"\x01\x02\x00\x0b"),
+        )
+    )
+
+
+async def test_a_module_whose_description_fits_in_no_message_is_refused_and_not_kept():
+    async with running(max_message_bytes=1 << 18) as service:
+        before = await service.counters()
+        source = module_with_exports([b"export_%06d" % number for number in range(20_000)])
+
+        error = await failure(upload_in_pieces(service, source))
+
+        assert error.code is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert "types, imports and exports" in error.message
+        assert "262144" in error.message
+        after = await service.counters()
+        for counter in ("modules_kept", "compiled_modules", "uploads_pending"):
+            assert getattr(after, counter) == getattr(before, counter), counter
+
+
+async def test_a_module_with_thousands_of_exports_is_described(service):
+    names = [b"export_%04d" % number for number in range(3000)]
+    uploaded = await service.upload(module_with_exports(names))
+    guest = await service.instantiate(module_with_exports(names))
+    instance = await service.instances.GetInstance(GetInstanceRequest(name=guest))
+
+    for exports in (uploaded.module.exports, instance.instance.exports):
+        assert [export.name.encode() for export in exports] == names
+
+
+async def test_content_that_fits_in_no_message_is_refused_with_both_sizes():
+    async with running(max_message_bytes=1 << 18) as service:
+        source = bytes(wat2wasm("(module)")) + b"\0\x84\x80\x20\x03big" + bytes(1 << 19)
+        uploaded = await upload_in_pieces(service, source)
+
+        request = GetModuleRequest(name=uploaded.module.name, view=module_pb2.MODULE_VIEW_FULL)
+        error = await failure(service.modules.GetModule(request))
+
+        assert error.reason == "LIMIT_REACHED"
+        assert "262144" in error.message
+
+
+async def upload_in_pieces(service, source):
+    pieces = [source[start : start + 100_000] for start in range(0, len(source), 100_000)]
+    return await service.modules.UploadModule(iter([UploadModuleRequest(data=piece) for piece in pieces]))

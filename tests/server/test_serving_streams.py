@@ -7,6 +7,7 @@ import pytest
 from farcall_service import GUEST, Failure, i32s, running
 from google.protobuf.duration_pb2 import Duration
 
+from farcall.proto.farcall.v1.instance_service_pb2 import CloseInstanceRequest
 from farcall.proto.farcall.v1.invocation_service_pb2 import Call, CallColumns, StreamInvokeRequest
 from farcall.proto.farcall.v1.value_pb2 import I32Column, ValueColumn
 
@@ -162,24 +163,42 @@ async def pending(service, count):
 async def test_a_slow_reader_is_made_to_wait(service, guest):
     """The server reads no further than its window while responses are not taken."""
     call = service.invocations.StreamInvoke()
-    written = 0
 
     async def write():
-        nonlocal written
         for number in range(400):
-            await call.write(request(number, guest, "spin", timeout=0.4))
-            written += 1
+            await call.write(request(number, guest, "spin"))
 
     writer = asyncio.create_task(write())
     await pending(service, 256)
     await asyncio.sleep(0.05)
     assert (await service.counters()).calls_pending == 256
 
+    await service.instances.CloseInstance(CloseInstanceRequest(name=guest))
     await writer
     await call.done_writing()
-    responses = [response async for response in call]
-    assert len(responses) == 400
-    assert {Failure(response.error).reason for response in responses} == {"DEADLINE_EXCEEDED"}
+    reasons = [Failure(response.error).reason async for response in call]
+    assert reasons == ["CANCELLED"] * 256 + ["RESOURCE_NOT_FOUND"] * 144
+
+
+async def test_a_time_of_any_length_is_understood(service, guest):
+    """A Duration holds more than Python's timedelta does."""
+    message = request(1, guest, "count")
+    message.timeout.seconds = 315_576_000_000
+    (response,) = await exchange(service, [message])
+    assert result(response) == 8
+
+
+async def test_an_answer_that_is_too_large_is_an_error_and_the_stream_goes_on():
+    async with running(max_message_bytes=2000) as service:
+        guest = await service.instantiate(GUEST)
+        many = StreamInvokeRequest(
+            correlation_id=1, columns=CallColumns(instance=guest, function="count", call_count=3000)
+        )
+        first, second = await exchange(service, [many, request(2, guest, "count")])
+        error = Failure(first.error)
+        assert (first.correlation_id, error.reason) == (1, "LIMIT_REACHED")
+        assert "2000" in error.message
+        assert result(second) == 3008
 
 
 async def test_many_streams_on_many_instances(service):
