@@ -134,7 +134,7 @@ def test_serve_keeps_modules_over_a_restart_and_ends_well(tmp_path, capfd):
         ended = farcall("serve", "--address", "127.0.0.1:0", "--data-directory", tmp_path / "data", status=1)
         assert "another server uses the data directory" in ended.err
         taken = farcall("serve", "--address", server.address, status=1).err
-        assert taken.endswith(f"error: Failed to bind to address {server.address}\n")
+        assert taken.endswith(f"error: cannot listen on {server.address}: Address already in use\n")
         server.send_signal(signal.SIGTERM)
         assert server.wait(20) == 0
     with running_server(tmp_path, *options) as server, Client(server.address) as client:
@@ -179,6 +179,11 @@ def test_serve_options_from_the_environment(tmp_path, monkeypatch):
         ["--log-level", "loud"],
         ["--unknown"],
         ["extra"],
+        ["--address", "127.0.0.1:99999"],
+        ["--address", "127.0.0.1"],
+        ["--address", ":7070"],
+        ["--address", "::1:7070"],
+        ["--address", "127.0.0.1:http"],
     ],
 )
 def test_wrong_options_of_serve(capfd, options):
@@ -205,3 +210,23 @@ def test_everything_that_a_server_can_be_told_is_an_option_of_serve():
     fields = {field.name for field in dataclasses.fields(ServerConfiguration)}
     assert fields - {"max_remembered_requests"} <= options
     assert options - fields == {"json", "log_level", "log_format"}
+
+
+def test_a_certificate_that_is_none_is_told(tmp_path, capfd):
+    text = tmp_path / "text.pem"
+    text.write_text("no certificate")
+    options = ("--address", "127.0.0.1:0", "--tls-certificate", text, "--tls-private-key", text)
+    ended = CommandLine(capfd)("serve", *options, status=1)
+    assert ended.err.startswith(f"error: {text} and {text} are not a certificate and its key in PEM: ")
+    assert ended.err.count("\n") == 1
+
+
+def test_an_address_of_another_machine_is_told(capfd):
+    ended = CommandLine(capfd)("serve", "--address", "192.0.2.1:0", status=1)
+    assert ended.err.endswith("error: cannot listen on 192.0.2.1:0: Cannot assign requested address\n")
+
+
+def test_a_data_directory_that_cannot_be_made_is_told(tmp_path, capfd):
+    (tmp_path / "file").write_text("")
+    ended = CommandLine(capfd)("serve", "--data-directory", tmp_path / "file" / "data", status=1)
+    assert ended.err == f"error: Not a directory: {tmp_path}/file/data/modules\n"

@@ -15,6 +15,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from farcall.proto.farcall.v1.invocation_service_pb2 import Call, StreamInvokeRequest
 from farcall.proto.farcall.v1.server_service_pb2 import GetServerInfoRequest
 from farcall.server import Server, ServerConfiguration
+from farcall.server.listening import ListenError
 from farcall.server.server import SERVICES
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -78,9 +79,22 @@ def test_only_features_that_exist_can_be_switched_off():
 
 async def test_a_port_that_is_taken_is_an_error(service):
     server = Server(ServerConfiguration(address=service.address))
-    with pytest.raises(RuntimeError):
+    with pytest.raises(ListenError, match=f"cannot listen on {service.address}: Address already in use"):
         await server.start()
     await server.stop(0)
+
+
+@pytest.mark.parametrize("address", ["[::1]:0", "localhost:7070", "0.0.0.0:65535", "unix:/tmp/socket"])
+def test_addresses_that_are_some(address):
+    assert ServerConfiguration(address=address).address == address
+
+
+@pytest.mark.parametrize(
+    "address", ["", "localhost", ":1", "localhost:", "localhost:65536", "::1:7", "h:-1", "h:٣"]
+)
+def test_addresses_that_are_none(address):
+    with pytest.raises(ValueError, match="address"):
+        ServerConfiguration(address=address)
 
 
 @pytest.mark.parametrize("name", ["max_modules", "max_message_bytes", "default_call_timeout"])
