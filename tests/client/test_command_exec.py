@@ -165,7 +165,7 @@ def test_an_interrupt_stops_the_guest(file):
         wait_until_a_thread_is_busy(process.pid)
         assert process.poll() is None
         process.send_signal(signal.SIGINT)
-        assert process.wait(10) == 130
+        assert process.wait(60) == 130
         assert process.stderr.read().strip() == b""
 
 

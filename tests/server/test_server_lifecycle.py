@@ -1,6 +1,7 @@
 """Start, health, reflection, information, and a stop that lets calls finish."""
 
 import asyncio
+import ctypes
 import signal
 import subprocess
 import sys
@@ -8,7 +9,7 @@ import time
 
 import grpc
 import pytest
-from farcall_service import GUEST, Failure, Service, failure, running
+from farcall_service import GUEST, PATIENCE, Failure, Service, failure, i32s, running
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
@@ -118,24 +119,33 @@ async def test_running_calls_finish_and_new_ones_are_refused():
         guest = await service.instantiate(GUEST)
         call = service.invoke(guest, "sum", [])
         await failure(call)
-        slow = asyncio.ensure_future(service.invoke(guest, "count_slowly"))
-        spinning = asyncio.ensure_future(failure(service.invoke(guest, "spin", timeout=60)))
-        await asyncio.sleep(0.05)
+        other = await service.instantiate(GUEST)
+        slow = asyncio.ensure_future(service.invoke(guest, "sum", i32s(1_000_000_000)))
+        spinning = asyncio.ensure_future(failure(service.invoke(other, "spin")))
+        async with asyncio.timeout(PATIENCE):
+            while (await service.counters()).calls_pending < 2 and not slow.done():
+                await asyncio.sleep(0.002)
 
-        stopping = asyncio.create_task(server.stop(0.5))
-        await asyncio.sleep(0.05)
+        stopping = asyncio.create_task(server.stop(PATIENCE))
+        await asyncio.sleep(0)
         error = await failure(service.invoke(guest, "add"))
         assert error.code is grpc.StatusCode.UNAVAILABLE
         assert error.reason == "SHUTTING_DOWN"
         assert await health(channel) == NOT_SERVING
         assert await health(channel, SERVICES[0]) == NOT_SERVING
 
-        assert (await slow).results[0].i32 == 8
+        assert (await slow).results[0].i32 == sum_of(1_000_000_000)
+        server.end_grace()
         stopped = await spinning
         assert stopped.code is grpc.StatusCode.UNAVAILABLE
         assert stopped.detail.reason == "the server is shutting down"
         assert [frame.function_name for frame in stopped.detail.frames] == ["spin"]
-        await asyncio.wait_for(stopping, 5)
+        await asyncio.wait_for(stopping, PATIENCE)
+
+
+def sum_of(last):
+    """1 + 2 + ... + last, as an i32."""
+    return ctypes.c_int32(last * (last + 1) // 2).value
 
 
 async def test_a_stop_does_not_wait_for_idle_streams():
@@ -148,18 +158,20 @@ async def test_a_stop_does_not_wait_for_idle_streams():
             await stream.write(StreamInvokeRequest(call=Call(instance=guest, function="count")))
             assert (await stream.read()).WhichOneof("outcome") == "results"
         slowly = StreamInvokeRequest(correlation_id=2, call=Call(instance=guest, function="count_slowly"))
+        gate = service.invoke(guest, "spin")
+        await service.pending(1)
         await busy.write(slowly)
-        await asyncio.sleep(0.02)
+        await service.pending(2)
 
-        start = time.perf_counter()
-        stopping = asyncio.create_task(server.stop(10))
+        stopping = asyncio.create_task(server.stop(1000))
+        await asyncio.sleep(0)
+        gate.cancel()
         assert (await busy.read()).results.values[0].i32 == 10
         for stream in (idle, busy):
             with pytest.raises(grpc.aio.AioRpcError, match="shutting down"):
                 await stream.read()
             assert await stream.code() is grpc.StatusCode.UNAVAILABLE
-        await stopping
-        assert time.perf_counter() - start < 5
+        await asyncio.wait_for(stopping, PATIENCE)
 
 
 async def test_calls_that_wait_when_the_grace_is_over_never_start():
@@ -168,9 +180,9 @@ async def test_calls_that_wait_when_the_grace_is_over_never_start():
         service = Service(server, address, channel)
         guest = await service.instantiate(GUEST)
         calls = [asyncio.ensure_future(failure(service.invoke(guest, "spin"))) for _ in range(3)]
-        await asyncio.sleep(0.1)
+        await service.pending(3)
 
-        await asyncio.wait_for(server.stop(0.1), 5)
+        await asyncio.wait_for(server.stop(0.1), PATIENCE)
 
         errors = await asyncio.gather(*calls)
         assert {error.code for error in errors} == {grpc.StatusCode.UNAVAILABLE}
@@ -192,7 +204,7 @@ run(
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_a_signal_stops_the_process_gracefully(tmp_path, number):
     with subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, str(tmp_path), "5"],
+        [sys.executable, "-c", PROGRAM, str(tmp_path), "1000"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -201,11 +213,13 @@ async def test_a_signal_stops_the_process_gracefully(tmp_path, number):
         async with grpc.aio.insecure_channel(address.strip()) as channel:
             service = Service(None, address, channel)
             guest = await service.instantiate(GUEST)
-            slow = asyncio.ensure_future(service.invoke(guest, "count_slowly"))
-            await asyncio.sleep(0.03)
+            slow = asyncio.ensure_future(service.invoke(guest, "sum", i32s(1_000_000_000)))
+            async with asyncio.timeout(PATIENCE):
+                while not (await service.counters()).calls_pending and not slow.done():
+                    await asyncio.sleep(0.002)
             process.send_signal(number)
-            assert (await slow).results[0].i32 == 8
-        _, log = await asyncio.to_thread(process.communicate, timeout=20)
+            assert (await slow).results[0].i32 == sum_of(1_000_000_000)
+        _, log = await asyncio.to_thread(process.communicate, timeout=PATIENCE)
         assert process.returncode == 0
         assert '"event": "stopped"' in log
         assert "Traceback" not in log
@@ -213,7 +227,7 @@ async def test_a_signal_stops_the_process_gracefully(tmp_path, number):
 
 async def test_a_second_signal_ends_the_grace(tmp_path):
     with subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, str(tmp_path), "60"],
+        [sys.executable, "-c", PROGRAM, str(tmp_path), "1000"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -223,14 +237,12 @@ async def test_a_second_signal_ends_the_grace(tmp_path):
             service = Service(None, address, channel)
             guest = await service.instantiate(GUEST)
             spinning = asyncio.ensure_future(failure(service.invoke(guest, "spin")))
-            await asyncio.sleep(0.05)
-            start = time.perf_counter()
+            await service.pending(1)
             process.send_signal(signal.SIGTERM)
             await asyncio.sleep(0.3)
             assert process.poll() is None
             process.send_signal(signal.SIGTERM)
             error: Failure = await spinning
             assert error.code is grpc.StatusCode.UNAVAILABLE
-        await asyncio.to_thread(process.communicate, timeout=20)
+        await asyncio.to_thread(process.communicate, timeout=PATIENCE)
         assert process.returncode == 0
-        assert time.perf_counter() - start < 15

@@ -7,7 +7,7 @@ import struct
 
 import grpc
 import pytest
-from farcall_service import GUEST, Failure, failure, i32s, running, value
+from farcall_service import GUEST, PATIENCE, Failure, failure, i32s, running, value
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -238,32 +238,29 @@ async def test_calls_of_one_instance_take_turns(service, guest):
 
 
 async def test_short_calls_wait_for_the_long_one_before_them(service, guest):
-    slow = asyncio.ensure_future(service.invoke(guest, "count_slowly"))
-    await asyncio.sleep(0.001)
-    fast = await service.invoke(guest, "count")
+    async with service.held_up(guest):
+        slow = service.invoke(guest, "count_slowly")
+        await service.pending(2)
+        fast = service.invoke(guest, "count")
+        await service.pending(3)
 
-    assert ((await slow).results[0].i32, fast.results[0].i32) == (8, 9)
+    assert ((await slow).results[0].i32, (await fast).results[0].i32) == (8, 9)
 
 
 async def test_a_busy_instance_does_not_keep_others_waiting(service, guest):
     other = await service.instantiate(GUEST)
-    spinning = asyncio.ensure_future(failure(service.invoke(guest, "spin", timeout=5)))
-    await asyncio.sleep(0.02)
-
-    async with asyncio.timeout(2):
+    async with service.held_up(guest), asyncio.timeout(PATIENCE):
         assert await asyncio.gather(*(service.call(other, "sum", 10) for _ in range(20))) == [55] * 20
         assert await service.call(other, "add", 1, 2) == 3
-
-    assert not spinning.done()
-    spinning.cancel()
+        assert (await service.counters()).calls_pending == 1
 
 
 async def test_the_queue_of_an_instance_is_bounded():
     async with running(max_pending_calls_per_instance=4) as service:
         guest = await service.instantiate(GUEST)
         other = await service.instantiate(GUEST)
-        spinning = [asyncio.ensure_future(service.invoke(guest, "spin", timeout=1)) for _ in range(4)]
-        await asyncio.sleep(0.1)
+        spinning = [service.invoke(guest, "spin") for _ in range(4)]
+        await service.pending(4)
 
         error = await failure(service.invoke(guest, "sum", i32s(1)))
 
@@ -272,7 +269,9 @@ async def test_the_queue_of_an_instance_is_bounded():
         assert error.detail.violations[0].subject == guest
         assert await service.call(other, "sum", 1) == 1
         assert (await service.counters()).calls_pending == 4
-        await asyncio.gather(*spinning, return_exceptions=True)
+        for call in spinning:
+            call.cancel()
+        await service.pending(0)
         assert await service.call(guest, "sum", 1) == 1
 
 
@@ -416,18 +415,14 @@ async def test_a_list_holds_any_calls_in_order(service, guest):
 async def test_a_list_goes_on_where_one_instance_has_too_many_calls_waiting():
     async with running(max_pending_calls_per_instance=1) as service:
         busy, free = [await service.instantiate(GUEST) for _ in range(2)]
-        spinning = asyncio.ensure_future(service.invoke(busy, "spin", timeout=1))
-        async with asyncio.timeout(5):
-            while not (await service.counters()).calls_pending:
-                await asyncio.sleep(0.005)
         calls = [Call(instance=instance, function="count") for instance in (free, busy, free)]
 
-        response = await service.invocations.BatchInvoke(BatchInvokeRequest(list=CallList(calls=calls)))
+        async with service.held_up(busy):
+            response = await service.invocations.BatchInvoke(BatchInvokeRequest(list=CallList(calls=calls)))
 
         first, refused, last = response.list.outcomes
         assert Failure(refused.error).reason == "LIMIT_REACHED"
         assert [outcome.results.values[0].i32 for outcome in (first, last)] == [8, 9]
-        spinning.cancel()
 
 
 async def test_a_batch_without_calls_is_refused(service):

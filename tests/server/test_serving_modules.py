@@ -5,7 +5,7 @@ import hashlib
 
 import grpc
 import pytest
-from farcall_service import GUEST, failure, running
+from farcall_service import GUEST, PATIENCE, failure, running
 from wasmtime import wat2wasm
 
 from farcall.proto.farcall.v1 import module_pb2, value_pb2
@@ -174,12 +174,13 @@ async def test_a_deleted_module_is_gone_but_its_instances_live_on(service):
 
 async def test_a_module_can_be_deleted_while_a_call_runs_in_it(service):
     instance = await service.instantiate(GUEST)
-    running_call = asyncio.ensure_future(service.invoke(instance, "count_slowly"))
-    await asyncio.sleep(0.02)
+    async with service.held_up(instance):
+        next_call = service.invoke(instance, "count_slowly")
+        await service.pending(2)
 
-    await service.modules.DeleteModule(DeleteModuleRequest(name=f"modules/{DIGEST}"))
+        await service.modules.DeleteModule(DeleteModuleRequest(name=f"modules/{DIGEST}"))
 
-    assert (await running_call).results[0].i32 == 8
+    assert (await next_call).results[0].i32 == 8
 
 
 async def test_a_deleted_module_can_be_uploaded_again(service):
@@ -337,7 +338,7 @@ async def test_a_client_that_disconnects_during_an_upload_leaves_nothing_behind(
 
 async def uploads(service, count):
     """Wait until so many uploads are pending."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while (await service.counters()).uploads_pending != count:
             await asyncio.sleep(0.01)
 
