@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
 import time
 from collections.abc import Callable, Sequence
@@ -190,7 +191,14 @@ class ModuleLibrary:
             )
         if self._files is None:
             return StoredModule(module.digest, len(source), time.time())
-        return self._files.write(module.digest, source)
+        try:
+            return self._files.write(module.digest, source)
+        except OSError as error:
+            _logger.error("module not stored", module=module_name(module.digest), error=str(error))
+            message = f"the server cannot store the module: {error.strerror}"
+            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+                raise limit_reached("server", message) from error
+            raise RequestError(details.ERROR_REASON_INTERNAL, message) from error
 
     # -- Use -------------------------------------------------------------------------------------------------------
 

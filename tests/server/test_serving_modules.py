@@ -1,7 +1,9 @@
 """ModuleService: uploads in chunks, what is told about modules, pages, deletion."""
 
 import asyncio
+import errno
 import hashlib
+import os
 
 import grpc
 import pytest
@@ -450,3 +452,26 @@ async def test_content_that_fits_in_no_message_is_refused_with_both_sizes():
 async def upload_in_pieces(service, source):
     pieces = [source[start : start + 100_000] for start in range(0, len(source), 100_000)]
     return await service.modules.UploadModule(iter([UploadModuleRequest(data=piece) for piece in pieces]))
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "reason"),
+    [
+        (errno.ENOSPC, grpc.StatusCode.RESOURCE_EXHAUSTED, "LIMIT_REACHED"),
+        (errno.EACCES, grpc.StatusCode.INTERNAL, "INTERNAL"),
+    ],
+)
+async def test_a_module_that_cannot_be_stored_is_not_acknowledged(
+    tmp_path, monkeypatch, number, code, reason
+):
+    def fail(self, sha256, source):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("farcall.server.module_files.ModuleFiles.write", fail)
+    async with running(data_directory=tmp_path) as service:
+        error = await failure(service.upload(SOURCE))
+
+        assert (error.code, error.reason) == (code, reason)
+        assert error.message == f"the server cannot store the module: {os.strerror(number)}"
+        counters = await service.counters()
+        assert (counters.modules_kept, counters.compiled_modules, counters.uploads_pending) == (0, 0, 0)
