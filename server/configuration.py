@@ -84,6 +84,7 @@ class ServerConfiguration:
             if value is not None and value <= 0:
                 raise ValueError(f"{name} must be more than 0, not {value}")
         features_named(self.disabled_features)
+        _check_address(self.address)
         if (self.tls_certificate is None) != (self.tls_private_key is None):
             raise ValueError("tls_certificate and tls_private_key go together")
         if self.tls_client_authorities is not None and self.tls_certificate is None:
@@ -97,3 +98,16 @@ class ServerConfiguration:
         if self.max_total_memory_pages is not None:
             return self.max_total_memory_pages
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") * 3 // 4 // WASM_PAGE
+
+
+def _check_address(address: str) -> None:
+    """Raise ValueError for what is no address: gRPC would take the port modulo 65536, and a host alone for a name."""
+    if address.startswith(("unix:", "unix-abstract:")):
+        return
+    host, separator, port = address.rpartition(":")
+    if not separator or not host or not (port.isascii() and port.isdigit()) or int(port) > 65_535:
+        raise ValueError(
+            f"address must be HOST:PORT, with a port from 0 to 65535, or unix:PATH, not {address!r}"
+        )
+    if ":" in host and not (host.startswith("[") and host.endswith("]")):
+        raise ValueError(f"an IPv6 address stands in brackets, [{host}]:{port}, not {address!r}")

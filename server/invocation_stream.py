@@ -17,6 +17,7 @@ from farcall.server.deadlines import TimeLimits
 from farcall.server.errors import RequestError, StopReason, bad_request, shutting_down
 from farcall.server.execution.call_queue import CallQueue
 from farcall.server.execution.job import Job
+from farcall.server.guards.size import answer_too_large
 from farcall.server.invoker import ColumnsJob, Invoker, PreparedCall
 from farcall.server.status import status_of
 
@@ -118,11 +119,21 @@ class InvocationStream:
         """Write all responses that are there; one task at a time does."""
         try:
             while self._responses:
-                await self._context.write(self._responses.popleft())
+                await self._context.write(self._fitting(self._responses.popleft()))
         finally:
             self._writing = False
             self._progress.set()
         self._end_if_drained()
+
+    def _fitting(self, response: messages.StreamInvokeResponse) -> messages.StreamInvokeResponse:
+        """The response, or an error in its place: one that is too large to be sent would end the stream."""
+        limit = self._invoker.max_message_bytes
+        size = response.ByteSize()
+        if size <= limit:
+            return response
+        return messages.StreamInvokeResponse(
+            correlation_id=response.correlation_id, error=status_of(answer_too_large(size, limit))
+        )
 
     def _respond(self, response: messages.StreamInvokeResponse) -> None:
         """A response has come while the reader waits for requests: have it written."""
@@ -211,7 +222,10 @@ class InvocationStream:
         end: Callable[[Job[Any]], None],
     ) -> None:
         """See a job through whose outcome `end` puts into the response."""
-        wanted = request.timeout.ToTimedelta().total_seconds() if request.HasField("timeout") else None
+        # Without timedelta, which cannot hold all that a Duration can.
+        wanted = (
+            request.timeout.seconds + request.timeout.nanos / 1e9 if request.HasField("timeout") else None
+        )
         self._jobs.add(job)
 
         def deliver(job: Job[Any]) -> None:

@@ -21,6 +21,7 @@ from farcall.server.execution.executor import Executor
 from farcall.server.execution.job import Job
 from farcall.server.function_binding import FunctionBinding
 from farcall.server.status import status_of
+from farcall.server.status_size import share
 from farcall.server.store_registry import InstanceRecord, StoreRegistry
 
 T = TypeVar("T")
@@ -42,12 +43,19 @@ class Invoker:
     """Makes calls of exported functions. Used by the event loop's thread only."""
 
     def __init__(
-        self, registry: StoreRegistry, executor: Executor, counters: CallCounters, max_pending: int
+        self,
+        registry: StoreRegistry,
+        executor: Executor,
+        counters: CallCounters,
+        *,
+        max_pending: int,
+        max_message_bytes: int,
     ) -> None:
         self._registry = registry
         self.executor = executor
         self._counters = counters
         self._max_pending = max_pending
+        self.max_message_bytes = max_message_bytes
 
     def prepare(
         self, instance: str, function: str, arguments: RepeatedCompositeFieldContainer[value_pb2.Value]
@@ -169,8 +177,9 @@ class Invoker:
         """
         if len(calls) > MAX_CALLS_PER_MESSAGE:
             raise too_many_calls(len(calls))
+        status_bytes = share(self.max_message_bytes, len(calls))
         outcomes: list[PreparedCall | tuple[Any, ...] | Status] = [
-            self._prepare_or_status(call) for call in calls
+            self._prepare_or_status(call, status_bytes) for call in calls
         ]
         runs = groupby(
             (position for position, call in enumerate(outcomes) if isinstance(call, PreparedCall)),
@@ -179,7 +188,7 @@ class Invoker:
         response = messages.CallOutcomeList()
         bindings = [call.binding if isinstance(call, PreparedCall) else None for call in outcomes]
         for record, positions in runs:
-            await self._run(record, list(positions), outcomes, limit)
+            await self._run(record, list(positions), outcomes, limit, status_bytes)
         for outcome, binding in zip(outcomes, bindings, strict=True):
             message = response.outcomes.add()
             if isinstance(outcome, Status):
@@ -191,11 +200,11 @@ class Invoker:
                 binding.write_results(outcome, message.results.values)
         return response
 
-    def _prepare_or_status(self, call: messages.Call) -> PreparedCall | Status:
+    def _prepare_or_status(self, call: messages.Call, status_bytes: int) -> PreparedCall | Status:
         try:
             return self.prepare(call.instance, call.function, call.arguments)
         except (RequestError, FarcallError) as error:
-            return status_of(error)
+            return status_of(error, status_bytes)
 
     async def _run(
         self,
@@ -203,6 +212,7 @@ class Invoker:
         positions: Sequence[int],
         outcomes: list[PreparedCall | tuple[Any, ...] | Status],
         limit: Callable[[], float],
+        status_bytes: int,
     ) -> None:
         """Make the calls at `positions`, all of one instance, and put their outcomes in their places."""
         calls = [call for position in positions if isinstance(call := outcomes[position], PreparedCall)]
@@ -210,7 +220,7 @@ class Invoker:
             job = self.new_job(record, partial(_call_each, calls))
         except RequestError as error:  # too many wait for this instance; other calls of the list go on
             for position in positions:
-                outcomes[position] = status_of(error)
+                outcomes[position] = status_of(error, status_bytes)
             return
         expected = sum(call.binding.expected_seconds for call in calls)
         try:
@@ -222,7 +232,7 @@ class Invoker:
         for position, result in zip(positions, results, strict=True):
             if isinstance(result, BaseException):
                 self._counters.failed(result)
-                outcomes[position] = status_of(result)
+                outcomes[position] = status_of(result, status_bytes)
             else:
                 outcomes[position] = result
 
@@ -268,11 +278,12 @@ class ColumnsJob:
         results, failures = self._binding.call_columns(self._columns, stoppable)
         response = messages.ResultColumns()
         self._binding.write_columns(results, response)
+        status_bytes = share(self._invoker.max_message_bytes, self._columns.call_count)
         for index, error in failures.items():
             if isinstance(error, TerminatedError):
                 raise error
             self._failures.append(error)
-            response.failures.add(call_index=index, error=status_of(error))
+            response.failures.add(call_index=index, error=status_of(error, status_bytes))
         return response
 
     def ended(self) -> None:

@@ -31,7 +31,7 @@ def run(
     Raises:
         DirectoryInUseError: another server uses the data directory.
         OSError: the data directory cannot be used.
-        RuntimeError: the address cannot be listened on.
+        ListenError: the address cannot be listened on, or the certificate is none.
     """
     configure_logging(log_level, log_format)
     asyncio.run(serve(configuration, on_listening))

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeVar
 
 import structlog
 
 from farcall.engine import CompiledModule, Engine, Module
 from farcall.proto.farcall.v1 import error_details_pb2 as details
+from farcall.proto.farcall.v1 import module_pb2
 from farcall.server.errors import RequestError, limit_reached, not_found
+from farcall.server.messages.modules import module_message
 from farcall.server.module_files import DamagedModuleError, ModuleFiles, StoredModule
 from farcall.server.resource_names import module_name
 
@@ -22,6 +26,12 @@ T = TypeVar("T")
 
 _COMPILERS = 2
 """Threads that read, decode, validate and compile; LLVM lets one of them work at a time."""
+
+_SMALL_INTERFACE = 1000
+"""Types, imports and exports that are told in about 10 ms."""
+
+_ROOM_IN_MESSAGE = 4096
+"""For what answers have beside a module's description: an instance's name, how long compilation took."""
 
 _logger = structlog.get_logger(__name__)
 
@@ -63,7 +73,7 @@ class Upload:
     """What an upload did: see `UploadModuleResponse`."""
 
     record: ModuleRecord
-    module: Module
+    description: module_pb2.Module
     created: bool
     compiled: bool
     seconds: float
@@ -73,12 +83,19 @@ class ModuleLibrary:
     """All modules, on disk if `files` is given. Used by the event loop's thread only."""
 
     def __init__(
-        self, engine: Engine, files: ModuleFiles | None, *, max_modules: int, max_module_bytes: int
+        self,
+        engine: Engine,
+        files: ModuleFiles | None,
+        *,
+        max_modules: int,
+        max_module_bytes: int,
+        max_message_bytes: int,
     ) -> None:
         self._engine = engine
         self._files = files
         self._max_modules = max_modules
         self._max_module_bytes = max_module_bytes
+        self._max_message_bytes = max_message_bytes
         self._threads = ThreadPoolExecutor(_COMPILERS, thread_name_prefix="compile")
         stored = files.stored() if files is not None else []
         self._records = {
@@ -141,25 +158,47 @@ class ModuleLibrary:
     async def _add(self, source: bytes, sha256: str) -> Upload:
         known = self._records.get(sha256)
         if known is not None and known.compiled is not None:
-            return Upload(known, known.compiled.module, created=False, compiled=False, seconds=0.0)
+            description = await self.description(known)
+            return Upload(known, description, created=False, compiled=False, seconds=0.0)
         before, start = self._engine.statistics().compilations, time.perf_counter()
         compiled = await self._in_thread(lambda: self._compile(source))
         seconds = time.perf_counter() - start
-        # A module that is known from before a restart is written again: that mends a damaged file.
-        stored = await self._in_thread(lambda: self._write(sha256, source))
+        fresh = self._engine.statistics().compilations > before
+        try:
+            # A module that is known from before a restart is written again: that mends a damaged file.
+            stored = await self._in_thread(lambda: self._checked_and_written(compiled.module, source))
+        except BaseException:
+            if known is None:
+                self._engine.delete_compiled_module(compiled.module)
+            raise
         record = ModuleRecord(sha256, stored.size, stored.create_time, compiled)
         self._records[sha256] = record
         _logger.info("module uploaded", module=record.name, size=record.size, seconds=round(seconds, 4))
-        fresh = self._engine.statistics().compilations > before
-        return Upload(record, compiled.module, created=known is None, compiled=fresh, seconds=seconds)
+        description = await self.description(record)
+        return Upload(record, description, created=known is None, compiled=fresh, seconds=seconds)
 
     def _compile(self, source: bytes) -> CompiledModule:
         return self._engine.compile_module(self._engine.load_module(source), ensure_termination=True)
 
-    def _write(self, sha256: str, source: bytes) -> StoredModule:
+    def _checked_and_written(self, module: Module, source: bytes) -> StoredModule:
+        """Keep a module whose description fits in a message, so that all about it can be told. Else RequestError."""
+        size = module_message(module, 0.0, content=False).ByteSize()
+        if size > self._max_message_bytes - min(_ROOM_IN_MESSAGE, self._max_message_bytes // 4):
+            raise limit_reached(
+                "server",
+                f"the module's types, imports and exports take {size} bytes, a message has at most "
+                f"{self._max_message_bytes}",
+            )
         if self._files is None:
-            return StoredModule(sha256, len(source), time.time())
-        return self._files.write(sha256, source)
+            return StoredModule(module.digest, len(source), time.time())
+        try:
+            return self._files.write(module.digest, source)
+        except OSError as error:
+            _logger.error("module not stored", module=module_name(module.digest), error=str(error))
+            message = f"the server cannot store the module: {error.strerror}"
+            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+                raise limit_reached("server", message) from error
+            raise RequestError(details.ERROR_REASON_INTERNAL, message) from error
 
     # -- Use -------------------------------------------------------------------------------------------------------
 
@@ -177,6 +216,15 @@ class ModuleLibrary:
                         message = f"the stored bytes of {record.name} are damaged; upload the module again"
                         raise RequestError(details.ERROR_REASON_INTERNAL, message) from error
         return record.compiled
+
+    async def description(self, record: ModuleRecord, content: bool = False) -> module_pb2.Module:
+        """A module as a message, with `content` that of its custom sections; errors as `compiled`.
+
+        That takes seconds for the largest, so a thread does it.
+        """
+        module = (await self.compiled(record)).module
+        work = partial(module_message, module, record.create_time, content)
+        return work() if not content and is_small(module) else await self._in_thread(work)
 
     def _load(self, sha256: str) -> CompiledModule:
         assert self._files is not None
@@ -212,9 +260,14 @@ def _joined(chunks: Sequence[bytes]) -> tuple[bytes, str]:
     return source, hashlib.sha256(source).hexdigest()
 
 
+def is_small(module: Module) -> bool:
+    """Whether what can be told about a module is little enough for the event loop's thread."""
+    return len(module.exports) + len(module.imports) + len(module.types) <= _SMALL_INTERFACE
+
+
 def _repeated(upload: Upload) -> Upload:
     """What an upload is told whose bytes another one was bringing at the same time."""
-    return Upload(upload.record, upload.module, created=False, compiled=False, seconds=upload.seconds)
+    return Upload(upload.record, upload.description, created=False, compiled=False, seconds=upload.seconds)
 
 
 def _check_announcement(announced: Announcement, size: int, sha256: str) -> None:

@@ -39,6 +39,7 @@ from farcall.server.guards.errors import ErrorGuard
 from farcall.server.guards.guard import GuardedRegistration
 from farcall.server.instantiator import Instantiator
 from farcall.server.invoker import Invoker
+from farcall.server.listening import listen
 from farcall.server.module_files import ModuleFiles
 from farcall.server.module_library import ModuleLibrary
 from farcall.server.request_ids import RememberedAnswers
@@ -97,21 +98,29 @@ class Server:
             files,
             max_modules=configuration.max_modules,
             max_module_bytes=configuration.max_module_bytes,
+            max_message_bytes=configuration.max_message_bytes,
         )
         self._registry = StoreRegistry(self.engine, configuration)
         self._executor = Executor(asyncio.get_running_loop(), configuration.max_concurrent_calls)
         self._counters = CallCounters()
         self._draining = DrainingGuard()
+        self._listening = False
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]  # the stubs lack it
         self._server = grpc.aio.server(options=_channel_options(configuration))
         self._add_services()
 
     def _add_services(self) -> None:
         configuration, registry = self._configuration, self._registry
-        server: Any = GuardedRegistration(self._server, [ErrorGuard(), self._draining])
+        server: Any = GuardedRegistration(
+            self._server, [ErrorGuard(), self._draining], configuration.max_message_bytes
+        )
         limits = TimeLimits(configuration.default_call_timeout, configuration.max_call_timeout)
         invoker = Invoker(
-            registry, self._executor, self._counters, configuration.max_pending_calls_per_instance
+            registry,
+            self._executor,
+            self._counters,
+            max_pending=configuration.max_pending_calls_per_instance,
+            max_message_bytes=configuration.max_message_bytes,
         )
         instantiator = Instantiator(registry, self._library, self._executor)
         access = ExternAccess(registry, invoker, limits)
@@ -144,20 +153,14 @@ class Server:
         """Listen; the address, with the port that was chosen.
 
         Raises:
-            RuntimeError: the address cannot be listened on, or the certificate is none.
+            ListenError: the address cannot be listened on, or the certificate is none.
             OSError: a file of the encryption cannot be read.
         """
-        address = self._configuration.address
-        credentials = _credentials(self._configuration)
-        port = (
-            self._server.add_insecure_port(address)
-            if credentials is None
-            else self._server.add_secure_port(address, credentials)
-        )
+        listening = listen(self._server, self._configuration)
         await self._server.start()
         for service in SERVICES:
             await self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
-        listening = address if address.startswith("unix:") else f"{address.rpartition(':')[0]}:{port}"
+        self._listening = True
         _logger.info("listening", address=listening, modules=len(self._library))
         return listening
 
@@ -168,7 +171,8 @@ class Server:
             grace: seconds; the configuration's where not given.
         """
         grace = self._configuration.shutdown_grace if grace is None else grace
-        _logger.info("stopping", grace_seconds=grace)
+        if self._listening:
+            _logger.info("stopping", grace_seconds=grace)
         self._draining.drain()
         self._invocations.drain()
         await self._health.enter_graceful_shutdown()
@@ -176,12 +180,14 @@ class Server:
             _logger.warning("stopping calls that still run", jobs=self._executor.open_jobs)
             self._executor.stop_all(StopReason.SHUTDOWN)
             await self._draining.idle(_TERMINATION_PATIENCE)
-        await self._server.stop(0)
+        # With a grace, so that the answers to the last calls, which are done, reach their callers.
+        await self._server.stop(_TERMINATION_PATIENCE)
         self._executor.stop_all(StopReason.SHUTDOWN)
         await asyncio.to_thread(self.engine.close)
         await asyncio.to_thread(self._executor.workers.stop)
         await self._library.close()
-        _logger.info("stopped")
+        if self._listening:
+            _logger.info("stopped")
 
     def end_grace(self) -> None:
         """While `stop` waits for running calls: wait no longer."""
@@ -215,18 +221,6 @@ class Server:
                 "stores": statistics.stores,
             },
         )
-
-
-def _credentials(configuration: ServerConfiguration) -> grpc.ServerCredentials | None:
-    certificate, key = configuration.tls_certificate, configuration.tls_private_key
-    if certificate is None or key is None:
-        return None
-    authorities = configuration.tls_client_authorities
-    return grpc.ssl_server_credentials(
-        [(key.read_bytes(), certificate.read_bytes())],
-        root_certificates=None if authorities is None else authorities.read_bytes(),
-        require_client_auth=authorities is not None,
-    )
 
 
 def _channel_options(configuration: ServerConfiguration) -> list[tuple[str, int]]:

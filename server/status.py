@@ -22,6 +22,7 @@ from farcall import engine
 from farcall.proto.farcall.v1 import error_details_pb2 as details
 from farcall.server.errors import RequestError, frame_messages
 from farcall.server.messages.types import value_type_by_name
+from farcall.server.status_size import MAX_STATUS_BYTES, fitting
 
 DOMAIN = "farcall.dev"
 """Of every `google.rpc.ErrorInfo`."""
@@ -151,19 +152,22 @@ _ROWS: dict[type[engine.FarcallError], _Row] = {
 """How the engine's errors are told; a class without a row is told as its nearest parent that has one."""
 
 
-def status_of(error: BaseException) -> Status:
+def status_of(error: BaseException, limit: int = MAX_STATUS_BYTES) -> Status:
     """What the caller is told of an error.
 
     A defect of farcall is logged with its traceback, and told as INTERNAL without anything of its inside.
+
+    Parameters:
+        limit: about how many bytes it may take.
     """
     if isinstance(error, RequestError):
-        return _status(error.reason, error.message, error.detail, error.metadata)
+        return _status(error.reason, error.message, error.detail, error.metadata, limit)
     row = next((_ROWS[parent] for parent in type(error).__mro__ if parent in _ROWS), None)
     if row is None:
         _logger.error("internal error", exc_info=error)
         message = f"farcall failed by a defect of its own ({type(error).__name__}); the server's log has more"
-        return _status(details.ERROR_REASON_INTERNAL, message, None, {})
-    return _status(row.reason, _message(error), row.detail(error), row.metadata(error))
+        return _status(details.ERROR_REASON_INTERNAL, message, None, {}, limit)
+    return _status(row.reason, _message(error), row.detail(error), row.metadata(error), limit)
 
 
 def _message(error: BaseException) -> str:
@@ -175,15 +179,20 @@ def _message(error: BaseException) -> str:
 
 
 def _status(
-    reason: details.ErrorReason.ValueType, message: str, detail: Message | None, metadata: dict[str, str]
+    reason: details.ErrorReason.ValueType,
+    message: str,
+    detail: Message | None,
+    metadata: dict[str, str],
+    limit: int,
 ) -> Status:
     name = details.ErrorReason.Name(reason).removeprefix("ERROR_REASON_")
+    info = rpc_details.ErrorInfo(reason=name, domain=DOMAIN, metadata=metadata)
+    message, entries = fitting(message, (info,) if detail is None else (info, detail), limit)
     status = Status(code=CODES[reason].value[0], message=message)
-    for entry in (rpc_details.ErrorInfo(reason=name, domain=DOMAIN, metadata=metadata), detail):
-        if entry is not None:
-            packed = AnyMessage()
-            packed.Pack(entry)
-            status.details.append(packed)
+    for entry in entries:
+        packed = AnyMessage()
+        packed.Pack(entry)
+        status.details.append(packed)
     return status
 
 

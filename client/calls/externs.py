@@ -14,6 +14,10 @@ MEMORY_PIECE_BYTES = 1 << 20
 messages."""
 
 
+_END = 1 << 64
+"""No offset, length or index is as large."""
+
+
 def get_memory_size(instance: str, memory: str) -> Call[int]:
     """Its size in bytes."""
     request = memory_service_pb2.GetMemoryRequest(instance=instance, memory=memory)
@@ -51,12 +55,14 @@ def write_memory(
 
 
 def _check_range(offset: int, length: int) -> None:
-    if offset < 0 or length < 0:
-        raise ValueError(f"offset and length must not be negative, but are {offset} and {length}")
+    if not (0 <= offset < _END and 0 <= length < _END):
+        raise ValueError(f"offset and length must be from 0 to 2**64 - 1, but are {offset} and {length}")
 
 
 def grow_memory(instance: str, memory: str, pages: int) -> Call[int]:
     """Gives its size before, in pages."""
+    if not 0 <= pages < _END:
+        raise ValueError(f"pages must be from 0 to 2**64 - 1, but are {pages}")
     request = memory_service_pb2.GrowMemoryRequest(instance=instance, memory=memory, delta_pages=pages)
     return Call("GrowMemory", request, lambda response: int(response.previous_size_pages))
 
@@ -123,5 +129,7 @@ def get_table_size(instance: str, table: str) -> Call[int]:
 
 def look_up_element(instance: str, table: str, index: int) -> Call[Value]:
     """What an element refers to."""
+    if not 0 <= index < _END:
+        raise ValueError(f"index must be from 0 to 2**64 - 1, but is {index}")
     request = table_service_pb2.LookupElementRequest(instance=instance, table=table, index=index)
     return Call("LookupElement", request, lambda response: decode_value(response.element))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 from farcall.client import messages, types
 from farcall.client.calls.call import PAGE_SIZE, Call, Page, read_nothing
@@ -34,10 +34,11 @@ class ExternLike(Protocol):
 
 LinkKey = str | tuple[str, str]
 LinkProvider = InstanceLike | ExternLike | str | tuple[InstanceLike | str, str]
-Links = Mapping[str, LinkProvider] | Mapping[tuple[str, str], LinkProvider] | Mapping[LinkKey, LinkProvider]
-"""How imports are resolved. Keys: the import's module name, for every import from it, or that and the
-import's own name. Values: the instance (or its name) whose exports of the same names are taken; with a key
-of two names also a pair of instance and export name, or an export itself (`library.exports.memory`)."""
+Links = Mapping[Any, LinkProvider]
+"""How imports are resolved. Keys, each a `LinkKey` (a mapping's keys are invariant for type checkers): the import's
+module name, for every import from it, or that and the import's own name. Values: the instance (or its name) whose
+exports of the same names are taken; with a key of two names also a pair of instance and export name, or an export
+itself (`library.exports.memory`)."""
 
 
 def create_instance(

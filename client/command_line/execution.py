@@ -35,7 +35,8 @@ def _libraries(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) ->
     multiple=True,
     metavar="IMPORT_MODULE=FILE",
     callback=_libraries,
-    help="Take imports from an instance of the module in FILE. May be given several times.",
+    help="Take imports from an instance of the module in FILE. May be given several times; a FILE has one instance, "
+    "which imports from those before it.",
 )
 @shared_options("timeout", "json")
 @pass_settings

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
 import click
 
@@ -16,21 +17,23 @@ _NEGATIVE_NUMBER = re.compile(r"-(\.?[0-9]|inf|nan)", re.IGNORECASE)
 
 
 class CommandWithNumbers(click.Command):
-    """A command among whose arguments `-1`, `-0x10` and `-inf` are numbers, not options."""
+    """A command among whose arguments `-1`, `-0x10` and `-inf` are numbers (or names), not options."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Marks negative numbers; `GUEST_ARGUMENTS` takes the marks off again."""
+        """Marks negative numbers while click looks for options."""
         marked = [NUMBER_MARK + text if _NEGATIVE_NUMBER.match(text) else text for text in args]
-        return super().parse_args(ctx, marked)
+        rest = super().parse_args(ctx, marked)
+        ctx.params = {name: _without_marks(value) for name, value in ctx.params.items()}
+        return rest
 
 
-def _without_marks(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(text.removeprefix(NUMBER_MARK) for text in texts)
+def _without_marks(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.removeprefix(NUMBER_MARK)
+    return tuple(map(_without_marks, value)) if isinstance(value, tuple) else value
 
 
-guest_arguments = click.argument(
-    "arguments", nargs=-1, metavar="[ARG]...", type=click.UNPROCESSED, callback=_without_marks
-)
+guest_arguments = click.argument("arguments", nargs=-1, metavar="[ARG]...", type=click.UNPROCESSED)
 """The arguments of a guest function, of a `CommandWithNumbers`."""
 
 

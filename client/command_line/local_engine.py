@@ -47,7 +47,8 @@ def execute(
         source: the module.
         function: name of the export.
         arguments: as texts.
-        libraries: by import module, the module whose instance provides for it.
+        libraries: by import module, the module whose instance provides for it. A module has one instance, for however
+            many import modules it provides; it imports from those that stand before it.
         timeout: seconds, counted from when all is compiled, after which the guest is stopped; None for no end.
 
     Returns:
@@ -64,11 +65,18 @@ def execute(
                 for data in (source, *libraries.values())
             )
             compiled.set()
-            imports = {name: store.instantiate(other) for name, other in zip(libraries, others, strict=True)}
+            imports: dict[str, engine.Instance] = {}
+            instances: dict[str, engine.Instance] = {}
+            for name, library in zip(libraries, others, strict=True):
+                digest = library.module.digest
+                if digest not in instances:
+                    instances[digest] = store.instantiate(library, dict(imports))
+                imports[name] = instances[digest]
             instance = store.instantiate(module, imports)
             callee = instance.function(function)
             function_type = _function_type(callee.type)
-            return _call(callee, function_type, read_arguments(arguments, function_type)), function_type
+            given = read_arguments(arguments, function_type)
+            return _call(callee, function_type, given, instance.name), function_type
 
         return _run_until(work, timeout, store.close)
 
@@ -110,7 +118,9 @@ def _run_until(work: Callable[[threading.Event], T], timeout: float | None, stop
     return results[0]
 
 
-def _call(callee: engine.Function, function_type: FunctionType, arguments: Sequence[Argument]) -> Results:
+def _call(
+    callee: engine.Function, function_type: FunctionType, arguments: Sequence[Argument], instance: str
+) -> Results:
     """Calls with bit patterns where all values are numbers, so that every NaN keeps its bits."""
     parameters, results = function_type.parameters, function_type.results
     if _TO_SLOTS.keys() >= {*parameters, *results}:
@@ -122,13 +132,13 @@ def _call(callee: engine.Function, function_type: FunctionType, arguments: Seque
         slots = iter(callee.call_bits(bits))
         values: tuple[Value, ...] = tuple(_FROM_SLOTS[type_](slots) for type_ in results)
     else:
-        values = tuple(_reference(value) for value in callee.call(arguments))
+        values = tuple(_reference(value, instance) for value in callee.call(arguments))
     return values[0] if len(values) == 1 else values or None
 
 
-def _reference(value: Any) -> Value:
+def _reference(value: Any, instance: str) -> Value:
     if isinstance(value, engine.Function):
-        return FunctionReference("", value.name or "")
+        return FunctionReference(instance, value.name or "", value.index)
     result: Value = value
     return result
 

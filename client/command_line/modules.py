@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -14,7 +16,10 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeE
 
 from farcall.client.command_line import output
 from farcall.client.command_line.settings import REMOTE, Settings, pass_settings, shared_options
-from farcall.client.types import Module
+from farcall.client.types import Module, Section
+
+_DIGEST = re.compile(r"(modules/)?[0-9a-fA-F]{1,64}")
+"""A module on the server, or the start of its name."""
 
 _PROGRESS_AFTER_SECONDS = 1.0
 
@@ -135,6 +140,11 @@ def inspect(settings: Settings, module: str) -> None:
 
         source = _source(module)
         content = read_module_file(source if isinstance(source, bytes) else source.read_bytes())
+    elif not _DIGEST.fullmatch(module):
+        raise click.BadParameter(
+            f"there is no file {module!r}, and it is no digest, which has hexadecimal digits only",
+            param_hint="'FILE|MODULE'",
+        )
     else:
         with settings.client() as client:
             content = client.module(module)
@@ -150,7 +160,7 @@ def _print_module(module: Module) -> None:
     _print_part(
         "sections",
         ("ID", "NAME", "OFFSET", "SIZE"),
-        [(entry.id, entry.name, f"{entry.offset:#x}", entry.size) for entry in module.sections],
+        [(entry.id, name, f"{entry.offset:#x}", entry.size) for entry, name in _named_sections(module)],
     )
     _print_part("types", ("INDEX", "TYPE"), [(index, str(entry)) for index, entry in enumerate(module.types)])
     _print_part(
@@ -164,8 +174,16 @@ def _print_module(module: Module) -> None:
     )
 
 
+def _named_sections(module: Module) -> Iterator[tuple[Section, str]]:
+    """The sections, custom ones with their own names."""
+    custom = iter(module.custom_sections)
+    for section in module.sections:
+        yield section, section.name if section.id else f"custom {next(custom).name!r}"
+
+
 def _print_part(title: str, columns: tuple[str, ...], rows: list[tuple[object, ...]]) -> None:
     """A table under its title; nothing where it has no rows."""
     if rows:
-        output.print_line(f"\n{title} ({len(rows)})")
+        output.print_line()
+        output.print_line(f"{title} ({len(rows)})")
         output.print_table(columns, rows, right=("ID", "INDEX", "OFFSET", "SIZE"))

@@ -28,14 +28,12 @@ _KINDS = {
 def printable(text: str) -> str:
     """Text from elsewhere, with control characters escaped: a terminal must not obey a guest's names."""
     return "".join(
-        character
-        if character.isprintable() or character == "\n"
-        else character.encode("unicode_escape").decode()
+        character if character.isprintable() else character.encode("unicode_escape").decode()
         for character in text
     )
 
 
-def print_line(text: str) -> None:
+def print_line(text: str = "") -> None:
     """A line on standard output."""
     click.echo(printable(text))
 
@@ -139,7 +137,20 @@ def print_error(error: Exception, as_json: bool) -> None:
         click.echo(json.dumps({"error": error_object(error)}, ensure_ascii=False), err=True)
     else:
         label = "trap" if isinstance(error, errors.Trap) else "error"
-        click.echo(printable(f"{label}: {error}"), err=True)
+        click.echo(printable(f"{label}: {_message(error)}"), err=True)
+        for depth, frame in enumerate(getattr(error, "backtrace", ())):
+            click.echo(printable(f"  {depth}: {frame}"), err=True)
+
+
+def _message(error: Exception) -> str:
+    """What is wrong, without the backtrace."""
+    if isinstance(error, errors.FarcallError):
+        return error.message
+    if isinstance(error, click.ClickException):
+        return error.format_message()
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        return f"{error.strerror}: {error.filename}"
+    return str(error)
 
 
 def error_object(error: Exception) -> dict[str, Any]:
@@ -147,7 +158,7 @@ def error_object(error: Exception) -> dict[str, Any]:
     if not isinstance(error, errors.FarcallError):
         return {
             "type": "UsageError" if isinstance(error, click.UsageError) else "Error",
-            "message": str(error),
+            "message": _message(error),
         }
     attributes = {
         name: plain(value) for name, value in vars(error).items() if name not in ("message", "code")

@@ -105,10 +105,4 @@ def serve(settings: Settings, /, log_level: str, log_format: str, **options: Any
     def announce(address: str) -> None:
         output.print_line(json.dumps({"address": address}) if settings.json else f"listening on {address}")
 
-    try:
-        run(configuration, log_level=log_level, log_format=log_format, on_listening=announce)
-    except RuntimeError as error:
-        message, hint, _ = str(error).partition("; set GRPC_VERBOSITY")
-        if not hint:
-            raise
-        raise click.ClickException(message) from None
+    run(configuration, log_level=log_level, log_format=log_format, on_listening=announce)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from farcall.engine.errors import ClosedError, ExportNotFoundError
 from farcall.engine.runtime.function import Function
@@ -35,7 +35,7 @@ class Exports(Mapping[str, Extern]):
             extern = self._externs[name] = self._instance.export(name)
         return extern
 
-    def __getattr__(self, name: str) -> Extern:
+    def __getattr__(self, name: str) -> Any:  # so that type checkers let it be called, which it usually is
         # Python asks for many dunder names by itself; an export of such a name is reached as an item.
         if name.startswith("__"):
             raise AttributeError(name)

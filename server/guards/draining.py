@@ -7,7 +7,7 @@ import contextlib
 from typing import Any
 
 from farcall.server.errors import shutting_down
-from farcall.server.guards.guard import Behaviour
+from farcall.server.guards.size import Behaviour
 
 
 class DrainingGuard:

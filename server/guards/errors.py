@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from farcall.server.guards.guard import Behaviour
+from farcall.server.guards.size import Behaviour
 from farcall.server.status import GRPC_CODES, status_of, trailing_metadata
 
 

@@ -6,13 +6,12 @@ As interceptors of grpc.aio do it, but once, at registration: each interceptor c
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import grpc
 
-Behaviour = Callable[[Any, Any], Awaitable[Any]]
-"""An asyncio method: from request (or requests) and context to a response (or None, if it writes by itself)."""
+from farcall.server.guards.size import Behaviour, serialising
 
 
 class Guard(Protocol):
@@ -25,14 +24,16 @@ class Guard(Protocol):
 class GuardedRegistration:
     """Stands in for a server while services are added to it, and puts guards around their methods."""
 
-    def __init__(self, server: grpc.aio.Server, guards: Sequence[Guard]) -> None:
+    def __init__(self, server: grpc.aio.Server, guards: Sequence[Guard], max_message_bytes: int) -> None:
         """Make a registration.
 
         Parameters:
             guards: the first is the outermost.
+            max_message_bytes: what an answer may have.
         """
         self._server = server
         self._guards = guards
+        self._max_message_bytes = max_message_bytes
 
     def add_generic_rpc_handlers(self, handlers: Sequence[grpc.GenericRpcHandler[Any, Any]]) -> None:
         """Do nothing: generated code adds the same methods by `add_registered_method_handlers`, too."""
@@ -46,11 +47,12 @@ class GuardedRegistration:
 
     def _guarded(self, handler: grpc.RpcMethodHandler[Any, Any]) -> grpc.RpcMethodHandler[Any, Any]:
         make, behaviour = _form(handler)
+        serializer = handler.response_serializer
+        if not handler.response_streaming and serializer is not None:
+            behaviour, serializer = serialising(behaviour, serializer, self._max_message_bytes), None
         for guard in reversed(self._guards):
             behaviour = guard.wrap(behaviour)
-        guarded: grpc.RpcMethodHandler[Any, Any] = make(
-            behaviour, handler.request_deserializer, handler.response_serializer
-        )
+        guarded: grpc.RpcMethodHandler[Any, Any] = make(behaviour, handler.request_deserializer, serializer)
         return guarded
 
 

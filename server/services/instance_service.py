@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import grpc
@@ -13,6 +14,7 @@ from farcall.server.errors import bad_request
 from farcall.server.instantiator import Instantiator
 from farcall.server.messages.modules import timestamp
 from farcall.server.messages.types import export_messages
+from farcall.server.module_library import is_small
 from farcall.server.pagination import page
 from farcall.server.request_ids import RememberedAnswers
 from farcall.server.resource_names import parse_store_name
@@ -51,14 +53,14 @@ class InstanceService(instance_service_pb2_grpc.InstanceServiceServicer):
         record = await self._instantiator.create(
             store, request.instance_id, request.instance, lambda: self._limits.seconds(context)
         )
-        return messages.CreateInstanceResponse(instance=_instance_message(record, exports=True))
+        return messages.CreateInstanceResponse(instance=await _full_message(record))
 
     async def GetInstance(  # noqa: N802 - the name of the method in the API
         self, request: messages.GetInstanceRequest, context: _Context
     ) -> messages.GetInstanceResponse:
         """Get one instance."""
         record = self._registry.instance(request.name, "name")
-        return messages.GetInstanceResponse(instance=_instance_message(record, exports=True))
+        return messages.GetInstanceResponse(instance=await _full_message(record))
 
     async def ListInstances(  # noqa: N802 - the name of the method in the API
         self, request: messages.ListInstancesRequest, context: _Context
@@ -78,6 +80,13 @@ class InstanceService(instance_service_pb2_grpc.InstanceServiceServicer):
         """Close an instance."""
         await self._instantiator.close(self._registry.instance(request.name, "name"))
         return messages.CloseInstanceResponse()
+
+
+async def _full_message(record: InstanceRecord) -> messages.Instance:
+    """An instance with its exports, of which there can be hundreds of thousands."""
+    if is_small(record.instance.module):
+        return _instance_message(record, exports=True)
+    return await asyncio.to_thread(_instance_message, record, exports=True)
 
 
 def _instance_message(record: InstanceRecord, exports: bool) -> messages.Instance:

@@ -13,7 +13,7 @@ from google.protobuf.duration_pb2 import Duration
 from farcall.proto.farcall.v1 import module_pb2, module_service_pb2_grpc
 from farcall.proto.farcall.v1 import module_service_pb2 as messages
 from farcall.server.errors import bad_request, limit_reached
-from farcall.server.messages.modules import basic_module_message, module_message
+from farcall.server.messages.modules import basic_module_message
 from farcall.server.module_library import Announcement, ModuleLibrary, ModuleRecord
 from farcall.server.pagination import page
 from farcall.server.resource_names import parse_module_name
@@ -50,9 +50,8 @@ class ModuleService(module_service_pb2_grpc.ModuleServiceServicer):
             if first:
                 raise bad_request("data", "is missing: the stream ended without a message")
             upload = await self._library.add(chunks, announced)
-        record = upload.record
         return messages.UploadModuleResponse(
-            module=module_message(upload.module, record.create_time, content=False),
+            module=upload.description,
             created=upload.created,
             compiled=upload.compiled,
             compile_duration=Duration(nanos=int(upload.seconds % 1 * 1e9), seconds=int(upload.seconds)),
@@ -107,9 +106,7 @@ class ModuleService(module_service_pb2_grpc.ModuleServiceServicer):
             case module_pb2.MODULE_VIEW_BASIC:
                 return basic_module_message(record.sha256, record.size, record.create_time)
             case module_pb2.MODULE_VIEW_INTERFACE | module_pb2.MODULE_VIEW_FULL:
-                compiled = await self._library.compiled(record)
-                content = view == module_pb2.MODULE_VIEW_FULL
-                return module_message(compiled.module, record.create_time, content)
+                return await self._library.description(record, content=view == module_pb2.MODULE_VIEW_FULL)
             case _:
                 raise bad_request("view", f"there is no view {view}")
 

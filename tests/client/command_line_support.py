@@ -30,7 +30,7 @@ class CommandLine:
         return Ended(found, out, err)
 
 
-def in_a_process(*arguments, timeout=30, **options):
+def in_a_process(*arguments, timeout=120, **options):
     return subprocess.run(
         [sys.executable, "-c", "from farcall.client.command_line import main; main()", *map(str, arguments)],
         capture_output=True,

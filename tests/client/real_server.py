@@ -26,7 +26,7 @@ def running_server(directory, *options):
         process.stdout.close()
 
 
-def wait_until(condition, seconds=5):
+def wait_until(condition, seconds=60):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline

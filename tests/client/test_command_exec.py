@@ -55,7 +55,7 @@ def farcall(capfd):
         ("nothing", [], []),
         ("three", [], ["-1", "0.1", "9223372036854775807"]),
         ("same_reference", ["null", "null"], ["null", "null"]),
-        ("itself", [], ["<instance>!divide"]),
+        ("itself", [], ["instance-1!divide"]),
     ],
 )
 def test_each_result_is_a_line_and_nothing_else_is_printed(farcall, file, function, arguments, lines):
@@ -127,9 +127,7 @@ def test_what_does_not_fit_the_function_fails(farcall, file, arguments, message)
 
 
 def test_a_timeout_stops_the_guest(farcall, file):
-    started = time.monotonic()
     ended = farcall("exec", "--timeout", "0.3", file, "spin", status=1)
-    assert time.monotonic() - started < 3
     assert ended.err.startswith("error: stopped after 0.3 seconds\n  0: ")
     error = json.loads(farcall("exec", "--json", "--timeout", "0.2", file, "spin", status=1).err)["error"]
     assert (error["type"], error["code"]) == ("DeadlineExceededError", "DEADLINE_EXCEEDED")
@@ -167,7 +165,7 @@ def test_an_interrupt_stops_the_guest(file):
         wait_until_a_thread_is_busy(process.pid)
         assert process.poll() is None
         process.send_signal(signal.SIGINT)
-        assert process.wait(10) == 130
+        assert process.wait(60) == 130
         assert process.stderr.read().strip() == b""
 
 
@@ -269,3 +267,100 @@ def test_inspect_tells_kinds_of_memories_and_tables(farcall, tmp_path):
 def test_serve_refuses_features_that_do_not_exist(farcall):
     ended = farcall("serve", "--disable-feature", "telepathy", status=2)
     assert "there is no feature 'telepathy'" in ended.err
+
+
+ODD_NAMES = """
+(module $"two\\nlines"
+  (func (export "-1") (result i32) i32.const 1)
+  (func (export "-0x10") (param i32) (result i32) local.get 0)
+  (func (export "--help") (result i32) i32.const 2)
+  (func (export "") (result i32) i32.const 3)
+  (func (export "a/b c") (result i32) i32.const 4)
+  (func (export "two\\nlines") unreachable)
+  (func $"\\1b[31m\\n" (export "itself") (result funcref) ref.func 6))
+"""
+
+
+@pytest.fixture(scope="module")
+def odd_names(tmp_path_factory):
+    path = tmp_path_factory.mktemp("modules") / "odd.wasm"
+    path.write_bytes(bytes(wat2wasm(ODD_NAMES)))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["-1"], "1"),
+        (["-0x10", "-5"], "-5"),
+        (["--", "--help"], "2"),
+        ([""], "3"),
+        (["a/b c"], "4"),
+        (["itself"], r"instance-1!\x1b[31m\n"),
+    ],
+)
+def test_functions_may_have_any_name(farcall, odd_names, arguments, line):
+    assert farcall("exec", odd_names, *arguments).out == f"{line}\n"
+
+
+def test_names_cannot_make_lines_of_their_own(farcall, odd_names):
+    assert farcall("exec", odd_names, "two\nlines", status=1).err == (
+        "trap: unreachable\n" + r"  0: two\nlines!two\nlines" + "\n"
+    )
+    lines = farcall("inspect", odd_names).out.splitlines()
+    assert r"two\nlines  function () -> ()" in lines
+
+
+def test_a_library_has_one_instance_for_all_that_it_provides(farcall, tmp_path):
+    """Its functions and its memory belong together, whatever import modules they are asked from."""
+    library, middle, application = (
+        tmp_path / f"{name}.wasm" for name in ("library", "middle", "application")
+    )
+    library.write_bytes(
+        bytes(
+            wat2wasm("""(module (memory (export "memory") 1)
+              (func (export "put") (i32.store (i32.const 0) (i32.const 42))))""")
+        )
+    )
+    middle.write_bytes(
+        bytes(
+            wat2wasm("""(module (import "library" "put" (func $put))
+              (func (export "put_twice") call $put call $put))""")
+        )
+    )
+    application.write_bytes(
+        bytes(
+            wat2wasm("""(module (import "env" "memory" (memory 1)) (import "middle" "put_twice" (func $put))
+              (func (export "get") (result i32) (call $put) (i32.load (i32.const 0))))""")
+        )
+    )
+    links = [f"--link={name}={path}" for name, path in
+             (("env", library), ("library", library), ("middle", middle))]  # fmt: skip
+    assert farcall("exec", *links, application, "get").out == "42\n"
+
+
+def test_custom_sections_are_shown_with_their_names(farcall, odd_names):
+    lines = [line.split() for line in farcall("inspect", odd_names).out.splitlines()]
+    assert ["0", "custom", "'name'"] in [line[:3] for line in lines]
+
+
+@pytest.mark.parametrize("name", ["nosuch.wasm", "/no/such/file", "zz"])
+def test_inspecting_what_is_neither_file_nor_digest_is_wrong_usage(farcall, name):
+    ended = farcall("--server", "127.0.0.1:1", "inspect", name, status=2)
+    assert f"there is no file {name!r}" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["upload"], "Missing argument 'FILE'."),
+        (["instantiate", "ab", "--link", "x"],
+         "Invalid value for '--link': 'x' is not of the form IMPORT_MODULE=INSTANCE"),
+        (["inspect", "zz"], "Invalid value for 'FILE|MODULE': there is no file 'zz', and it is no digest, "
+         "which has hexadecimal digits only"),
+    ],
+)  # fmt: skip
+def test_wrong_usage_as_json_tells_as_much_as_text(farcall, arguments, message):
+    error = json.loads(farcall("--json", *arguments, status=2).err)["error"]
+    assert error == {"type": "UsageError", "message": message}
+    assert message in farcall(*arguments, status=2).err

@@ -101,11 +101,11 @@ def test_progress_is_shown_on_a_terminal_after_a_second(fake_server, file):
             if not piece:
                 break
             shown += piece
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
         assert process.stdout.read().decode().strip() in fake_server.modules
     os.close(terminal)
     assert b"compiling" in shown or b"uploading" in shown
-    piped = subprocess.run(command, capture_output=True, check=True, timeout=20)
+    piped = subprocess.run(command, capture_output=True, check=True, timeout=60)
     assert piped.stderr == b""
 
 
@@ -383,7 +383,7 @@ def test_a_reader_that_has_seen_enough_is_no_error(fake_server, module_bytes):
     program = f"'{sys.executable}' -c 'from farcall.client.command_line import main; main()'"
     command = f"{program} --server {fake_server.address} modules"
     ended = subprocess.run(
-        ["bash", "-c", f"{command} | head -1"], capture_output=True, check=True, timeout=30
+        ["bash", "-c", f"{command} | head -1"], capture_output=True, check=True, timeout=60
     )
     assert ended.stdout.startswith(b"MODULE")
     assert ended.stderr == b""

@@ -3,7 +3,6 @@
 import asyncio
 import signal
 import threading
-import time
 
 import pytest
 from calculator_module import APPLICATION, CALCULATOR
@@ -119,10 +118,8 @@ def test_traps_leave_the_instance_usable(calculator):
 
 
 def test_a_timeout_stops_the_guest_and_leaves_the_instance_usable(client, calculator):
-    started = time.monotonic()
     with pytest.raises(DeadlineExceededError):
         calculator.exports.spin(timeout=0.3)
-    assert 0.25 < time.monotonic() - started < 1
     assert calculator.exports.add(1, 2) == 3
     wait_until(lambda: client.server_info().counters["calls_pending"] == 0)
 
@@ -194,10 +191,8 @@ def test_streams(client, store, calculator):
         assert list(stream.map("add", ((number, 1) for number in range(1000)))) == list(range(1, 1001))
         with pytest.raises(Trap):
             stream.send("divide", 1, 0).result()
-        started = time.monotonic()
         with pytest.raises(DeadlineExceededError):
             stream.send("spin", timeout=0.2).result()
-        assert time.monotonic() - started < 1
         assert stream.send("add", 1, 2).result() == 3
 
 
@@ -277,7 +272,7 @@ def test_closing_a_store_stops_its_guests(client):
     thread.start()
     wait_until(lambda: client.server_info().counters["calls_pending"] == 1)
     store.close()
-    thread.join(5)
+    thread.join(60)
     assert len(errors) == 1
 
 
@@ -329,9 +324,7 @@ async def test_a_cancelled_task_stops_the_guest(server):
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        started = time.monotonic()
-        assert await instance.exports.add(1, 2) == 3
-        assert time.monotonic() - started < 1
+        assert await instance.exports.add(1, 2, timeout=60) == 3
 
 
 async def test_a_module_that_is_refused_early_gets_the_right_error(tmp_path):

@@ -298,7 +298,7 @@ def test_a_timeout_raises_timeout_error(instance):
 
 def test_the_clients_timeout_holds_where_a_call_brings_none(fake_server, instance):
     with Client(fake_server.address, timeout=0.05) as client:
-        sleeper = client.store().instance("app", timeout=5)
+        sleeper = client.store().instance("app", timeout=60)
         with pytest.raises(DeadlineExceededError):
             sleeper.exports.sleep()
 

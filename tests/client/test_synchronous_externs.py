@@ -96,3 +96,20 @@ def test_tables(instance):
     with pytest.raises(RangeError):
         table.get(2)
     assert instance.exports.same_funcref(table[0]) == reference
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda instance: instance.memory().read(2**64, 0),
+        lambda instance: instance.memory().read(0, -1),
+        lambda instance: instance.memory().write(-1, b""),
+        lambda instance: instance.memory().grow(-1),
+        lambda instance: instance.table("table").get(-1),
+        lambda instance: instance.table("table").get(2**64),
+    ],
+    ids=["offset", "length", "negative offset", "pages", "negative index", "index"],
+)
+def test_numbers_that_no_message_can_carry(instance, use):
+    with pytest.raises(ValueError, match=r"must be from 0 to 2\*\*64 - 1"):
+        use(instance)

@@ -41,13 +41,13 @@ class Background:
     def running(self) -> bool:
         return self._thread.is_alive()
 
-    def join(self, timeout: float = 30) -> Background:
+    def join(self, timeout: float = 120) -> Background:
         """Wait for the end, which must come."""
         self._thread.join(timeout)
         assert not self._thread.is_alive(), "the thread did not end"
         return self
 
-    def value(self, timeout: float = 30) -> Any:
+    def value(self, timeout: float = 120) -> Any:
         """The result, or the exception raised."""
         self.join(timeout)
         if self.error is not None:
@@ -55,7 +55,7 @@ class Background:
         return self.result
 
 
-def wait_until(condition: Callable[[], bool], timeout: float = 30) -> None:
+def wait_until(condition: Callable[[], bool], timeout: float = 120) -> None:
     """Wait until the condition holds, which must come."""
     end = time.monotonic() + timeout
     while not condition():

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import itertools
-import time
 
 import pytest
 
 from farcall.engine import EXTERNREF, I32, FunctionType, Store, TerminatedError, Trap
-from tests.engine.guests import Background, wasm
+from tests.engine.guests import Background, wait_until, wasm
 
 NESTED = """(module $m
   (func $inner (param i32) (result i32) (if (i32.eqz (local.get 0)) (then unreachable)) (i32.mul
@@ -87,7 +86,7 @@ def test_stopping(listened):
     instance, log = listened
     invocation = instance.function("spin").invocation(())
     thread = Background(invocation.run)
-    time.sleep(0.02)
+    wait_until(lambda: bool(log))
     invocation.terminate("enough")
     assert isinstance(thread.join().error, TerminatedError)
     assert log == [("before", "spin", ()), ("abort", "spin", "TerminatedError")]

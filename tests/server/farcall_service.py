@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
@@ -31,6 +32,9 @@ from farcall.proto.farcall.v1 import (
 from farcall.server import Server, ServerConfiguration
 
 DEFAULT = "stores/default"
+
+PATIENCE = 60.0
+"""Seconds after which what was waited for does not come any more, however busy the machine is."""
 
 GUEST = """
 (module $guest
@@ -191,6 +195,22 @@ class Service:
         """The server's counters."""
         response = await self.information.GetServerInfo(server_service_pb2.GetServerInfoRequest())
         return response.server_info.counters
+
+    async def pending(self, count: int) -> None:
+        """Wait until so many calls are pending."""
+        async with asyncio.timeout(PATIENCE):
+            while (await self.counters()).calls_pending != count:
+                await asyncio.sleep(0.002)
+
+    @contextlib.asynccontextmanager
+    async def held_up(self, instance: str) -> AsyncIterator[None]:
+        """Inside the block, an endless call keeps all other calls into the instance waiting."""
+        endless = self.invoke(instance, "spin")
+        try:
+            await self.pending(1)
+            yield
+        finally:
+            endless.cancel()
 
 
 @contextlib.asynccontextmanager

@@ -107,6 +107,19 @@ async def test_the_oldest_answers_are_forgotten_first():
     assert await answers.answer(ids[0], REQUEST, make) == answered(3)
 
 
+async def test_answers_are_forgotten_before_they_take_too_much_memory():
+    answers, ids = (
+        RememberedAnswers(100, limit_bytes=answered(1).ByteSize() * 2),
+        [str(uuid.uuid4()) for _ in range(3)],
+    )
+    make = Maker(*(answered(number) for number in range(1, 5)))
+    for request_id in ids:
+        await answers.answer(request_id, REQUEST, make)
+
+    assert await answers.answer(ids[2], REQUEST, make) == answered(3)
+    assert await answers.answer(ids[0], REQUEST, make) == answered(4)
+
+
 async def test_a_failure_is_told_to_all_that_wait_and_not_remembered():
     answers, request_id, make = RememberedAnswers(10), str(uuid.uuid4()), Maker(ValueError("no"), answered(1))
     outcomes = await asyncio.gather(

@@ -5,7 +5,7 @@ import uuid
 
 import grpc
 import pytest
-from farcall_service import DEFAULT, GUEST, failure, running
+from farcall_service import DEFAULT, GUEST, PATIENCE, failure, running
 
 from farcall.proto.farcall.v1.error_details_pb2 import (
     TRAP_KIND_OUT_OF_BOUNDS_MEMORY_ACCESS,
@@ -221,7 +221,7 @@ async def test_an_endless_start_function_is_stopped_by_the_deadline(service):
         await service.instances.CreateInstance(request, timeout=0.2)
     assert raised.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
 
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(PATIENCE):
         while (await service.counters()).engine["linked_groups"]:
             await asyncio.sleep(0.01)
     await service.instantiate("(module)", "endless")
@@ -229,8 +229,8 @@ async def test_an_endless_start_function_is_stopped_by_the_deadline(service):
 
 async def test_a_start_function_that_waits_for_a_linked_guest_gives_up_at_its_deadline(service):
     library = await service.instantiate(LIBRARY)
-    spinning = asyncio.ensure_future(failure(service.invoke(library, "spin", timeout=2)))
-    await asyncio.sleep(0.05)
+    spinning = asyncio.ensure_future(failure(service.invoke(library, "spin")))
+    await service.pending(1)
     module = (await service.upload(APPLICATION)).module.name
     request = CreateInstanceRequest(parent=DEFAULT, instance=Instance(module=module, links=[link(library)]))
 

@@ -2,11 +2,12 @@
 
 import asyncio
 import math
+import re
 import struct
 
 import grpc
 import pytest
-from farcall_service import GUEST, Failure, failure, i32s, running, value
+from farcall_service import GUEST, PATIENCE, Failure, failure, i32s, running, value
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -237,32 +238,29 @@ async def test_calls_of_one_instance_take_turns(service, guest):
 
 
 async def test_short_calls_wait_for_the_long_one_before_them(service, guest):
-    slow = asyncio.ensure_future(service.invoke(guest, "count_slowly"))
-    await asyncio.sleep(0.001)
-    fast = await service.invoke(guest, "count")
+    async with service.held_up(guest):
+        slow = service.invoke(guest, "count_slowly")
+        await service.pending(2)
+        fast = service.invoke(guest, "count")
+        await service.pending(3)
 
-    assert ((await slow).results[0].i32, fast.results[0].i32) == (8, 9)
+    assert ((await slow).results[0].i32, (await fast).results[0].i32) == (8, 9)
 
 
 async def test_a_busy_instance_does_not_keep_others_waiting(service, guest):
     other = await service.instantiate(GUEST)
-    spinning = asyncio.ensure_future(failure(service.invoke(guest, "spin", timeout=5)))
-    await asyncio.sleep(0.02)
-
-    async with asyncio.timeout(2):
+    async with service.held_up(guest), asyncio.timeout(PATIENCE):
         assert await asyncio.gather(*(service.call(other, "sum", 10) for _ in range(20))) == [55] * 20
         assert await service.call(other, "add", 1, 2) == 3
-
-    assert not spinning.done()
-    spinning.cancel()
+        assert (await service.counters()).calls_pending == 1
 
 
 async def test_the_queue_of_an_instance_is_bounded():
     async with running(max_pending_calls_per_instance=4) as service:
         guest = await service.instantiate(GUEST)
         other = await service.instantiate(GUEST)
-        spinning = [asyncio.ensure_future(service.invoke(guest, "spin", timeout=1)) for _ in range(4)]
-        await asyncio.sleep(0.1)
+        spinning = [service.invoke(guest, "spin") for _ in range(4)]
+        await service.pending(4)
 
         error = await failure(service.invoke(guest, "sum", i32s(1)))
 
@@ -271,7 +269,9 @@ async def test_the_queue_of_an_instance_is_bounded():
         assert error.detail.violations[0].subject == guest
         assert await service.call(other, "sum", 1) == 1
         assert (await service.counters()).calls_pending == 4
-        await asyncio.gather(*spinning, return_exceptions=True)
+        for call in spinning:
+            call.cancel()
+        await service.pending(0)
         assert await service.call(guest, "sum", 1) == 1
 
 
@@ -415,18 +415,14 @@ async def test_a_list_holds_any_calls_in_order(service, guest):
 async def test_a_list_goes_on_where_one_instance_has_too_many_calls_waiting():
     async with running(max_pending_calls_per_instance=1) as service:
         busy, free = [await service.instantiate(GUEST) for _ in range(2)]
-        spinning = asyncio.ensure_future(service.invoke(busy, "spin", timeout=1))
-        async with asyncio.timeout(5):
-            while not (await service.counters()).calls_pending:
-                await asyncio.sleep(0.005)
         calls = [Call(instance=instance, function="count") for instance in (free, busy, free)]
 
-        response = await service.invocations.BatchInvoke(BatchInvokeRequest(list=CallList(calls=calls)))
+        async with service.held_up(busy):
+            response = await service.invocations.BatchInvoke(BatchInvokeRequest(list=CallList(calls=calls)))
 
         first, refused, last = response.list.outcomes
         assert Failure(refused.error).reason == "LIMIT_REACHED"
         assert [outcome.results.values[0].i32 for outcome in (first, last)] == [8, 9]
-        spinning.cancel()
 
 
 async def test_a_batch_without_calls_is_refused(service):
@@ -453,11 +449,42 @@ async def test_a_message_over_the_size_limit_is_refused_with_both_sizes():
 async def test_an_answer_over_the_size_limit_is_told_with_both_sizes():
     async with running(max_message_bytes=2000) as service:
         guest = await service.instantiate(GUEST)
-        with pytest.raises(grpc.aio.AioRpcError) as raised:
-            await service.invocations.BatchInvoke(columns(guest, "count", 3000))
-        assert raised.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
-        assert "Sent message larger than max" in raised.value.details()
-        assert "2000" in raised.value.details()
+        error = await failure(service.invocations.BatchInvoke(columns(guest, "count", 3000)))
+        assert error.code is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert error.reason == "LIMIT_REACHED"
+        assert re.fullmatch(
+            r"the answer has \d{4} bytes, a message at most 2000; ask for less .*", error.message
+        )
+
+
+async def test_the_errors_of_many_calls_share_a_message_backtraces_shortened():
+    """Of 2,000 calls each fails 40 functions deep, with a name of 200 characters; whole, that were 17 MB."""
+    name = "f" * 200
+    source = f"""(module (func ${name} (export "dive") (param i32)
+      (if (i32.eqz (local.get 0)) (then unreachable))
+      (call ${name} (i32.sub (local.get 0) (i32.const 1)))))"""
+    async with running(max_message_bytes=1 << 20) as service:
+        guest = await service.instantiate(source)
+
+        request = columns(guest, "dive", 2000, i32_column(*[40] * 2000))
+        response = await service.invocations.BatchInvoke(request)
+        as_list = [Call(instance=guest, function="dive", arguments=i32s(40))] * 2000
+        listed = await service.invocations.BatchInvoke(BatchInvokeRequest(list=CallList(calls=as_list)))
+
+        for errors in (
+            [entry.error for entry in response.columns.failures],
+            [entry.error for entry in listed.list.outcomes],
+        ):
+            assert len(errors) == 2000
+            for error in errors[::500]:
+                failed = Failure(error)
+                assert failed.reason == "TRAP"
+                assert failed.message.startswith("unreachable in ")
+
+        few = await service.invocations.BatchInvoke(columns(guest, "dive", 2, i32_column(40, 40)))
+        frames = Failure(few.columns.failures[0].error).detail.frames
+        assert len(frames) > 10
+        assert frames[0].function_name == name
 
 
 async def test_the_number_of_external_references_is_limited(service, guest, monkeypatch):

@@ -94,12 +94,13 @@ async def test_more_than_fits_in_a_message_is_to_be_read_in_pieces():
 
 
 async def test_accesses_wait_for_the_call_that_runs(service, guest):
-    call = asyncio.ensure_future(service.call(guest, "count_slowly"))
-    await asyncio.sleep(0.002)
+    async with service.held_up(guest):
+        call = asyncio.ensure_future(service.call(guest, "count_slowly"))
+        await service.pending(2)
+        counter = service.globals.GetGlobal(GetGlobalRequest(instance=guest, **{"global": "counter"}))
+        await service.pending(3)
 
-    counter = await service.globals.GetGlobal(GetGlobalRequest(instance=guest, **{"global": "counter"}))
-
-    assert counter.value.i32 == 8
+    assert (await counter).value.i32 == 8
     assert await call == 8
 
 

@@ -1,14 +1,17 @@
 """ModuleService: uploads in chunks, what is told about modules, pages, deletion."""
 
 import asyncio
+import errno
 import hashlib
+import os
 
 import grpc
 import pytest
-from farcall_service import GUEST, failure, running
+from farcall_service import GUEST, PATIENCE, failure, running
 from wasmtime import wat2wasm
 
 from farcall.proto.farcall.v1 import module_pb2, value_pb2
+from farcall.proto.farcall.v1.instance_service_pb2 import GetInstanceRequest
 from farcall.proto.farcall.v1.module_service_pb2 import (
     DeleteModuleRequest,
     GetModuleRequest,
@@ -173,12 +176,13 @@ async def test_a_deleted_module_is_gone_but_its_instances_live_on(service):
 
 async def test_a_module_can_be_deleted_while_a_call_runs_in_it(service):
     instance = await service.instantiate(GUEST)
-    running_call = asyncio.ensure_future(service.invoke(instance, "count_slowly"))
-    await asyncio.sleep(0.02)
+    async with service.held_up(instance):
+        next_call = service.invoke(instance, "count_slowly")
+        await service.pending(2)
 
-    await service.modules.DeleteModule(DeleteModuleRequest(name=f"modules/{DIGEST}"))
+        await service.modules.DeleteModule(DeleteModuleRequest(name=f"modules/{DIGEST}"))
 
-    assert (await running_call).results[0].i32 == 8
+    assert (await next_call).results[0].i32 == 8
 
 
 async def test_a_deleted_module_can_be_uploaded_again(service):
@@ -336,7 +340,7 @@ async def test_a_client_that_disconnects_during_an_upload_leaves_nothing_behind(
 
 async def uploads(service, count):
     """Wait until so many uploads are pending."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while (await service.counters()).uploads_pending != count:
             await asyncio.sleep(0.01)
 
@@ -382,3 +386,92 @@ async def test_two_servers_cannot_share_a_data_directory(tmp_path):
         with pytest.raises(Exception, match="another server uses the data directory"):
             async with running(data_directory=tmp_path):
                 pass
+
+
+def module_with_exports(names):
+    """The bytes of a module that exports one function under many names."""
+
+    def number(value):
+        encoded = b""
+        while value > 0x7F:
+            encoded, value = encoded + bytes([value & 0x7F | 0x80]), value >> 7
+        return encoded + bytes([value])
+
+    def section(identifier, content):
+        return bytes([identifier]) + number(len(content)) + content
+
+    exports = b"".join(number(len(name)) + name + b"\x00\x00" for name in names)
+    return b"".join(
+        (
+            b"\0asm\1\0\0\0",
+            section(1, b"\x01\x60\x00\x00"),
+            section(3, b"\x01\x00"),
+            section(7, number(len(names)) + exports),
+            section(10, b"\x01\x02\x00\x0b"),
+        )
+    )
+
+
+async def test_a_module_whose_description_fits_in_no_message_is_refused_and_not_kept():
+    async with running(max_message_bytes=1 << 18) as service:
+        before = await service.counters()
+        source = module_with_exports([b"export_%06d" % number for number in range(20_000)])
+
+        error = await failure(upload_in_pieces(service, source))
+
+        assert error.code is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert "types, imports and exports" in error.message
+        assert "262144" in error.message
+        after = await service.counters()
+        for counter in ("modules_kept", "compiled_modules", "uploads_pending"):
+            assert getattr(after, counter) == getattr(before, counter), counter
+
+
+async def test_a_module_with_thousands_of_exports_is_described(service):
+    names = [b"export_%04d" % number for number in range(3000)]
+    uploaded = await service.upload(module_with_exports(names))
+    guest = await service.instantiate(module_with_exports(names))
+    instance = await service.instances.GetInstance(GetInstanceRequest(name=guest))
+
+    for exports in (uploaded.module.exports, instance.instance.exports):
+        assert [export.name.encode() for export in exports] == names
+
+
+async def test_content_that_fits_in_no_message_is_refused_with_both_sizes():
+    async with running(max_message_bytes=1 << 18) as service:
+        source = bytes(wat2wasm("(module)")) + b"\0\x84\x80\x20\x03big" + bytes(1 << 19)
+        uploaded = await upload_in_pieces(service, source)
+
+        request = GetModuleRequest(name=uploaded.module.name, view=module_pb2.MODULE_VIEW_FULL)
+        error = await failure(service.modules.GetModule(request))
+
+        assert error.reason == "LIMIT_REACHED"
+        assert "262144" in error.message
+
+
+async def upload_in_pieces(service, source):
+    pieces = [source[start : start + 100_000] for start in range(0, len(source), 100_000)]
+    return await service.modules.UploadModule(iter([UploadModuleRequest(data=piece) for piece in pieces]))
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "reason"),
+    [
+        (errno.ENOSPC, grpc.StatusCode.RESOURCE_EXHAUSTED, "LIMIT_REACHED"),
+        (errno.EACCES, grpc.StatusCode.INTERNAL, "INTERNAL"),
+    ],
+)
+async def test_a_module_that_cannot_be_stored_is_not_acknowledged(
+    tmp_path, monkeypatch, number, code, reason
+):
+    def fail(self, sha256, source):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("farcall.server.module_files.ModuleFiles.write", fail)
+    async with running(data_directory=tmp_path) as service:
+        error = await failure(service.upload(SOURCE))
+
+        assert (error.code, error.reason) == (code, reason)
+        assert error.message == f"the server cannot store the module: {os.strerror(number)}"
+        counters = await service.counters()
+        assert (counters.modules_kept, counters.compiled_modules, counters.uploads_pending) == (0, 0, 0)

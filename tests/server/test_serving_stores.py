@@ -5,7 +5,7 @@ import uuid
 
 import grpc
 import pytest
-from farcall_service import DEFAULT, GUEST, failure, running
+from farcall_service import DEFAULT, GUEST, PATIENCE, failure, running
 
 from farcall.proto.farcall.v1.instance_service_pb2 import CloseInstanceRequest
 from farcall.proto.farcall.v1.store_service_pb2 import (
@@ -69,9 +69,9 @@ async def test_closing_a_store_stops_its_guests(service):
     store = await create(service, "tenant")
     instance = await service.instantiate(GUEST, store=store.name)
     calls = [asyncio.ensure_future(failure(service.invoke(instance, "spin"))) for _ in range(2)]
-    await asyncio.sleep(0.05)
+    await service.pending(2)
 
-    await asyncio.wait_for(service.stores.CloseStore(CloseStoreRequest(name=store.name)), 2)
+    await asyncio.wait_for(service.stores.CloseStore(CloseStoreRequest(name=store.name)), PATIENCE)
 
     for error in await asyncio.gather(*calls):
         assert error.code is grpc.StatusCode.CANCELLED
@@ -82,11 +82,11 @@ async def test_closing_a_store_stops_instantiations_in_it(service):
     store = await create(service, "tenant")
     endless = "(module (memory 1) (func $spin (loop $again (br $again))) (start $spin))"
     making = asyncio.ensure_future(failure(service.instantiate(endless, store=store.name)))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while not (await service.counters()).memories_live:
             await asyncio.sleep(0.005)
 
-    await asyncio.wait_for(service.stores.CloseStore(CloseStoreRequest(name=store.name)), 2)
+    await asyncio.wait_for(service.stores.CloseStore(CloseStoreRequest(name=store.name)), PATIENCE)
 
     assert (await making).code is grpc.StatusCode.CANCELLED
     counters = await service.counters()

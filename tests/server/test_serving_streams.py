@@ -4,9 +4,10 @@ import asyncio
 
 import grpc
 import pytest
-from farcall_service import GUEST, Failure, i32s, running
+from farcall_service import GUEST, PATIENCE, Failure, i32s, running
 from google.protobuf.duration_pb2 import Duration
 
+from farcall.proto.farcall.v1.instance_service_pb2 import CloseInstanceRequest
 from farcall.proto.farcall.v1.invocation_service_pb2 import Call, CallColumns, StreamInvokeRequest
 from farcall.proto.farcall.v1.value_pb2 import I32Column, ValueColumn
 
@@ -20,7 +21,7 @@ def request(number, instance, function, *arguments, timeout=None):
     return StreamInvokeRequest(
         correlation_id=number,
         call=Call(instance=instance, function=function, arguments=i32s(*arguments)),
-        timeout=None if timeout is None else Duration(nanos=int(timeout * 1e9)),
+        timeout=None if timeout is None else Duration(seconds=int(timeout), nanos=int(timeout % 1 * 1e9)),
     )
 
 
@@ -124,9 +125,9 @@ async def test_a_call_has_its_own_time_limit(service, guest):
     responses = await exchange(
         service,
         [
-            request(1, guest, "spin", timeout=0.1),
+            request(1, guest, "spin", timeout=0.5),
             request(2, guest, "count", timeout=0.05),
-            request(3, guest, "count", timeout=0.9),
+            request(3, guest, "count", timeout=PATIENCE),
         ],
     )
 
@@ -143,43 +144,54 @@ async def test_a_client_that_goes_away_stops_all_that_its_stream_began(service, 
     call = service.invocations.StreamInvoke()
     for number in range(5):
         await call.write(request(number, guest, "spin"))
-    await pending(service, 5)
+    await service.pending(5)
 
     call.cancel()
 
-    await pending(service, 0)
+    await service.pending(0)
     assert await service.call(guest, "add", 1, 2) == 3
     assert (await service.counters()).calls_terminated_total == 5
-
-
-async def pending(service, count):
-    """Wait until so many calls are pending."""
-    async with asyncio.timeout(2):
-        while (await service.counters()).calls_pending != count:
-            await asyncio.sleep(0.005)
 
 
 async def test_a_slow_reader_is_made_to_wait(service, guest):
     """The server reads no further than its window while responses are not taken."""
     call = service.invocations.StreamInvoke()
-    written = 0
 
     async def write():
-        nonlocal written
         for number in range(400):
-            await call.write(request(number, guest, "spin", timeout=0.4))
-            written += 1
+            await call.write(request(number, guest, "spin"))
 
     writer = asyncio.create_task(write())
-    await pending(service, 256)
+    await service.pending(256)
     await asyncio.sleep(0.05)
     assert (await service.counters()).calls_pending == 256
 
+    await service.instances.CloseInstance(CloseInstanceRequest(name=guest))
     await writer
     await call.done_writing()
-    responses = [response async for response in call]
-    assert len(responses) == 400
-    assert {Failure(response.error).reason for response in responses} == {"DEADLINE_EXCEEDED"}
+    reasons = [Failure(response.error).reason async for response in call]
+    assert reasons == ["CANCELLED"] * 256 + ["RESOURCE_NOT_FOUND"] * 144
+
+
+async def test_a_time_of_any_length_is_understood(service, guest):
+    """A Duration holds more than Python's timedelta does."""
+    message = request(1, guest, "count")
+    message.timeout.seconds = 315_576_000_000
+    (response,) = await exchange(service, [message])
+    assert result(response) == 8
+
+
+async def test_an_answer_that_is_too_large_is_an_error_and_the_stream_goes_on():
+    async with running(max_message_bytes=2000) as service:
+        guest = await service.instantiate(GUEST)
+        many = StreamInvokeRequest(
+            correlation_id=1, columns=CallColumns(instance=guest, function="count", call_count=3000)
+        )
+        first, second = await exchange(service, [many, request(2, guest, "count")])
+        error = Failure(first.error)
+        assert (first.correlation_id, error.reason) == (1, "LIMIT_REACHED")
+        assert "2000" in error.message
+        assert result(second) == 3008
 
 
 async def test_many_streams_on_many_instances(service):
@@ -196,9 +208,15 @@ async def test_many_streams_on_many_instances(service):
 async def test_the_queue_limit_is_told_for_each_call():
     async with running(max_pending_calls_per_instance=2) as service:
         guest = await service.instantiate(GUEST)
-        requests = [request(number, guest, "spin", timeout=0.2) for number in range(4)]
+        stream = service.invocations.StreamInvoke()
+        for number in range(4):
+            await stream.write(request(number, guest, "spin"))
+        refused = [await stream.read() for _ in range(2)]
+        await service.pending(2)
+        await service.instances.CloseInstance(CloseInstanceRequest(name=guest))
+        closed = [await stream.read() for _ in range(2)]
 
-        responses = {response.correlation_id: response for response in await exchange(service, requests)}
-
-        reasons = [Failure(responses[number].error).reason for number in range(4)]
-        assert reasons == ["DEADLINE_EXCEEDED"] * 2 + ["LIMIT_REACHED"] * 2
+        assert sorted(response.correlation_id for response in closed) == [0, 1]
+        assert [response.correlation_id for response in refused] == [2, 3]
+        assert {Failure(response.error).reason for response in refused} == {"LIMIT_REACHED"}
+        assert {Failure(response.error).reason for response in closed} == {"CANCELLED"}

@@ -18,7 +18,7 @@ def run_imitation(path, report, progress):
         case "crash":
             os.abort()
         case "hang":
-            time.sleep(60)
+            time.sleep(3600)
         case "exit":
             os._exit(3)
     report(Outcome(2, "assert_return", "skipped", reason="feature x"))
@@ -26,7 +26,6 @@ def run_imitation(path, report, progress):
 
 def test_crashes_and_hangs_are_failures_of_their_script_alone():
     names = ["good", "crash", "hang", "exit", "also good", "crash"]
-    started = time.monotonic()
     reports = list(run_files([(name, Path(name)) for name in names], 2, 5.0, run_imitation))
     assert [report.name for report in reports] == names
     assert [report.passed for report in reports] == [1] * 6
@@ -41,4 +40,3 @@ def test_crashes_and_hangs_are_failures_of_their_script_alone():
     ]
     assert reports[0].skipped == {"feature x": 1}
     assert reports[0].line == "good: 1 passed, 0 failed, 1 skipped (1 feature x)"
-    assert time.monotonic() - started < 50

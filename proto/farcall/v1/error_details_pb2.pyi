@@ -354,7 +354,7 @@ class Trap(_message.Message):
     """Why, in the words of the specification's test suite."""
     @_builtins.property
     def frames(self) -> _containers.RepeatedCompositeFieldContainer[Global___Frame]:
-        """The WebAssembly functions that were active, innermost first; at most the innermost 64."""
+        """The WebAssembly functions that were active, innermost first; at most the innermost 64, fewer where names are long."""
 
     def __init__(
         self,

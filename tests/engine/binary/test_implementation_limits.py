@@ -84,7 +84,7 @@ def test_a_count_without_content_costs_nothing(source):
     started = time.perf_counter()
     with pytest.raises(ModuleError):
         load(source)
-    assert time.perf_counter() - started < 0.5
+    assert time.perf_counter() - started < 20  # where the count is believed, minutes
     assert tracemalloc.get_traced_memory()[1] < 200_000
     tracemalloc.stop()
 
@@ -146,8 +146,8 @@ def test_large_modules_cost_in_proportion_to_their_bytes(source):
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     # Measured: at most 3 us and 60 bytes for a byte. The bounds leave room for a busy machine, and fail for
-    # what grows with the square, or with the counts instead of the bytes.
-    assert elapsed < 0.5 + 30e-6 * len(source)
+    # what grows with the square, or with the counts instead of the bytes, which takes minutes.
+    assert elapsed < 20 + 30e-6 * len(source)
     assert peak < 1_000_000 + 100 * len(source)
 
 

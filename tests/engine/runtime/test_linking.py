@@ -29,7 +29,7 @@ from farcall.engine import (
     Trap,
     TrapKind,
 )
-from tests.engine.guests import Background, wasm
+from tests.engine.guests import Background, wait_until, wasm
 
 LIBRARY = """(module $library
   (memory (export "memory") 1 4) (table (export "table") 2 8 funcref)
@@ -120,7 +120,7 @@ class TestSharing:
         stranger = make('(module (func (export "f")))')
         invocation = library.function("go").invocation(())
         running = Background(invocation.run)
-        time.sleep(0.05)
+        wait_until(lambda: bool(library.engine.group.targets))
         waiting = Background(user.exports.f)
         try:
             assert Background(stranger.exports.f).value() is None
