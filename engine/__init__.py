@@ -32,7 +32,13 @@ from farcall.engine.errors import (
     UnsupportedFeatureError,
 )
 from farcall.engine.instructions.instruction import features_named
-from farcall.engine.interface import AbstractEngine, FunctionDefinition, FunctionListener, ModuleEngine
+from farcall.engine.interface import (
+    AbstractEngine,
+    FunctionDefinition,
+    FunctionListener,
+    ModuleEngine,
+    TailCallListener,
+)
 from farcall.engine.runtime.bounded_calls import end_turn, ends_soon, try_turn
 from farcall.engine.runtime.compiled_module import CompiledModule
 from farcall.engine.runtime.function import Function, HostFunction, Invocation
@@ -120,6 +126,7 @@ __all__ = [
     "StoreLimits",
     "Table",
     "TableType",
+    "TailCallListener",
     "TerminatedError",
     "Trap",
     "TrapKind",

@@ -88,11 +88,13 @@ FUNCTION_IMPORT_CODE = 0
 FUNCTION_IMPORT_CONTEXT = 8
 
 FUNCTION_RECORD_SIZE = 32
-"""What a funcref points to: code, the vmctx to call it with, canonical type id (i32), function index (i32)."""
+"""What a funcref points to: code, the vmctx to call it with, type id (i32), function index (i32), tail entry."""
 FUNCTION_RECORD_CODE = 0
 FUNCTION_RECORD_CONTEXT = 8
 FUNCTION_RECORD_TYPE_ID = 16
 FUNCTION_RECORD_INDEX = 20
+FUNCTION_RECORD_TAIL = 24
+"""Its code in the convention of tail calls (see `abi.calls`); null where it makes none itself."""
 
 SEGMENT_SIZE = 16
 """A data or element segment: pointer to its bytes or references, then how many; 0 when it is dropped."""
@@ -142,6 +144,7 @@ class RuntimeFunction(IntEnum):
     TABLE_INIT = 8
     LISTENER_BEFORE = 9
     LISTENER_AFTER = 10
+    LISTENER_TAIL_CALL = 11
 
 
 RUNTIME_SIGNATURES: dict[RuntimeFunction, tuple[str, tuple[str, ...]]] = {
@@ -167,6 +170,8 @@ RUNTIME_SIGNATURES: dict[RuntimeFunction, tuple[str, tuple[str, ...]]] = {
     RuntimeFunction.LISTENER_BEFORE: ("void", ("ptr", "i32", "ptr")),
     # listener_after(vmctx, function index, pointer to result slots)
     RuntimeFunction.LISTENER_AFTER: ("void", ("ptr", "i32", "ptr")),
+    # listener_tail_call(vmctx, function index, pointer to the slots of its call)
+    RuntimeFunction.LISTENER_TAIL_CALL: ("void", ("ptr", "i32", "ptr")),
 }
 """Result and parameters of each; counts, offsets and indices are unsigned, widened to i64."""
 

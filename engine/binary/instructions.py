@@ -120,8 +120,6 @@ _FEATURE_OF_OPCODE: dict[int, str] = {
     0x08: "exception-handling",  # throw
     0x09: "legacy-exception-handling",  # rethrow
     0x0A: "exception-handling",  # throw_ref
-    0x12: "tail-call",  # return_call
-    0x13: "tail-call",  # return_call_indirect
     0x14: "function-references",  # call_ref
     0x15: "function-references",  # return_call_ref
     0x18: "legacy-exception-handling",  # delegate

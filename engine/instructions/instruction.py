@@ -54,6 +54,7 @@ IMPLEMENTED: frozenset[Feature] = frozenset(
         Feature.MEMORY64,
         Feature.CUSTOM_PAGE_SIZES,
         Feature.WIDE_ARITHMETIC,
+        Feature.TAIL_CALL,
     }
 )
 """What there is beyond the first version; on unless switched off. No row is of a feature that is not here."""

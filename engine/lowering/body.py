@@ -14,17 +14,20 @@ from collections.abc import Iterator
 from typing import Any
 
 from farcall.engine.abi import layout as abi
-from farcall.engine.abi.calls import CALLING_CONVENTION
+from farcall.engine.abi.calls import (
+    CALLING_CONVENTION,
+    symbol,
+)
 from farcall.engine.abi.layout import RuntimeFunction
 from farcall.engine.abi.traps import TrapKind
 from farcall.engine.binary.instructions import decode_body
 from farcall.engine.instructions.instruction import Instruction
-from farcall.engine.lowering.call import emit_return
 from farcall.engine.lowering.context import ModuleContext
 from farcall.engine.lowering.function import FunctionLowering, Operand
 from farcall.engine.lowering.listener import declare_slots, report
 from farcall.engine.lowering.metadata import GUEST_FUNCTION, INVARIANT_POINTER, TRAP_CALL
 from farcall.engine.lowering.rules import RULES
+from farcall.engine.lowering.tail_call import emit_last_return, ordinary_entry, tail_entry_head
 from farcall.engine.structure.module import FunctionBody
 from farcall.engine.structure.types import F32, F64, V128
 
@@ -43,7 +46,7 @@ def lower_body(context: ModuleContext, body: FunctionBody) -> str:
     if function.reachable:
         if context.options.listeners:
             report(function, RuntimeFunction.LISTENER_AFTER, function.stack)
-        emit_return(function)
+        emit_last_return(function)
     return _assemble(function)
 
 
@@ -124,17 +127,20 @@ def _assemble(function: FunctionLowering) -> str:
     parameters = "".join(
         f", {llvm} noundef %p{position}" for position, llvm in enumerate(signature.parameters)
     )
-    size = function.context.layout.size
+    index, size = function.body.index, function.context.layout.size
     # A cycle of calls goes through functions that call: they look for a request to stop as loops do.
     checks = function.calls and function.context.options.ensure_termination
     if checks:
-        function.context.checking.add(function.body.index)
+        function.context.checking.add(index)
     lines = [
-        f"define hidden {CALLING_CONVENTION} {signature.result} @f{function.body.index}"
+        f"define hidden {CALLING_CONVENTION} {signature.result} @{symbol(index)}"
         f"(ptr noundef nonnull align 8 dereferenceable({size}) %vmctx{parameters}) {GUEST_FUNCTION} align 32 {{",
         "entry:",
         *function.entry,
     ]
+    if function.makes_tail_calls:
+        lines[0], parameters_from_block = tail_entry_head(function.context, index)
+        lines += parameters_from_block
     if checks or function.uses_execution:
         lines.append(f"%execution = load ptr, ptr %vmctx, align 8{INVARIANT_POINTER}")
     if checks:
@@ -145,6 +151,8 @@ def _assemble(function: FunctionLowering) -> str:
     lines.extend(line for line in function.lines if line)
     lines.extend(_trap_block(kind) for kind in sorted(function.traps))
     lines.append("}\n")
+    if function.makes_tail_calls:
+        lines.append(ordinary_entry(function.context, index))
     return "\n".join(lines)
 
 

@@ -81,6 +81,7 @@ class FunctionLowering:
         indexed: pointers into memories that were computed in the current LLVM block: by memory and index operand.
         traps: the kinds of trap that the function branches to.
         calls: whether it calls guest functions.
+        makes_tail_calls: whether some of them take its place.
         called: positions of the open blocks in which a call that checks for a request to stop was made on every way
             to where the code is now, the innermost last.
         carried: how many values its branches and calls carry.
@@ -104,6 +105,7 @@ class FunctionLowering:
         "known",
         "lines",
         "locals",
+        "makes_tail_calls",
         "outermost_loop",
         "prologue",
         "reachable",
@@ -126,6 +128,7 @@ class FunctionLowering:
         self.traps: set[str] = set()
         self.calls = False
         self.called: list[int] = []
+        self.makes_tail_calls = False
         self.carried = 0
         self.locals: dict[int, Operand] = {}
         self.known: dict[int, Operand] = {

@@ -12,6 +12,7 @@ import weakref
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from farcall.engine.interface import TailCallListener
 from farcall.engine.runtime.native.machine import native_runtime
 from farcall.engine.runtime.values import ValueConverter
 
@@ -68,6 +69,14 @@ class Reporter:
         _calls().pop()
         for listener in self._listeners:
             listener.after(definition, values)
+
+    def tail_call(self, index: int) -> None:
+        """Another function's call takes its place."""
+        definition, _parameters, _results = self._function(index)
+        _calls().pop()
+        for listener in self._listeners:
+            if isinstance(listener, TailCallListener):
+                listener.tail_call(definition)
 
     def abort(self, definition: ListenedFunction, error: BaseException) -> None:
         """It will not return."""
@@ -138,7 +147,12 @@ def _after(identity: int, index: int, slots: int) -> None:
     _reporters[identity].after(index, slots)
 
 
+def _tail_call(identity: int, index: int, _slots: int) -> None:
+    _reporters[identity].tail_call(index)
+
+
 def install() -> None:
     """Connect compiled code's reports to this module."""
     native_runtime().handle("before", _before)
     native_runtime().handle("after", _after)
+    native_runtime().handle("tail_call", _tail_call)

@@ -144,6 +144,8 @@ class NativeModuleEngine(ModuleEngine, Member):
         write_words(record, [code, context])
         own = ctypes.c_uint32.from_address(function.reference + layout.FUNCTION_RECORD_INDEX).value
         ctypes.c_uint32.from_address(record + layout.FUNCTION_RECORD_INDEX).value = own
+        tail = ctypes.c_uint64.from_address(function.reference + layout.FUNCTION_RECORD_TAIL).value
+        write_words(record + layout.FUNCTION_RECORD_TAIL, [tail])
         self._imported_functions[position] = seen
 
     def resolve_imported_memory(

@@ -54,7 +54,7 @@ BatchEntry = Callable[[int, int, int, int], int]
 HostHandler = Callable[[int, int, int], None]
 """(identity, index, address of the slots): what Python does for a guest; an exception ends the guest's call."""
 
-_HANDLERS = ("host", "before", "after")
+_HANDLERS = ("host", "before", "after", "tail_call")
 
 
 _FEW_VALUES = 32
@@ -158,6 +158,7 @@ class NativeRuntime:
                     host_border_text(self._key),
                     listener_text("listener_before", self._handler_address("before")),
                     listener_text("listener_after", self._handler_address("after")),
+                    listener_text("listener_tail_call", self._handler_address("tail_call")),
                     bulk_text(),
                 )
             )
