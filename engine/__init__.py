@@ -30,6 +30,7 @@ from farcall.engine.errors import (
     TerminatedError,
     Trap,
     UnsupportedFeatureError,
+    WasmException,
 )
 from farcall.engine.instructions.instruction import features_named
 from farcall.engine.interface import (
@@ -51,8 +52,10 @@ from farcall.engine.runtime.memory import Memory
 from farcall.engine.runtime.stoppable import Stoppable
 from farcall.engine.runtime.store import Store
 from farcall.engine.runtime.table import Table
+from farcall.engine.runtime.tag import Tag
 from farcall.engine.structure.module import Export, Import, Module
 from farcall.engine.structure.types import (
+    EXNREF,
     EXTERNREF,
     F32,
     F64,
@@ -68,10 +71,12 @@ from farcall.engine.structure.types import (
     MemoryType,
     ReferenceType,
     TableType,
+    TagType,
     ValueType,
 )
 
 __all__ = [
+    "EXNREF",
     "EXTERNREF",
     "F32",
     "F64",
@@ -126,12 +131,15 @@ __all__ = [
     "StoreLimits",
     "Table",
     "TableType",
+    "Tag",
+    "TagType",
     "TailCallListener",
     "TerminatedError",
     "Trap",
     "TrapKind",
     "UnsupportedFeatureError",
     "ValueType",
+    "WasmException",
     "end_turn",
     "ends_soon",
     "features_named",

@@ -42,6 +42,9 @@ ROWS: tuple[Instruction, ...] = (
     Instruction("global.set", None, 0x24, (Immediate.GLOBAL,), rule="global_set"),
 )
 
+BLOCK_RULES = frozenset({"block", "loop", "if", "try_table"})
+"""The rules of the instructions that open a block, which an `end` closes."""
+
 TAIL_CALL_RULES = frozenset({"return_call", "return_call_indirect"})
 """The rules of the instructions that make tail calls."""
 

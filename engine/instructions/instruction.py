@@ -55,6 +55,7 @@ IMPLEMENTED: frozenset[Feature] = frozenset(
         Feature.CUSTOM_PAGE_SIZES,
         Feature.WIDE_ARITHMETIC,
         Feature.TAIL_CALL,
+        Feature.EXCEPTION_HANDLING,
     }
 )
 """What there is beyond the first version; on unless switched off. No row is of a feature that is not here."""
@@ -99,6 +100,8 @@ class Immediate(Enum):
     MEMORY_ACCESS = auto()
     VALUE_TYPES = auto()
     HEAP_TYPE = auto()
+    TAG = auto()
+    CATCHES = auto()
     SIGNED_32 = auto()
     SIGNED_64 = auto()
     FLOAT_32 = auto()
@@ -106,6 +109,21 @@ class Immediate(Enum):
     VECTOR = auto()
     LANE = auto()
     LANES = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Catch:
+    """A catch clause.
+
+    Attributes:
+        tag: which exceptions it catches; None is any.
+        label: where it branches to.
+        reference: whether the branch carries the exception itself, after its values.
+    """
+
+    tag: int | None
+    label: int
+    reference: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 
 from farcall.engine.instructions import (
     control,
+    exceptions,
     memory,
     numeric,
     table_and_reference,
@@ -25,6 +26,7 @@ from farcall.engine.instructions.instruction import IMPLEMENTED, Feature, Instru
 
 INSTRUCTIONS: tuple[Instruction, ...] = (
     *control.ROWS,
+    *exceptions.ROWS,
     *table_and_reference.ROWS,
     *memory.ROWS,
     *numeric.ROWS,

@@ -21,8 +21,10 @@ from farcall.engine.abi.calls import (
 from farcall.engine.abi.layout import RuntimeFunction
 from farcall.engine.abi.traps import TrapKind
 from farcall.engine.binary.instructions import decode_body
+from farcall.engine.instructions.control import BLOCK_RULES
 from farcall.engine.instructions.instruction import Instruction
 from farcall.engine.lowering.context import ModuleContext
+from farcall.engine.lowering.exceptions import ChangedLocalsWantedError, changed_where_caught
 from farcall.engine.lowering.function import FunctionLowering, Operand
 from farcall.engine.lowering.listener import declare_slots, report
 from farcall.engine.lowering.metadata import GUEST_FUNCTION, INVARIANT_POINTER, TRAP_CALL
@@ -38,7 +40,14 @@ _Instructions = Iterator[tuple[Instruction, tuple[Any, ...], int]]
 
 def lower_body(context: ModuleContext, body: FunctionBody) -> str:
     """The definition of one function, as text."""
-    function = FunctionLowering(context, body)
+    try:
+        return _lower_body(FunctionLowering(context, body))
+    except ChangedLocalsWantedError:
+        return _lower_body(FunctionLowering(context, body, changed_where_caught(context.module, body)))
+
+
+def _lower_body(function: FunctionLowering) -> str:
+    context, body = function.context, function.body
     function.carry(len(function.signature.parameters))
     if context.options.listeners:
         _report_call(function)
@@ -111,7 +120,7 @@ def _skip_unreachable(function: FunctionLowering, instructions: _Instructions) -
     depth = 0
     for row, immediates, _ in instructions:
         match row.rule:
-            case "block" | "loop" | "if":
+            case rule if rule in BLOCK_RULES:
                 depth += 1
             case "else" | "end" if depth == 0:
                 RULES[row.rule](function, row, immediates)
@@ -137,6 +146,7 @@ def _assemble(function: FunctionLowering) -> str:
         f"(ptr noundef nonnull align 8 dereferenceable({size}) %vmctx{parameters}) {GUEST_FUNCTION} align 32 {{",
         "entry:",
         *function.entry,
+        *function.handler_slots,
     ]
     if function.makes_tail_calls:
         lines[0], parameters_from_block = tail_entry_head(function.context, index)

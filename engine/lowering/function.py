@@ -48,6 +48,7 @@ class Frame:
         position: among the open blocks, the outermost being 0.
         preheader: a loop's: index of the line that branches into it.
         bases: an outermost loop's: the memories whose bases are loaded before it.
+        handler_outer: of a block that catches: the handler around its own, which branches out of it make the innermost.
     """
 
     kind: str
@@ -62,6 +63,7 @@ class Frame:
     position: int = 0
     preheader: int = 0
     bases: set[int] = field(default_factory=set)
+    handler_outer: str | None = None
 
     @property
     def label_types(self) -> tuple[ValueType, ...]:
@@ -82,12 +84,14 @@ class FunctionLowering:
         traps: the kinds of trap that the function branches to.
         calls: whether it calls guest functions.
         makes_tail_calls: whether some of them take its place.
+        changed_where_caught: the locals that stay in memory because of handlers; None while nobody asked for them.
         called: positions of the open blocks in which a call that checks for a request to stop was made on every way
             to where the code is now, the innermost last.
         carried: how many values its branches and calls carry.
     """
 
     __slots__ = (
+        "_handlers",
         "_local_starts",
         "_local_types",
         "_opaque_slots",
@@ -97,6 +101,7 @@ class FunctionLowering:
         "called",
         "calls",
         "carried",
+        "changed_where_caught",
         "context",
         "counter",
         "entry",
@@ -114,7 +119,11 @@ class FunctionLowering:
         "traps",
     )
 
-    def __init__(self, context: ModuleContext, body: FunctionBody) -> None:
+    def __init__(
+        self, context: ModuleContext, body: FunctionBody, changed_where_caught: frozenset[int] | None = None
+    ) -> None:
+        self.changed_where_caught = changed_where_caught
+        self._handlers: list[int] = []
         self.context = context
         self.body = body
         self.signature: Signature = context.signature(body.type_index)
@@ -242,6 +251,36 @@ class FunctionLowering:
             self.entry.append(f"{slot} = alloca {llvm}, align {ALIGNMENT[llvm]}")
         self.lines.append(f"store volatile {llvm} {text}, ptr {slot}, align {ALIGNMENT[llvm]}")
         return self.define(f"load volatile {llvm}, ptr {slot}, align {ALIGNMENT[llvm]}")
+
+    def handler(self, depth: int, size: int) -> str:
+        """The place in the frame for the handler of a block inside of `depth` others that catch."""
+        if not self._handlers:
+            functions = self.load_text("%handlers.functions", "%vmctx", abi.CONTEXT_RUNTIME)
+            code = self.load_text("%handlers.code", "%handlers.functions", 8 * RuntimeFunction.HANDLERS)
+            self.prologue[:0] = [functions, code, "%handlers = call ptr %handlers.code()"]
+        if depth == len(self._handlers):
+            self._handlers.append(0)
+        self._handlers[depth] = max(self._handlers[depth], size)
+        return f"%handler{depth}"
+
+    @property
+    def handler_slots(self) -> list[str]:
+        """The lines that make the handlers' places."""
+        return [
+            f"%handler{depth} = alloca [{size} x i8], align 16" for depth, size in enumerate(self._handlers)
+        ]
+
+    @staticmethod
+    def load_text(name: str, pointer: str, offset: int) -> str:
+        """The line that loads a constant pointer of the engine's structures."""
+        return (
+            f"{name}.at = getelementptr i8, ptr {pointer}, i64 {offset}\n"
+            f"{name} = load ptr, ptr {name}.at, align 8{INVARIANT_POINTER}"
+        )
+
+    def is_volatile(self, local: int) -> bool:
+        """Whether a local stays in memory because of handlers."""
+        return self.changed_where_caught is not None and local in self.changed_where_caught
 
     def trap_if(self, condition: str, kind: str) -> None:
         """Leave with a trap where `condition`, an i1, holds; go on in a new block."""

@@ -6,6 +6,7 @@ from farcall.engine.instructions.table import check_rules
 from farcall.engine.lowering import (
     call,
     control,
+    exceptions,
     memory,
     numeric,
     parametric,
@@ -34,6 +35,9 @@ RULES: dict[str, Rule] = {
     "call_indirect": call.call_indirect,
     "return_call": tail_call.return_call,
     "return_call_indirect": tail_call.return_call_indirect,
+    "throw": exceptions.throw,
+    "throw_ref": exceptions.throw_ref,
+    "try_table": exceptions.try_table,
     "drop": parametric.drop,
     "select": parametric.select,
     "select_typed": parametric.select,

@@ -29,6 +29,7 @@ from farcall.engine.abi.layout import RuntimeFunction
 from farcall.engine.instructions.instruction import Instruction
 from farcall.engine.lowering.call import Callee, emit_call, emit_return, indirect_callee
 from farcall.engine.lowering.context import ModuleContext, Signature
+from farcall.engine.lowering.control import leave_handlers
 from farcall.engine.lowering.function import ALIGNMENT, FunctionLowering, Operand
 from farcall.engine.lowering.listener import report
 from farcall.engine.lowering.metadata import CONTEXT, GUEST_FUNCTION, INVARIANT, INVARIANT_POINTER
@@ -74,6 +75,7 @@ def return_call_indirect(function: FunctionLowering, row: Instruction, immediate
 def _end_own_call(function: FunctionLowering) -> None:
     """The function's own call is over: another takes its place."""
     function.calls = function.makes_tail_calls = True
+    function.lines.append(leave_handlers(function, function.frames[0]))
     if function.context.options.listeners:
         report(function, RuntimeFunction.LISTENER_TAIL_CALL, ())
 

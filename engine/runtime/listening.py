@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from farcall.engine.interface import TailCallListener
+from farcall.engine.runtime.exception_arena import python_exception
 from farcall.engine.runtime.native.machine import native_runtime
 from farcall.engine.runtime.values import ValueConverter
 
@@ -110,6 +111,7 @@ def _calls() -> list[_Call]:
 
 def add_reporter(identity: int, reporter: Reporter) -> None:
     """Calls of the instance with that identity go to `reporter`, which the instance keeps."""
+    native_runtime().listen()
     _reporters[identity] = reporter
 
 
@@ -124,12 +126,20 @@ def abort(error: BaseException) -> None:
     They are those whose slots lie deeper in the native stack than the entry into the guest. An exception of a
     listener takes the place of `error`, once all have been told.
     """
+    if getattr(_thread, "calls", None):
+        _abort_calls(error, native_runtime().left_frame())
+
+
+def _ends(depth: int) -> bool:
+    """Whether calls lie deeper in the stack than `depth`."""
     calls = getattr(_thread, "calls", None)
-    if not calls:
-        return
-    entry = native_runtime().left_frame()
+    return bool(calls) and calls[-1].slots < depth
+
+
+def _abort_calls(error: BaseException, depth: int) -> None:
+    calls = _calls()
     failure: BaseException | None = None
-    while calls and calls[-1].slots < entry:
+    while _ends(depth):
         call = calls.pop()
         try:
             call.reporter.abort(call.definition, error)
@@ -151,8 +161,15 @@ def _tail_call(identity: int, index: int, _slots: int) -> None:
     _reporters[identity].tail_call(index)
 
 
+def _unwind(exception: int, _index: int, depth: int) -> None:
+    """An exception is about to be caught: report the calls that end with it, those deeper in the stack than `depth`."""
+    if _ends(depth):
+        _abort_calls(python_exception(exception), depth)
+
+
 def install() -> None:
     """Connect compiled code's reports to this module."""
     native_runtime().handle("before", _before)
     native_runtime().handle("after", _after)
     native_runtime().handle("tail_call", _tail_call)
+    native_runtime().handle("unwind", _unwind)
