@@ -131,8 +131,9 @@ READERS: dict[Immediate, ImmediateReader] = {
 
 BLOCK_TYPE is a `ValueType`, the int index of a function type, or None; LABELS a tuple of ints, the default
 last; MEMORY_ACCESS (exponent of the alignment, memory index, offset); VALUE_TYPES a tuple of `ValueType`;
-HEAP_TYPE the nullable `ReferenceType` to it; CATCHES a tuple of `Catch`; FLOAT_32, FLOAT_64 and VECTOR the value's bits as
-an unsigned int, a vector's first lane lowest; SIGNED_32 and SIGNED_64 a signed int; LANES a tuple of 16 ints; the others an index.
+HEAP_TYPE the nullable `ReferenceType` to it; CATCHES a tuple of `Catch`; FLOAT_32, FLOAT_64 and VECTOR the value's
+bits as an unsigned int, a vector's first lane lowest; SIGNED_32 and SIGNED_64 a signed int; LANES a tuple of 16 ints;
+the others an index.
 """
 
 _FEATURE_OF_PREFIX: dict[int, str] = {0xFB: "gc", 0xFE: "threads"}

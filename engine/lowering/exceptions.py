@@ -1,10 +1,10 @@
 """Exception handling (section 4.4.8): `throw`, `throw_ref`, `try_table`.
 
-A `try_table` makes a handler, a structure in the function's frame, the innermost of the entry into guest code, and saves
-the machine's state there with `_setjmp`. `throw` looks through the handlers, from the innermost on, for one that catches
-the exception's tag, and jumps to it; then `_setjmp` returns again, with the number of the clause. So code without
-exceptions is as it was; entering a `try_table` costs a few stores and the call of `_setjmp`; and where nothing catches an
-exception, the guest is left with all its frames still there.
+A `try_table` makes a handler, a structure in the function's frame, the innermost of the entry into guest code, and
+saves the machine's state there with `_setjmp`. `throw` looks through the handlers, from the innermost on, for one that
+catches the exception's tag, and jumps to it; then `_setjmp` returns again, with the number of the clause. So code
+without exceptions is as it was; entering a `try_table` costs a few stores and the call of `_setjmp`; and where nothing
+catches an exception, the guest is left with all its frames still there.
 
 What is changed between `_setjmp` and the jump is lost if it is in registers. Operands never change; locals that a
 `try_table` changes stay in memory (`volatile`) in the whole function.

@@ -1,10 +1,10 @@
 """The memory of guests' exceptions: one arena for each linked group whose instances have tags.
 
-An exception that is caught without a reference to it (`catch`, `catch_all`) is freed as it is caught. One to which there
-may be references (`catch_ref`, `catch_all_ref`) is freed when nothing refers to it any more: whenever the arena has
-twice as many bytes as were needed last, but 256 KiB at least, the tables and globals of the group, the exceptions that
-these reach, and the stack of the calling thread are searched. Any word on the stack that could be a reference counts
-as one. All guests of the group run on that thread, since calls into one group take turns.
+An exception that is caught without a reference to it (`catch`, `catch_all`) is freed as it is caught. One to which
+there may be references (`catch_ref`, `catch_all_ref`) is freed when nothing refers to it any more: whenever the arena
+has twice as many bytes as were needed last, but 256 KiB at least, the tables and globals of the group, the exceptions
+that these reach, and the stack of the calling thread are searched. Any word on the stack that could be a reference
+counts as one. All guests of the group run on that thread, since calls into one group take turns.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from farcall.engine.runtime.tag import Tag
 
 _FIRST_SEARCH = 256 * 1024
-MAXIMUM_BYTES = 64 << 20
+MAXIMUM_BYTES = 16 << 20
 """What the exceptions of one linked group may take; a guest that keeps more gets ExhaustionError."""
 
 _identities = itertools.count(1)

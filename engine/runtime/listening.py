@@ -132,8 +132,8 @@ def abort(error: BaseException) -> None:
 
 def _ends(depth: int) -> bool:
     """Whether calls lie deeper in the stack than `depth`."""
-    calls = getattr(_thread, "calls", None)
-    return bool(calls) and calls[-1].slots < depth
+    calls: list[_Call] | None = getattr(_thread, "calls", None)
+    return bool(calls and calls[-1].slots < depth)
 
 
 def _abort_calls(error: BaseException, depth: int) -> None:

@@ -1,7 +1,7 @@
 """Machine code for exceptions: their memory, the search for who catches one, and the jump there.
 
-Handlers are linked from the innermost entry into guest code on; what an exception reaches beyond that entry is for Python
-to say. See `farcall.engine.lowering.exceptions` for how handlers are made.
+Handlers are linked from the innermost entry into guest code on; what an exception reaches beyond that entry is for
+Python to say. See `farcall.engine.lowering.exceptions` for how handlers are made.
 """
 
 from __future__ import annotations
