@@ -69,7 +69,10 @@ def test_one_crosses_instances_by_its_tag(make):
 
 def test_a_tag_of_another_instance_of_the_module_is_another_tag(make):
     thrower, stranger = make(THROWER), make(THROWER)
-    functions = {("thrower", "throw"): thrower.exports["throw"], ("thrower", "other"): thrower.exports["other"]}
+    functions = {
+        ("thrower", "throw"): thrower.exports["throw"],
+        ("thrower", "other"): thrower.exports["other"],
+    }
     catcher = make(CATCHER, {**functions, ("thrower", "e"): stranger.tag("e")})
     with pytest.raises(WasmException) as raised:
         catcher.exports.catch(5)
@@ -79,7 +82,10 @@ def test_a_tag_of_another_instance_of_the_module_is_another_tag(make):
 def test_tags_are_linked_by_type(make, store, engine):
     module = '(module (import "env" "e" (tag (param i32))))'
     assert make(module, {("env", "e"): store.tag(TagType(FunctionType((I32,), ())))})
-    for wrong in (store.tag(TagType(FunctionType((I64,), ()))), store.host_function(FunctionType((), ()), int)):
+    for wrong in (
+        store.tag(TagType(FunctionType((I64,), ()))),
+        store.host_function(FunctionType((), ()), int),
+    ):
         with pytest.raises(LinkError, match=r"incompatible import type.*wanted tag \(i32\)"):
             make(module, {("env", "e"): wrong})
     with Store(engine) as other, pytest.raises(LinkError, match="another store"):
@@ -96,7 +102,8 @@ COUNTED = """(module (tag $e (param i64))
           (call $throw (local.get $n)))
         (unreachable))
       (local.set $sum (i64.add (local.get $sum)))
-      (if (i64.ne (local.get $copy) (i64.sub (i64.add (local.get $sum) (i64.const 1)) (local.get $n))) (then unreachable))
+      (if (i64.ne (local.get $copy) (i64.sub (i64.add (local.get $sum) (i64.const 1)) (local.get $n)))
+        (then unreachable))
       (br_if $next (i64.ne (local.tee $n (i64.sub (local.get $n) (i64.const 1))) (i64.const 0))))
     (local.get $sum))
   (func (export "leave") (param $n i64) (result i64) (local $sum i64)
@@ -126,8 +133,12 @@ def test_every_local_and_operand_is_right_where_it_is_caught(make):
     # Many values live over the try_table, in registers and in memory, before and after, changed inside or not.
     count = 24
     parameters = " ".join(f"(param $p{n} i64)" for n in range(count))
-    changes = " ".join(f"(local.set $p{n} (i64.mul (local.get $p{n}) (i64.const 3)))" for n in range(0, count, 2))
-    later = " ".join(f"(local.set $p{n} (i64.mul (local.get $p{n}) (i64.const 5)))" for n in range(0, count, 2))
+    changes = " ".join(
+        f"(local.set $p{n} (i64.mul (local.get $p{n}) (i64.const 3)))" for n in range(0, count, 2)
+    )
+    later = " ".join(
+        f"(local.set $p{n} (i64.mul (local.get $p{n}) (i64.const 5)))" for n in range(0, count, 2)
+    )
     operands = " ".join(f"(i64.mul (local.get $p{n}) (i64.const {n + 7}))" for n in range(count))
     total = "".join("(i64.add)" for _ in range(count - 1))
     sums = " ".join(f"(local.get $p{n})" for n in range(count)) + total
@@ -318,15 +329,10 @@ def test_references_among_the_values(make, store):
         """(module (import "env" "e" (tag $e (param funcref externref))) (import "env" "f" (func $f))
           (type $t (func (result i32))) (table 1 funcref)
           (func (export "answer") (type $t) (i32.const 42))
-          (func (export "go") (result i32 externref) (local externref)
+          (func (export "go") (result i32 externref) (local externref funcref)
             (block (result funcref externref) (try_table (catch $e 0) (call $f)) unreachable)
-            (local.set 0) (table.set (i32.const 0) (block (param funcref) (result i32 funcref)
-              (local.set 1) (i32.const 0) (local.get 1)) ) (i32.const 1) (local.get 0)))""".replace(
-            "(local.set 0) (table.set (i32.const 0) (block (param funcref) (result i32 funcref)\n"
-            "              (local.set 1) (i32.const 0) (local.get 1)) ) (i32.const 1) (local.get 0)",
-            "(local.set 0) (local.set 1) (table.set (i32.const 0) (local.get 1))"
-            " (call_indirect (type $t) (i32.const 0)) (local.get 0)",
-        ).replace("(local externref)", "(local externref funcref)"),
+            (local.set 0) (local.set 1) (table.set (i32.const 0) (local.get 1))
+            (call_indirect (type $t) (i32.const 0)) (local.get 0)))""",
         {"env": {"e": tag, "f": store.host_function(FunctionType((), ()), function)}},
     )
     assert instance.exports.go() == (42, thing)
@@ -344,7 +350,7 @@ KEEPER = """(module
   (func $value (export "value") (param exnref) (result i64)
     (block $caught (result i64)
       (try_table (catch $e $caught) (throw_ref (local.get 0))) unreachable))
-  (func (export "garbage") (param $n i64) (result i64) (local $sum i64)
+  (func $garbage (export "garbage") (param $n i64) (result i64) (local $sum i64)
     (loop
       (local.set $sum (i64.add (local.get $sum) (call $value (call $make (local.get $n)))))
       (br_if 0 (i64.ne (local.tee $n (i64.sub (local.get $n) (i64.const 1))) (i64.const 0))))
@@ -358,32 +364,21 @@ KEEPER = """(module
       (table.set (local.get $n) (call $make (i64.extend_i32_u (local.get $n))))
       (br_if 0 (local.get $n))))
   (func (export "at") (param i32) (result i64) (call $value (table.get (local.get 0))))
+  (func (export "forget") (global.set $kept (ref.null exn)))
   (func (export "keep") (param i64) (global.set $kept (call $make (local.get 0))))
   (func (export "kept") (result i64) (call $value (global.get $kept)))
-  (func (export "hold") (param $n i64) (param $garbage i64) (result i64) (local $mine exnref)
+  (func $hold (export "hold") (param $n i64) (param $garbage i64) (result i64) (local $mine exnref)
     (local.set $mine (call $make (local.get $n)))
     (if (i64.ne (local.get $n) (i64.const 0))
-      (then (drop (call 7 (i64.sub (local.get $n) (i64.const 1)) (local.get $garbage))))
-      (else (drop (call 2 (local.get $garbage)))))
+      (then (drop (call $hold (i64.sub (local.get $n) (i64.const 1)) (local.get $garbage))))
+      (else (drop (call $garbage (local.get $garbage)))))
     (call $value (local.get $mine)))
   (func (export "link") (param $n i64)
     (loop
-      (global.set $kept (block $caught (result exnref i64 exnref)
-        (try_table (catch_ref $chain $caught) (throw $chain (global.get $kept) (local.get $n))) unreachable)
-        (return (drop) (drop) (drop)))
-      (br_if 0 (i64.ne (local.tee $n (i64.sub (local.get $n) (i64.const 1))) (i64.const 0))))))"""
-KEEPER = KEEPER.replace(
-    """      (global.set $kept (block $caught (result exnref i64 exnref)
-        (try_table (catch_ref $chain $caught) (throw $chain (global.get $kept) (local.get $n))) unreachable)
-        (return (drop) (drop) (drop)))
-""",
-    """      (block $caught (result exnref i64 exnref)
+      (block $caught (result exnref i64 exnref)
         (try_table (catch_ref $chain $caught) (throw $chain (global.get $kept) (local.get $n))) unreachable)
       (global.set $kept) (drop) (drop)
-""",
-).replace("(call 7 (i64.sub", "(call $hold (i64.sub").replace('(func (export "hold")', '(func $hold (export "hold")').replace(
-    "(drop (call 2 (local.get $garbage)))", "(drop (call $garbage (local.get $garbage)))"
-).replace('(func (export "garbage")', '(func $garbage (export "garbage")')
+      (br_if 0 (i64.ne (local.tee $n (i64.sub (local.get $n) (i64.const 1))) (i64.const 0))))))"""
 
 
 def arena_of(instance):
@@ -420,7 +415,7 @@ def test_exceptions_that_hold_exceptions_are_kept_and_bounded(make):
     assert arena_of(instance).used > 20_000 * 64
     with pytest.raises(ExhaustionError, match="bytes of exceptions"):
         instance.exports.link(400_000)
-    instance.exports.keep(6)  # lets go of all of them
+    instance.exports.forget()
     instance.exports.garbage(100_000)
     assert arena_of(instance).used < 1 << 20
 
@@ -443,7 +438,8 @@ def test_arenas_are_merged_when_instances_are_linked(make, store):
     first.exports.fill(10)
     second.exports.fill(20)
     make(
-        '(module (import "a" "e" (tag (param i64))) (import "b" "e" (tag (param i64))))', {"a": first, "b": second}
+        '(module (import "a" "e" (tag (param i64))) (import "b" "e" (tag (param i64))))',
+        {"a": first, "b": second},
     )
     assert arena_of(first) is arena_of(second)
     first.exports.garbage(20_000)
