@@ -14,7 +14,7 @@ from farcall.engine.binary.features import gated, require
 from farcall.engine.binary.leb128 import read_s32, read_s64, read_u32, read_u64
 from farcall.engine.binary.types import read_block_type, read_heap_type, read_value_types
 from farcall.engine.errors import MalformedModuleError, UnsupportedFeatureError
-from farcall.engine.instructions.control import BLOCK_RULES
+from farcall.engine.instructions.control import BLOCK_RULES, CLOSING_RULES
 from farcall.engine.instructions.instruction import NONE_DISABLED, Catch, Features, Immediate, Instruction
 from farcall.engine.instructions.table import BY_OPCODE, BY_PREFIX
 
@@ -139,13 +139,8 @@ the others an index.
 _FEATURE_OF_PREFIX: dict[int, str] = {0xFB: "gc", 0xFE: "threads"}
 
 _FEATURE_OF_OPCODE: dict[int, str] = {
-    0x06: "legacy-exception-handling",  # try
-    0x07: "legacy-exception-handling",  # catch
-    0x09: "legacy-exception-handling",  # rethrow
     0x14: "function-references",  # call_ref
     0x15: "function-references",  # return_call_ref
-    0x18: "legacy-exception-handling",  # delegate
-    0x19: "legacy-exception-handling",  # catch_all
     0xD3: "gc",  # ref.eq
     0xD4: "function-references",  # ref.as_non_null
     0xD5: "function-references",  # br_on_null
@@ -244,30 +239,43 @@ def decode_body(source: bytes, start: int, end: int) -> Iterator[tuple[Instructi
         yield row, immediates, offset
 
 
+_MAY_FOLLOW: dict[str | None, frozenset[str | None]] = {
+    "else": frozenset({"if"}),
+    "catch": frozenset({"try", "catch"}),
+    "catch_all": frozenset({"try", "catch"}),
+    "delegate": frozenset({"try"}),
+}
+"""The parts of blocks that an instruction may end, by their rules, where that is not any."""
+
+
 def read_expression(
     source: bytes, start: int, disabled: Features = NONE_DISABLED
 ) -> Iterator[tuple[Instruction, Immediates, int]]:
     """Iterate over an expression (section 5.4.9): like `decode_body`, but up to the `end` that matches.
 
     Raises:
-        MalformedModuleError: as `read_instruction` does, and for an `else` outside of an `if`.
+        MalformedModuleError: as `read_instruction` does, and for an `else` outside of an `if`, and its like.
         UnsupportedFeatureError: as `read_instruction` does, and for the disabled features.
         IndexError: the bytes end before the `end`.
     """
     read = gated_instructions(disabled)
     position = start
-    open_blocks = bytearray()  # one byte for each: whether an `else` may come
+    open_blocks: list[str | None] = []  # the rules that opened them, or that began the part of them
     while True:
         offset = position
         row, immediates, position = read(source, position)
         yield row, immediates, offset
-        if row.rule in BLOCK_RULES:
-            open_blocks.append(row.rule == "if")
-        elif row.rule == "else":
-            if not open_blocks or not open_blocks[-1]:
-                raise MalformedModuleError("END opcode expected, found else outside of an if", offset)
-            open_blocks[-1] = False
-        elif row.rule == "end":
+        rule = row.rule
+        if rule in BLOCK_RULES:
+            open_blocks.append(rule)
+        elif rule in _MAY_FOLLOW:
+            if not open_blocks or open_blocks[-1] not in _MAY_FOLLOW[rule]:
+                home = "an if" if rule == "else" else "a try"
+                raise MalformedModuleError(f"END opcode expected, found {row.name} outside of {home}", offset)
+            open_blocks[-1] = rule
+            if rule in CLOSING_RULES:
+                open_blocks.pop()
+        elif rule in CLOSING_RULES:
             if not open_blocks:
                 return
             open_blocks.pop()

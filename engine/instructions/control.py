@@ -42,8 +42,14 @@ ROWS: tuple[Instruction, ...] = (
     Instruction("global.set", None, 0x24, (Immediate.GLOBAL,), rule="global_set"),
 )
 
-BLOCK_RULES = frozenset({"block", "loop", "if", "try_table"})
-"""The rules of the instructions that open a block, which an `end` closes."""
+BLOCK_RULES = frozenset({"block", "loop", "if", "try_table", "try"})
+"""The rules of the instructions that open a block."""
+
+CLOSING_RULES = frozenset({"end", "delegate"})
+"""The rules of the instructions that close one."""
+
+DIVIDING_RULES = frozenset({"else", "catch", "catch_all"})
+"""The rules of the instructions that end one part of a block and begin the next."""
 
 TAIL_CALL_RULES = frozenset({"return_call", "return_call_indirect"})
 """The rules of the instructions that make tail calls."""

@@ -32,7 +32,7 @@ class Feature(Enum):
     FUNCTION_REFERENCES = "function-references"
     GC = "gc"
     EXCEPTION_HANDLING = "exception-handling"
-    LEGACY_EXCEPTION_HANDLING = "legacy-exception-handling"
+    LEGACY_EXCEPTIONS = "legacy-exceptions"
     THREADS = "threads"
     CUSTOM_PAGE_SIZES = "custom-page-sizes"
     WIDE_ARITHMETIC = "wide-arithmetic"
@@ -56,6 +56,7 @@ IMPLEMENTED: frozenset[Feature] = frozenset(
         Feature.WIDE_ARITHMETIC,
         Feature.TAIL_CALL,
         Feature.EXCEPTION_HANDLING,
+        Feature.LEGACY_EXCEPTIONS,
     }
 )
 """What there is beyond the first version; on unless switched off. No row is of a feature that is not here."""

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from farcall.engine.instructions import (
     control,
     exceptions,
+    legacy_exceptions,
     memory,
     numeric,
     table_and_reference,
@@ -27,6 +28,7 @@ from farcall.engine.instructions.instruction import IMPLEMENTED, Feature, Instru
 INSTRUCTIONS: tuple[Instruction, ...] = (
     *control.ROWS,
     *exceptions.ROWS,
+    *legacy_exceptions.ROWS,
     *table_and_reference.ROWS,
     *memory.ROWS,
     *numeric.ROWS,

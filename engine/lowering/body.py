@@ -21,7 +21,7 @@ from farcall.engine.abi.calls import (
 from farcall.engine.abi.layout import RuntimeFunction
 from farcall.engine.abi.traps import TrapKind
 from farcall.engine.binary.instructions import decode_body
-from farcall.engine.instructions.control import BLOCK_RULES
+from farcall.engine.instructions.control import BLOCK_RULES, CLOSING_RULES, DIVIDING_RULES
 from farcall.engine.instructions.instruction import Instruction
 from farcall.engine.lowering.context import ModuleContext
 from farcall.engine.lowering.exceptions import ChangedLocalsWantedError, changed_where_caught
@@ -122,12 +122,13 @@ def _skip_unreachable(function: FunctionLowering, instructions: _Instructions) -
         match row.rule:
             case rule if rule in BLOCK_RULES:
                 depth += 1
-            case "else" | "end" if depth == 0:
-                RULES[row.rule](function, row, immediates)
-                if function.reachable:
-                    return
-            case "end":
-                depth -= 1
+            case rule if rule in CLOSING_RULES or rule in DIVIDING_RULES:
+                if depth == 0:
+                    RULES[rule](function, row, immediates)
+                    if function.reachable:
+                        return
+                elif rule in CLOSING_RULES:
+                    depth -= 1
 
 
 def _assemble(function: FunctionLowering) -> str:

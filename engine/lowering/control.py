@@ -144,6 +144,8 @@ def end(function: FunctionLowering, row: Instruction, immediates: tuple[Any, ...
         else_(function, None, ())
     if frame.handler_outer is not None and function.reachable:
         function.lines.append(leave_handlers(function, frame))
+    if frame.on_end is not None:
+        frame.on_end(function, frame)
     function.frames.pop()
     called = function.forget_call(frame)
     if called and function.frames and frame.kind in ("block", "loop") and not _bypasses(frame):

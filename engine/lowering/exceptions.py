@@ -18,7 +18,7 @@ from typing import Any
 from farcall.engine.abi import layout as abi
 from farcall.engine.abi.layout import RUNTIME_SIGNATURES, SLOT_SIZE, RuntimeFunction
 from farcall.engine.binary.instructions import decode_body
-from farcall.engine.instructions.control import BLOCK_RULES
+from farcall.engine.instructions.control import BLOCK_RULES, CLOSING_RULES
 from farcall.engine.instructions.instruction import Catch, Instruction
 from farcall.engine.lowering.control import block_type_of, jump, open_block
 from farcall.engine.lowering.function import ALIGNMENT, FunctionLowering, Operand
@@ -31,7 +31,7 @@ class ChangedLocalsWantedError(Exception):
     """A `try_table` was met, and what its like change in the function is not known: begin anew with that."""
 
 
-_CATCHING_RULES = frozenset({"try_table"})
+_CATCHING_RULES = frozenset({"try_table", "try"})
 _CHANGING_RULES = frozenset({"local_set", "local_tee"})
 
 
@@ -42,7 +42,7 @@ def changed_where_caught(module: Module, body: FunctionBody) -> frozenset[int]:
     for row, immediates, _ in decode_body(module.source, body.start, body.end):
         if row.rule in BLOCK_RULES:
             catching.append(catching[-1] or row.rule in _CATCHING_RULES)
-        elif row.rule == "end":
+        elif row.rule in CLOSING_RULES:
             catching.pop()
         elif row.rule in _CHANGING_RULES and catching[-1]:
             changed.add(immediates[0])
@@ -57,14 +57,15 @@ def _value_offsets(types: Sequence[ValueType]) -> list[int]:
     return [*offsets, offset]
 
 
-def _carried(function: FunctionLowering, tag: int) -> tuple[ValueType, ...]:
+def carried(function: FunctionLowering, tag: int) -> tuple[ValueType, ...]:
+    """The types of the values that the tag's exceptions carry."""
     return function.context.module.tag_type(tag).type.parameters
 
 
 def throw(function: FunctionLowering, row: Instruction, immediates: tuple[Any, ...]) -> None:
     """`throw`."""
     tag = immediates[0]
-    types = _carried(function, tag)
+    types = carried(function, tag)
     texts = function.pop_many(len(types))
     layout = function.context.layout
     arena = function.load("ptr", "%vmctx", layout.exception_arena, CONTEXT)
@@ -73,25 +74,26 @@ def throw(function: FunctionLowering, row: Instruction, immediates: tuple[Any, .
     size = str(end - abi.EXCEPTION_VALUES)
     exception = function.call_runtime(RuntimeFunction.EXCEPTION_NEW, arena, record, size)
     for value, text, offset in zip(types, texts, offsets, strict=True):
-        _store(function, value.llvm, text, exception, offset)
-    _leave(function, exception)
+        store(function, value.llvm, text, exception, offset)
+    leave(function, exception)
 
 
 def throw_ref(function: FunctionLowering, row: Instruction, immediates: tuple[Any, ...]) -> None:
     """`throw_ref`."""
     exception = function.pop()
     function.trap_if(function.define(f"icmp eq ptr {exception}, null"), "null_exception_reference")
-    _leave(function, exception)
+    leave(function, exception)
 
 
-def _leave(function: FunctionLowering, exception: str) -> None:
+def leave(function: FunctionLowering, exception: str) -> None:
+    """Throw."""
     functions = function.load("ptr", "%vmctx", abi.CONTEXT_RUNTIME, INVARIANT_POINTER)
     code = function.load("ptr", functions, 8 * RuntimeFunction.THROW, INVARIANT_POINTER)
     function.lines.append(f"call void {code}(ptr {exception}) {TRAP_CALL}\nunreachable")
     function.reachable = False
 
 
-def _store(function: FunctionLowering, llvm: str, text: str, pointer: str, offset: int) -> None:
+def store(function: FunctionLowering, llvm: str, text: str, pointer: str, offset: int) -> None:
     """Store a value; slots are aligned for words, also where they hold vectors."""
     address = function.address(pointer, offset)
     alignment = min(ALIGNMENT[llvm], SLOT_SIZE)
@@ -106,8 +108,8 @@ def try_table(function: FunctionLowering, row: Instruction, immediates: tuple[An
         open_block(function, "block", block_type)
         return
     name = function.name()
-    handler, outer = _push_handler(function, name, [clause.tag for clause in clauses])
-    _set_jump(function, name, handler, [f"{name}.catch{position}" for position in range(len(clauses))])
+    handler, outer = push_handler(function, name, [clause.tag for clause in clauses])
+    set_jump(function, name, handler, [f"{name}.catch{position}" for position in range(len(clauses))])
     known, stack = dict(function.known), list(function.stack)
     below = len(stack) - len(block_type_of(function, block_type).parameters)
     for position, clause in enumerate(clauses):
@@ -134,7 +136,15 @@ def _reachable_clauses(catches: Sequence[Catch]) -> list[Catch]:
     return clauses
 
 
-def _push_handler(
+def reserve_handler(function: FunctionLowering, tags: int) -> str:
+    """The place in the frame for a handler of so many tags, of a block that is being opened or has been closed."""
+    if function.changed_where_caught is None:
+        raise ChangedLocalsWantedError
+    depth = sum(frame.handler_outer is not None for frame in function.frames)
+    return function.handler(depth, abi.HANDLER_TAGS + 8 * tags)
+
+
+def push_handler(
     function: FunctionLowering, name: str, tags: Sequence[int | None], following: str | None = None
 ) -> tuple[str, str]:
     """Make a handler the innermost; the handler, and the one around it.
@@ -142,28 +152,26 @@ def _push_handler(
     Parameters:
         following: the handler to be asked after it; None is the one around it.
     """
-    if function.changed_where_caught is None:
-        raise ChangedLocalsWantedError
-    depth = sum(frame.handler_outer is not None for frame in function.frames)
-    handler = function.handler(depth, abi.HANDLER_TAGS + 8 * len(tags))
+    handler = reserve_handler(function, len(tags))
     outer = f"%{name}.outer"
     function.lines.append(f"{outer} = load ptr, ptr %handlers, align 8")
-    _store(function, "ptr", outer, handler, abi.HANDLER_OUTER)
-    _store(function, "ptr", outer if following is None else following, handler, abi.HANDLER_NEXT)
-    _store(function, "i64", str(len(tags)), handler, abi.HANDLER_COUNT)
+    store(function, "ptr", outer, handler, abi.HANDLER_OUTER)
+    store(function, "ptr", outer if following is None else following, handler, abi.HANDLER_NEXT)
+    store(function, "i64", str(len(tags)), handler, abi.HANDLER_COUNT)
     # Of listeners' calls, those of the frames below end; which of its own frame a slot is below, cannot be told.
     deeper = "%slots" if function.context.options.listeners else handler
-    _store(function, "ptr", deeper, handler, abi.HANDLER_DEPTH)
+    store(function, "ptr", deeper, handler, abi.HANDLER_DEPTH)
     for position, tag in enumerate(tags):
         record = "null"
         if tag is not None:
             record = function.load("ptr", "%vmctx", function.context.layout.tag(tag), INVARIANT_POINTER)
-        _store(function, "ptr", record, handler, abi.HANDLER_TAGS + 8 * position)
+        store(function, "ptr", record, handler, abi.HANDLER_TAGS + 8 * position)
     function.lines.append(f"store ptr {handler}, ptr %handlers, align 8")
     return handler, outer
 
 
-def _set_jump(function: FunctionLowering, name: str, handler: str, labels: Sequence[str]) -> None:
+def set_jump(function: FunctionLowering, name: str, handler: str, labels: Sequence[str]) -> None:
+    """Go on in `name`.try, and in one of the labels' blocks where an exception is caught."""
     functions = function.load("ptr", "%vmctx", abi.CONTEXT_RUNTIME, INVARIANT_POINTER)
     code = function.load("ptr", functions, 8 * RuntimeFunction.SET_JUMP, INVARIANT_POINTER)
     buffer = function.address(handler, abi.HANDLER_JUMP_BUFFER)
@@ -175,22 +183,27 @@ def _set_jump(function: FunctionLowering, name: str, handler: str, labels: Seque
 
 def _take_exception(function: FunctionLowering, handler: str, clause: Catch) -> None:
     """Push what the clause's branch carries. Whoever threw has made the handler around this one the innermost."""
-    exception = function.define(
-        f"load volatile ptr, ptr {function.address(handler, abi.HANDLER_EXCEPTION)}, align 8"
-    )
+    exception = caught(function, handler)
     if clause.tag is not None:
-        function.stack.extend(_values(function, exception, _carried(function, clause.tag)))
+        function.stack.extend(values(function, exception, carried(function, clause.tag)))
     if clause.reference:
-        _store(function, "i64", "1", exception, abi.EXCEPTION_ESCAPED)
+        store(function, "i64", "1", exception, abi.EXCEPTION_ESCAPED)
         function.stack.append(("ptr", exception))
     else:
         function.call_runtime(RuntimeFunction.EXCEPTION_RELEASE, exception)
 
 
-def _values(function: FunctionLowering, exception: str, types: Sequence[ValueType]) -> list[Operand]:
-    values = []
+def caught(function: FunctionLowering, handler: str) -> str:
+    """The exception that a handler was given."""
+    address = function.address(handler, abi.HANDLER_EXCEPTION)
+    return function.define(f"load volatile ptr, ptr {address}, align 8")
+
+
+def values(function: FunctionLowering, exception: str, types: Sequence[ValueType]) -> list[Operand]:
+    """The values that an exception carries."""
+    operands = []
     for value, offset in zip(types, _value_offsets(types), strict=False):
         address = function.address(exception, offset)
         alignment = min(ALIGNMENT[value.llvm], SLOT_SIZE)
-        values.append((value.llvm, function.define(f"load {value.llvm}, ptr {address}, align {alignment}")))
-    return values
+        operands.append((value.llvm, function.define(f"load {value.llvm}, ptr {address}, align {alignment}")))
+    return operands

@@ -34,11 +34,35 @@ _ZERO: dict[str, str] = {"i32": "0", "i64": "0", "ptr": "null", "<2 x i64>": "ze
 
 
 @dataclass(slots=True)
+class LegacyTry:
+    """What becomes of a `try` of the first version of exception handling.
+
+    Attributes:
+        handler: its handler's place.
+        header: index of the line in which the handler is to be made.
+        following: the handler that is asked after its own.
+        delegates: whether that was chosen by a `delegate`.
+        tags: what its parts catch, in order; None is any.
+        exception: what the present part has caught; None in the body.
+        caught_at: index of the line in which that is released, or kept if the part throws it again (`rethrown`).
+    """
+
+    handler: str
+    header: int
+    following: str
+    delegates: bool = False
+    tags: list[int | None] = field(default_factory=list)
+    exception: str | None = None
+    caught_at: int = 0
+    rethrown: bool = False
+
+
+@dataclass(slots=True)
 class Frame:
     """An open block (a control frame of the specification's validation algorithm).
 
     Attributes:
-        kind: `function`, `block`, `loop`, `if` (before its `else`), or `else`.
+        kind: `function`, `block`, `loop`, `if` (before its `else`), `else`, `try`, or `catch` (its later parts).
         name: name of the LLVM block that its label is: what follows the block, or a loop's header.
         height: of the operand stack, without the parameters.
         incoming: the branches to its label: LLVM block that they leave, and operands' texts.
@@ -48,6 +72,8 @@ class Frame:
         position: among the open blocks, the outermost being 0.
         preheader: a loop's: index of the line that branches into it.
         bases: an outermost loop's: the memories whose bases are loaded before it.
+        legacy: of a `try`.
+        on_end: what is to be done at its end.
         handler_outer: of a block that catches: the handler around its own, which branches out of it make the innermost.
     """
 
@@ -64,6 +90,8 @@ class Frame:
     preheader: int = 0
     bases: set[int] = field(default_factory=set)
     handler_outer: str | None = None
+    legacy: LegacyTry | None = None
+    on_end: Callable[[FunctionLowering, Frame], None] | None = None
 
     @property
     def label_types(self) -> tuple[ValueType, ...]:

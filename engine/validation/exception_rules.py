@@ -13,7 +13,7 @@ from farcall.engine.validation.function_validator import FunctionValidator
 from farcall.engine.validation.rejection import Rejection, shorten
 
 
-def _carried(state: FunctionValidator, tag: int) -> tuple[ValueType, ...]:
+def carried(state: FunctionValidator, tag: int) -> tuple[ValueType, ...]:
     """The types of the values that the tag's exceptions carry."""
     module = state.context.module
     if tag >= len(module.tag_types):
@@ -22,7 +22,7 @@ def _carried(state: FunctionValidator, tag: int) -> tuple[ValueType, ...]:
 
 
 def _throw(state: FunctionValidator, row: Instruction, tag: int) -> None:
-    state.pop_all(_carried(state, tag))
+    state.pop_all(carried(state, tag))
     state.set_unreachable()
 
 
@@ -37,7 +37,7 @@ def _try_table(
     block_type, catches = immediates
     # The clauses' labels are those around the block.
     for catch in catches:
-        values = () if catch.tag is None else _carried(state, catch.tag)
+        values = () if catch.tag is None else carried(state, catch.tag)
         if catch.reference:
             values = (*values, EXNREF)
         wanted = state.label(catch.label).label_types
