@@ -51,7 +51,6 @@ class WasmtimeOracle:
 
 
 LATER_FEATURES = (
-    "exceptions",
     "function_references",
     "gc",
     "stack_switching",

@@ -150,13 +150,9 @@ def test_an_opcode_without_a_row_is_refused():
         (b"\xfe\x00", "threads"),
         (b"\xfb\x00", "gc"),
         (b"\xd3", "gc"),
-        (b"\x12", "tail-call"),
         (b"\x14", "function-references"),
-        (b"\x08", "exception-handling"),
-        (b"\x06", "legacy-exception-handling"),
         (b"\xd0\x6e", "gc"),
         (b"\xd0\x05", "function-references"),
-        (b"\xd0\x69", "exception-handling"),
     ],
 )
 def test_what_later_proposals_add_is_named(encoded, feature):
