@@ -49,6 +49,10 @@ def jump(function: FunctionLowering, frame: Frame) -> None:
     leaving = leave_handlers(function, frame)
     if leaving:
         function.lines.append(leaving)
+    _branch(function, frame)
+
+
+def _branch(function: FunctionLowering, frame: Frame) -> None:
     function.lines.append(f"br label %{_edge(function, frame)}")
     function.reachable = False
 
@@ -155,7 +159,7 @@ def end(function: FunctionLowering, row: Instruction, immediates: tuple[Any, ...
         return
     if frame.incoming:
         if function.reachable:
-            jump(function, frame)
+            _branch(function, frame)
         del function.stack[frame.height :]
         function.start_block(frame.name)
         if frame.results:

@@ -160,6 +160,19 @@ def test_every_local_and_operand_is_right_where_it_is_caught(make):
     assert instance.exports.go(*values) == (expected, after)
 
 
+def test_the_end_of_a_block_inside_keeps_the_handler(make):
+    # Found by comparison with wasmtime: the end of a block that is branched to took all handlers down.
+    instance = make("""(module (tag $e (param i64))
+      (func (export "go") (param i64) (result i64)
+        (block $outer (result i64)
+          (try_table (result i64) (catch $e $outer)
+            (drop (block $inner (result i64)
+              (try_table (result i64) (catch $e $inner) (br_if $inner (i64.const 4) (i32.const 0)))))
+            (if (i64.eqz (local.get 0)) (then (nop)) (else (throw $e (local.get 0))))
+            (i64.const 3)))))""")
+    assert [instance.exports.go(value) for value in (0, 42)] == [3, 42]
+
+
 def test_traps_and_requests_to_stop_are_not_caught(make):
     instance = make("""(module (tag $e) (memory 1)
       (func $trap unreachable) (func $loop (loop (br 0)))
