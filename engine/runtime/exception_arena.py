@@ -30,6 +30,9 @@ _FIRST_SEARCH = 256 * 1024
 MAXIMUM_BYTES = 16 << 20
 """What the exceptions of one linked group may take; a guest that keeps more gets ExhaustionError."""
 
+_RAISED_KEPT = 64
+"""How many exceptions of host functions are remembered, with all that their tracebacks hold; the last ones."""
+
 _identities = itertools.count(1)
 _arenas: weakref.WeakValueDictionary[int, ExceptionArena] = weakref.WeakValueDictionary()
 
@@ -51,7 +54,7 @@ class ExceptionArena:
         self.address = ctypes.addressof(self._buffer)
         write_words(self.address, [0, _FIRST_SEARCH, 0, self._identity])
         self._tags: dict[int, Tag] = {}  # by record
-        self._raised: dict[int, WasmException] = {}  # what host functions raised, by exception
+        self._raised: dict[int, WasmException] = {}  # what host functions raised last, by exception
         self.belong_to(group)
         _arenas[self._identity] = self
         weakref.finalize(self, _free_all, self._buffer).atexit = False
@@ -129,6 +132,8 @@ class ExceptionArena:
         # The Python object goes the same way: then it must not be freed unnoticed.
         write_words(exception + layout.EXCEPTION_ESCAPED, [1])
         self._raised[exception] = error
+        if len(self._raised) > _RAISED_KEPT:
+            del self._raised[next(iter(self._raised))]
         return int(exception)
 
     def to_python(self, exception: int) -> WasmException:
