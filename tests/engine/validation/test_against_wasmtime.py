@@ -130,7 +130,7 @@ LATER_FEATURES = frozenset(Feature) - {
     Feature.TAIL_CALL,
     Feature.EXCEPTION_HANDLING,
 }
-"""What is switched off in farcall, so that both have the same: those of version 2.0, and those that were added to these tests."""
+"""What is switched off in farcall, so that both have the same features."""
 
 MORE_THAN_VERSION_2_HERE = (
     # The test suite, of version 3.0, takes both; wasmtime takes them with features of 3.0 only.
