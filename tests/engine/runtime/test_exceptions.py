@@ -537,3 +537,23 @@ def test_unoptimised_code_catches_too(make):
           unreachable)
         (i32.add (local.get 1))))""")
     assert instance.exports.go(7) == 107
+
+
+def test_vectors_in_exceptions_and_in_tail_calls(make):
+    instance = make("""(module (tag $e (export "e") (param i32 v128 i64))
+      (type $t (func (param i64 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128) (result v128 v128 i64)))
+      (func $throw (param v128) (throw $e (i32.const 1) (local.get 0) (i64.const 2)))
+      (func (export "throw") (param v128) (call $throw (local.get 0)))
+      (func (export "catch") (param v128) (result v128)
+        (block $caught (result i32 v128 i64) (try_table (catch $e $caught) (call $throw (local.get 0))) unreachable)
+        (drop) (local.set 0) (drop) (local.get 0))
+      (func $f (export "tail") (type $t)
+        (if (i64.eqz (local.get 0)) (then (return (local.get 9) (local.get 10) (i64.const 5))))
+        (return_call $f (i64.sub (local.get 0) (i64.const 1)) (local.get 2) (local.get 3) (local.get 4) (local.get 5)
+          (local.get 6) (local.get 7) (local.get 8) (local.get 9) (local.get 10) (local.get 1))))""")
+    vectors = [bytes(range(first, first + 16)) for first in range(10)]
+    with pytest.raises(WasmException) as raised:
+        instance.exports.throw(vectors[3])
+    assert raised.value.values == (1, vectors[3], 2)
+    assert instance.exports.catch(vectors[4]) == vectors[4]
+    assert instance.exports.tail(13, *vectors) == (vectors[(8 + 13) % 10], vectors[(9 + 13) % 10], 5)
