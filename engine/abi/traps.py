@@ -18,7 +18,7 @@ class TrapKind(IntEnum):
     UNINITIALIZED_ELEMENT = 8
     INDIRECT_CALL_TYPE_MISMATCH = 9
     CALL_STACK_EXHAUSTED = 10
-    NULL_EXCEPTION_REFERENCE = 20
+    NULL_EXCEPTION_REFERENCE = 11
 
     @property
     def message(self) -> str:

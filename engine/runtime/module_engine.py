@@ -103,8 +103,9 @@ class NativeModuleEngine(ModuleEngine, Member):
             first = context + self._layout.function_records
             ctypes.memmove(first, records, len(records))
             count = len(records) // layout.FUNCTION_RECORD_SIZE
-            words = memoryview((ctypes.c_uint64 * (4 * count)).from_address(first)).cast("B").cast("Q")
-            words[layout.FUNCTION_RECORD_CONTEXT // 8 :: 4] = memoryview(array.array("Q", [context]) * count)
+            stride = layout.FUNCTION_RECORD_SIZE // 8
+            words = memoryview((ctypes.c_uint64 * (stride * count)).from_address(first)).cast("B").cast("Q")
+            words[layout.FUNCTION_RECORD_CONTEXT // 8 :: stride] = memoryview(array.array("Q", [context]) * count)
 
     def moved(self, execution_context: int) -> None:
         """The linked group has another execution context now."""

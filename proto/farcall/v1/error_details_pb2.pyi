@@ -152,7 +152,7 @@ class _TrapKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TrapKind.Val
     """An indirect call of a function of another type."""
     TRAP_KIND_CALL_STACK_EXHAUSTED: _TrapKind.ValueType  # 10
     """Calls nest too deeply."""
-    TRAP_KIND_NULL_EXCEPTION_REFERENCE: _TrapKind.ValueType  # 20
+    TRAP_KIND_NULL_EXCEPTION_REFERENCE: _TrapKind.ValueType  # 11
     """`throw_ref` of a null reference."""
 
 class TrapKind(_TrapKind, metaclass=_TrapKindEnumTypeWrapper):
@@ -180,7 +180,7 @@ TRAP_KIND_INDIRECT_CALL_TYPE_MISMATCH: TrapKind.ValueType  # 9
 """An indirect call of a function of another type."""
 TRAP_KIND_CALL_STACK_EXHAUSTED: TrapKind.ValueType  # 10
 """Calls nest too deeply."""
-TRAP_KIND_NULL_EXCEPTION_REFERENCE: TrapKind.ValueType  # 20
+TRAP_KIND_NULL_EXCEPTION_REFERENCE: TrapKind.ValueType  # 11
 """`throw_ref` of a null reference."""
 Global___TrapKind: _TypeAlias = TrapKind  # noqa: Y015
 
