@@ -52,6 +52,7 @@ def is_complex(module: Module, body: FunctionBody) -> bool:
     branches = trapping = checked = catching = 0
     unguarded = {index for index, memory in enumerate(module.memories) if not is_guarded(memory)}
     for row, immediates, _ in decode_body(module.source, body.start, body.end):
+        catching += row.rule in _CATCHING_RULES
         if row.traps:
             trapping += 1
         elif row.access is not None:
@@ -68,8 +69,6 @@ def is_complex(module: Module, body: FunctionBody) -> bool:
             branches += len(immediates[0])
         elif row.rule in _BRANCHING_RULES:
             branches += 1
-        elif row.rule in _CATCHING_RULES:
-            catching += 1
     return (
         branches * len(changed) > _BRANCHES_TIMES_LOCALS
         or trapping > _TRAPPING_ARITHMETIC

@@ -59,12 +59,8 @@ def _branch(function: FunctionLowering, frame: Frame) -> None:
 
 def leave_handlers(function: FunctionLowering, target: Frame) -> str:
     """The line that takes down the handlers of the blocks that a branch to `target` leaves; empty if there are none."""
-    outermost = None
-    for frame in reversed(function.frames):
-        outermost = frame.handler_outer or outermost
-        if frame is target:
-            break
-    return f"store ptr {outermost}, ptr %handlers, align 8" if outermost else ""
+    outer = function.handler_around(target.position)
+    return f"store ptr {outer}, ptr %handlers, align 8" if outer else ""
 
 
 def _phi_nodes(frame: Frame) -> list[str]:
@@ -150,6 +146,7 @@ def end(function: FunctionLowering, row: Instruction, immediates: tuple[Any, ...
         function.lines.append(leave_handlers(function, frame))
     if frame.on_end is not None:
         frame.on_end(function, frame)
+    function.end_catching(frame)
     function.frames.pop()
     called = function.forget_call(frame)
     if called and function.frames and frame.kind in ("block", "loop") and not _bypasses(frame):

@@ -67,6 +67,7 @@ def throw(function: FunctionLowering, row: Instruction, immediates: tuple[Any, .
     tag = immediates[0]
     types = carried(function, tag)
     texts = function.pop_many(len(types))
+    function.carry(len(texts))
     layout = function.context.layout
     arena = function.load("ptr", "%vmctx", layout.exception_arena, CONTEXT)
     record = function.load("ptr", "%vmctx", layout.tag(tag), INVARIANT_POINTER)
@@ -120,7 +121,7 @@ def try_table(function: FunctionLowering, row: Instruction, immediates: tuple[An
     function.stack[:] = stack
     function.continue_in(f"{name}.try")
     function.known.update(known)
-    open_block(function, "block", block_type).handler_outer = outer
+    function.begin_catching(open_block(function, "block", block_type), outer)
 
 
 def _reachable_clauses(catches: Sequence[Catch]) -> list[Catch]:
@@ -140,8 +141,7 @@ def reserve_handler(function: FunctionLowering, tags: int) -> str:
     """The place in the frame for a handler of so many tags, of a block that is being opened or has been closed."""
     if function.changed_where_caught is None:
         raise ChangedLocalsWantedError
-    depth = sum(frame.handler_outer is not None for frame in function.frames)
-    return function.handler(depth, abi.HANDLER_TAGS + 8 * tags)
+    return function.handler(len(function.catching), abi.HANDLER_TAGS + 8 * tags)
 
 
 def push_handler(
@@ -201,6 +201,7 @@ def caught(function: FunctionLowering, handler: str) -> str:
 
 def values(function: FunctionLowering, exception: str, types: Sequence[ValueType]) -> list[Operand]:
     """The values that an exception carries."""
+    function.carry(len(types))
     operands = []
     for value, offset in zip(types, _value_offsets(types), strict=False):
         address = function.address(exception, offset)

@@ -7,7 +7,7 @@ What a local holds is remembered as long as control takes only one way: then rea
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import accumulate
@@ -112,6 +112,7 @@ class FunctionLowering:
         traps: the kinds of trap that the function branches to.
         calls: whether it calls guest functions.
         makes_tail_calls: whether some of them take its place.
+        catching: the open blocks that catch, the innermost last.
         changed_where_caught: the locals that stay in memory because of handlers; None while nobody asked for them.
         called: positions of the open blocks in which a call that checks for a request to stop was made on every way
             to where the code is now, the innermost last.
@@ -129,6 +130,7 @@ class FunctionLowering:
         "called",
         "calls",
         "carried",
+        "catching",
         "changed_where_caught",
         "context",
         "counter",
@@ -152,6 +154,7 @@ class FunctionLowering:
     ) -> None:
         self.changed_where_caught = changed_where_caught
         self._handlers: list[int] = []
+        self.catching: list[Frame] = []
         self.context = context
         self.body = body
         self.signature: Signature = context.signature(body.type_index)
@@ -309,6 +312,22 @@ class FunctionLowering:
     def is_volatile(self, local: int) -> bool:
         """Whether a local stays in memory because of handlers."""
         return self.changed_where_caught is not None and local in self.changed_where_caught
+
+    def begin_catching(self, frame: Frame, outer: str) -> None:
+        """The innermost open block catches from here on; `outer` is the handler around its own."""
+        frame.handler_outer = outer
+        self.catching.append(frame)
+
+    def end_catching(self, frame: Frame) -> None:
+        """It does no more."""
+        if frame.handler_outer is not None:
+            frame.handler_outer = None
+            self.catching.pop()
+
+    def handler_around(self, position: int) -> str | None:
+        """The handler that is around all blocks that catch among the open ones from a position on; None if none do."""
+        first = bisect_left(self.catching, position, key=lambda frame: frame.position)
+        return self.catching[first].handler_outer if first < len(self.catching) else None
 
     def trap_if(self, condition: str, kind: str) -> None:
         """Leave with a trap where `condition`, an i1, holds; go on in a new block."""

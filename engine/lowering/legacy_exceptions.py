@@ -30,8 +30,9 @@ def try_(function: FunctionLowering, row: Instruction, immediates: tuple[Any, ..
     """`try`."""
     handler = reserve_handler(function, 0)
     frame = open_block(function, "try", immediates[0])
-    frame.handler_outer = f"%{frame.name}.outer"
-    frame.legacy = LegacyTry(handler, len(function.lines), frame.handler_outer)
+    outer = f"%{frame.name}.outer"
+    function.begin_catching(frame, outer)
+    frame.legacy = LegacyTry(handler, len(function.lines), outer)
     frame.on_end = _close
     function.lines.append("")
     known = dict(function.known)
@@ -69,8 +70,8 @@ def _begin_catch(function: FunctionLowering, tag: int | None) -> None:
     if function.reachable:
         jump(function, frame)
     frame.kind = "catch"
-    frame.has_called = False
-    frame.handler_outer = None  # what catches is outside of what it protects
+    function.forget_call(frame)
+    function.end_catching(frame)  # what catches is outside of what it protects
     function.start_block(f"{frame.name}.catch{len(legacy.tags)}")
     legacy.tags.append(tag)
     del function.stack[frame.height :]
@@ -113,10 +114,7 @@ def delegate(function: FunctionLowering, row: Instruction, immediates: tuple[Any
     """`delegate`: after its own handler, which catches nothing, those around the body of its label are asked."""
     frame, target = function.frames[-1], function.frames[-2 - immediates[0]]
     legacy = _legacy(frame)
-    for inner in reversed(function.frames):
-        if inner is target:
-            break
-        legacy.following = inner.handler_outer or legacy.following
+    legacy.following = function.handler_around(target.position + 1) or legacy.following
     legacy.delegates = True
     end(function, row, ())
 
@@ -125,7 +123,7 @@ def _close(function: FunctionLowering, frame: Frame) -> None:
     """At its end, write what makes its handler."""
     legacy = _legacy(frame)
     _end_catch(function, frame)
-    frame.handler_outer = None
+    function.end_catching(frame)
     _write(function, legacy.header, lambda: _make_handler(function, frame, legacy))
 
 

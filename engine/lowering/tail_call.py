@@ -108,6 +108,7 @@ def _leave(function: FunctionLowering, callee: Callee, entry: str, ordinary: str
 
 
 def _emit_tail_call(function: FunctionLowering, callee: Callee, entry: str, texts: list[str]) -> None:
+    function.carry(len(texts))
     arguments, others = _arguments(callee.signature, texts)
     function.lines.extend(_stores_to_block(others, function.name()))
     kind = tail_result_type(callee.signature.type.results)
@@ -164,6 +165,7 @@ def _emit_return(function: FunctionLowering, operands: list[Operand]) -> None:
     if len(operands) <= REGISTER_RESULTS:
         emit_return(function, operands)
         return
+    function.carry(len(operands))
     function.lines.extend(_stores_to_block(operands, function.name()))
     function.lines.append("ret void")
 

@@ -105,7 +105,9 @@ class NativeModuleEngine(ModuleEngine, Member):
             count = len(records) // layout.FUNCTION_RECORD_SIZE
             stride = layout.FUNCTION_RECORD_SIZE // 8
             words = memoryview((ctypes.c_uint64 * (stride * count)).from_address(first)).cast("B").cast("Q")
-            words[layout.FUNCTION_RECORD_CONTEXT // 8 :: stride] = memoryview(array.array("Q", [context]) * count)
+            words[layout.FUNCTION_RECORD_CONTEXT // 8 :: stride] = memoryview(
+                array.array("Q", [context]) * count
+            )
 
     def moved(self, execution_context: int) -> None:
         """The linked group has another execution context now."""

@@ -41,7 +41,7 @@ trap.null_exception_reference:
 %trap.null_exception_reference.runtime = load ptr, ptr %trap.null_exception_reference.at, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %trap.null_exception_reference.entry = getelementptr i8, ptr %trap.null_exception_reference.runtime, i64 0
 %trap.null_exception_reference.exit = load ptr, ptr %trap.null_exception_reference.entry, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
-call void %trap.null_exception_reference.exit(i32 20) #1
+call void %trap.null_exception_reference.exit(i32 11) #1
 unreachable
 }
 
