@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from typing import NamedTuple
 
 from farcall.engine.structure.types import ValueType
 
@@ -112,9 +113,8 @@ class Immediate(Enum):
     LANES = auto()
 
 
-@dataclass(frozen=True, slots=True)
-class Catch:
-    """A catch clause.
+class Catch(NamedTuple):
+    """A catch clause. There can be millions of them.
 
     Attributes:
         tag: which exceptions it catches; None is any.

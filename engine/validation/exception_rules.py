@@ -36,7 +36,7 @@ def _try_table(
 ) -> None:
     block_type, catches = immediates
     # The clauses' labels are those around the block.
-    for catch in catches:
+    for catch in dict.fromkeys(catches):
         values = () if catch.tag is None else carried(state, catch.tag)
         if catch.reference:
             values = (*values, EXNREF)
