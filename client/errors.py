@@ -6,6 +6,7 @@
     ├── InvalidModuleError          the server refuses a module's bytes; carries reason, byte offset, function
     ├── LinkError                   an import cannot be resolved; carries its names, wanted and found type
     ├── Trap                        the guest trapped; carries kind and backtrace
+    ├── WasmException               the guest threw an exception that nothing in it caught; carries tag and backtrace
     ├── ArgumentError               a value does not fit; carries parameter index, wanted type, given value
     ├── InvalidRequestError         a request is malformed, for instance a name that cannot be one
     ├── RangeError                  an offset or length lies outside of a memory or table
@@ -134,6 +135,30 @@ class Trap(_GuestStoppedError):  # noqa: N818 - the specification's word
     def __init__(self, message: str, *, kind: str = "unspecified", backtrace: tuple[Frame, ...] = ()) -> None:
         super().__init__(message, backtrace=backtrace)
         self.kind = kind
+
+
+class WasmException(_GuestStoppedError):  # noqa: N818 - the JavaScript API's word
+    """The guest threw an exception that nothing in it caught; its instance stays usable.
+
+    Attributes:
+        tag: the name of its tag in the module that threw, or None.
+        values: what it carries; None for references.
+        backtrace: the Wasm frames where it was thrown, innermost first.
+    """
+
+    code = "ABORTED"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        tag: str | None = None,
+        values: tuple[int | float | bytes | None, ...] = (),
+        backtrace: tuple[Frame, ...] = (),
+    ) -> None:
+        super().__init__(message, backtrace=backtrace)
+        self.tag = tag
+        self.values = values
 
 
 class ArgumentError(FarcallError):

@@ -17,6 +17,7 @@ from farcall.client.types import (
     InstanceInfo,
     MemoryType,
     TableType,
+    TagType,
 )
 
 ExternT = TypeVar("ExternT")
@@ -26,6 +27,7 @@ _KINDS: dict[type[ExternType], str] = {
     MemoryType: "memory",
     TableType: "table",
     GlobalType: "global",
+    TagType: "tag",
 }
 
 

@@ -23,6 +23,7 @@ from farcall.client.errors import (
     ServerError,
     Trap,
     UnavailableError,
+    WasmException,
 )
 from farcall.client.instance import Extern, Function, Global, Instance, Memory, Table
 from farcall.client.store import Store
@@ -45,6 +46,8 @@ from farcall.client.types import (
     ServerLimits,
     StoreInfo,
     TableType,
+    Tag,
+    TagType,
     UploadedModule,
     Value,
     ValueType,
@@ -98,10 +101,13 @@ __all__ = [
     "Stream",
     "Table",
     "TableType",
+    "Tag",
+    "TagType",
     "Tls",
     "Trap",
     "UnavailableError",
     "UploadedModule",
     "Value",
     "ValueType",
+    "WasmException",
 ]

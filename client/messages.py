@@ -25,6 +25,7 @@ VALUE_TYPES: dict[int, types.ValueType] = {
     value_pb2.VALUE_TYPE_V128: types.ValueType.V128,
     value_pb2.VALUE_TYPE_FUNCREF: types.ValueType.FUNCREF,
     value_pb2.VALUE_TYPE_EXTERNREF: types.ValueType.EXTERNREF,
+    value_pb2.VALUE_TYPE_EXNREF: types.ValueType.EXNREF,
 }
 
 
@@ -65,6 +66,8 @@ def read_extern_type(message: value_pb2.ExternType) -> types.ExternType:
             return read_table_type(message.table)
         case "global":
             return read_global_type(getattr(message, "global"))
+        case "tag":
+            return types.TagType(tuple(VALUE_TYPES[code] for code in message.tag.parameters))
         case kind:
             raise ValueError(
                 f"the server sent an extern type of a kind that this client does not know: {kind}"

@@ -12,6 +12,7 @@ from google.rpc import code_pb2, error_details_pb2
 from google.rpc.status_pb2 import Status
 
 from farcall.client import errors
+from farcall.client.values import decode_number
 from farcall.proto.farcall.v1 import error_details_pb2 as details
 
 _MessageT = TypeVar("_MessageT", bound=Message)
@@ -131,6 +132,16 @@ def _trap(_: Status, detail: AnyMessage, __: str) -> errors.FarcallError:
     )
 
 
+def _uncaught_exception(_: Status, detail: AnyMessage, __: str) -> errors.FarcallError:
+    message = _unpack(detail, details.UncaughtException)
+    return errors.WasmException(
+        message.message,
+        tag=message.tag if message.HasField("tag") else None,
+        values=tuple(decode_number(value) for value in message.values),
+        backtrace=_frames(message.frames),
+    )
+
+
 def _termination(status: Status, detail: AnyMessage, _: str) -> errors.FarcallError:
     message = _unpack(detail, details.Termination)
     code = _code_name(status)
@@ -183,6 +194,7 @@ _BY_DETAIL: dict[str, Callable[[Status, AnyMessage, str], errors.FarcallError]] 
     details.InvalidModule.DESCRIPTOR.full_name: _invalid_module,
     details.LinkFailure.DESCRIPTOR.full_name: _link_failure,
     details.Trap.DESCRIPTOR.full_name: _trap,
+    details.UncaughtException.DESCRIPTOR.full_name: _uncaught_exception,
     details.Termination.DESCRIPTOR.full_name: _termination,
     details.ArgumentFailure.DESCRIPTOR.full_name: _argument_failure,
     details.RangeFailure.DESCRIPTOR.full_name: _range_failure,

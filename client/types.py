@@ -22,6 +22,7 @@ class ValueType(StrEnum):
     V128 = "v128"
     FUNCREF = "funcref"
     EXTERNREF = "externref"
+    EXNREF = "exnref"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,25 @@ class GlobalType:
         return f"global mut {self.value}" if self.mutable else f"global {self.value}"
 
 
-ExternType = FunctionType | TableType | MemoryType | GlobalType
+@dataclass(frozen=True, slots=True)
+class TagType:
+    """A tag's type: what its exceptions carry."""
+
+    parameters: tuple[ValueType, ...]
+
+    def __str__(self) -> str:
+        return f"tag ({', '.join(self.parameters)})"
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """A tag that an instance exports, for other instances to import."""
+
+    name: str
+    type: TagType
+
+
+ExternType = FunctionType | TableType | MemoryType | GlobalType | TagType
 """What can be imported and exported (specification, section 2.3.11)."""
 
 

@@ -64,6 +64,12 @@ def _encode_externref(value: Argument) -> Fields:
     return {"externref": {} if value is None else {"handle": value}}
 
 
+def _encode_exnref(value: Argument) -> Fields:
+    if value is not None:
+        raise TypeError
+    return {"externref": {}}
+
+
 def _encode_v128(value: Argument) -> Fields:
     if not isinstance(value, bytes | bytearray) or len(value) != _VECTOR_BYTES:
         raise TypeError
@@ -78,6 +84,7 @@ _ENCODERS: dict[ValueType, Callable[[Argument], Fields]] = {
     ValueType.V128: _encode_v128,
     ValueType.FUNCREF: _encode_funcref,
     ValueType.EXTERNREF: _encode_externref,
+    ValueType.EXNREF: _encode_exnref,
 }
 
 _REFUSALS = (TypeError, ValueError, OverflowError, AttributeError)
@@ -91,6 +98,7 @@ _WANTED = {
     ValueType.V128: "16 bytes",
     ValueType.FUNCREF: "a function of an instance, or None",
     ValueType.EXTERNREF: "an int from 0 to 2**64 - 1, or None",
+    ValueType.EXNREF: "None: exceptions stay in their guest",
 }
 
 
@@ -139,6 +147,12 @@ def _decode_funcref(message: messages.FunctionReference) -> FunctionReference | 
 def decode_value(message: messages.Value) -> Value:
     """The value in a message, by the type that the message says."""
     return _READERS[message.WhichOneof("kind")](message)
+
+
+def decode_number(message: messages.Value) -> int | float | bytes | None:
+    """The number in a message, or None where there is none."""
+    value = _READERS[message.WhichOneof("kind")](message) if message.WhichOneof("kind") else None
+    return value if isinstance(value, int | float | bytes) else None
 
 
 def decode_results(results: Sequence[messages.Value]) -> Results:

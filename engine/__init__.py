@@ -30,9 +30,16 @@ from farcall.engine.errors import (
     TerminatedError,
     Trap,
     UnsupportedFeatureError,
+    WasmException,
 )
 from farcall.engine.instructions.instruction import features_named
-from farcall.engine.interface import AbstractEngine, FunctionDefinition, FunctionListener, ModuleEngine
+from farcall.engine.interface import (
+    AbstractEngine,
+    FunctionDefinition,
+    FunctionListener,
+    ModuleEngine,
+    TailCallListener,
+)
 from farcall.engine.runtime.bounded_calls import end_turn, ends_soon, try_turn
 from farcall.engine.runtime.compiled_module import CompiledModule
 from farcall.engine.runtime.function import Function, HostFunction, Invocation
@@ -45,8 +52,10 @@ from farcall.engine.runtime.memory import Memory
 from farcall.engine.runtime.stoppable import Stoppable
 from farcall.engine.runtime.store import Store
 from farcall.engine.runtime.table import Table
+from farcall.engine.runtime.tag import Tag
 from farcall.engine.structure.module import Export, Import, Module
 from farcall.engine.structure.types import (
+    EXNREF,
     EXTERNREF,
     F32,
     F64,
@@ -62,10 +71,12 @@ from farcall.engine.structure.types import (
     MemoryType,
     ReferenceType,
     TableType,
+    TagType,
     ValueType,
 )
 
 __all__ = [
+    "EXNREF",
     "EXTERNREF",
     "F32",
     "F64",
@@ -120,11 +131,15 @@ __all__ = [
     "StoreLimits",
     "Table",
     "TableType",
+    "Tag",
+    "TagType",
+    "TailCallListener",
     "TerminatedError",
     "Trap",
     "TrapKind",
     "UnsupportedFeatureError",
     "ValueType",
+    "WasmException",
     "end_turn",
     "ends_soon",
     "features_named",

@@ -29,7 +29,7 @@ from farcall.engine.errors import ClosedError, ExhaustionError
 from farcall.engine.instructions.instruction import IMPLEMENTED, features_named
 from farcall.engine.interface import AbstractCompiledModule, AbstractEngine, FunctionListener
 from farcall.engine.lowering import LoweringOptions, is_complex, is_soon_compiled, lower_in_batches
-from farcall.engine.runtime import function, listening
+from farcall.engine.runtime import exception_arena, function, listening
 from farcall.engine.runtime.compiled_module import CompiledCode, CompiledModule, TypeRegistry
 from farcall.engine.runtime.instance import Instance
 from farcall.engine.runtime.memory_budget import MemoryBudget
@@ -138,6 +138,7 @@ class Engine(AbstractEngine):
         self.memory_budget = MemoryBudget(total_memory_bytes)
         function.install()
         listening.install()
+        exception_arena.install()
         self.types = TypeRegistry()
         self._cache: MemoryCache[_CodeKey, CompiledCode] = MemoryCache()
         self._lock = threading.Lock()

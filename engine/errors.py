@@ -10,6 +10,7 @@
     │   └── UnsupportedFeatureError     the module needs a feature that is switched off
     ├── LinkError                   an import cannot be resolved; carries its name, the wanted and the found type
     ├── Trap                        the guest trapped; carries the kind and the backtrace
+    ├── WasmException               a guest threw an exception that nothing in it caught; carries tag, values, backtrace
     ├── TerminatedError             the guest was stopped from outside; carries the reason and the backtrace
     ├── ExhaustionError             a limit of the engine or of a store was reached (memories, pages, instances)
     ├── ArgumentError               a value for a parameter has the wrong type or range; carries its index
@@ -23,12 +24,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from farcall.engine.abi.traps import TrapKind
+    from farcall.engine.structure.types import TagType
 
 
 class FarcallError(Exception):
@@ -171,6 +173,48 @@ class Trap(_GuestStopped):
     def __init__(self, kind: TrapKind, backtrace: Sequence[Frame] = ()) -> None:
         super().__init__(kind.message, backtrace)
         self.kind = kind
+
+
+class ExceptionTag(Protocol):
+    """What an exception's tag is to this module (`farcall.engine.Tag`)."""
+
+    @property
+    def name(self) -> str | None:
+        """For messages."""
+
+    @property
+    def type(self) -> TagType:
+        """The values that its exceptions carry."""
+
+    def check(self, values: Sequence[Any]) -> tuple[Any, ...]:
+        """The values as its exceptions carry them. Raises ArgumentError."""
+
+
+class WasmException(_GuestStopped):
+    """An exception of the guest's kind: one that a guest threw and none of its callers caught.
+
+    A host function raises one to throw it in the guest that called it, which may catch it.
+
+    Attributes:
+        tag: which kind of exception (`farcall.engine.Tag`).
+        values: what it carries.
+    """
+
+    def __init__(
+        self, tag: ExceptionTag, values: Sequence[Any] = (), backtrace: Sequence[Frame] = ()
+    ) -> None:
+        """Make one.
+
+        Raises:
+            ArgumentError: the values are not what the tag's exceptions carry.
+        """
+        self.tag = tag
+        self.values = tag.check(values)
+        carried = ", ".join(
+            f"{value_type.name} {value!r}"
+            for value_type, value in zip(tag.type.type.parameters, self.values, strict=True)
+        )
+        super().__init__(f"uncaught exception: tag {tag.name or '?'} ({carried})", backtrace)
 
 
 class TerminatedError(_GuestStopped):

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from farcall.engine.structure.module import Module
 
 
 class FunctionListener(Protocol):
     """Is told of every guest function call of the instances it was given for.
+
+    A call that ends by a tail call is told of as begun only, except to a `TailCallListener`.
 
     An exception from a listener ends the guest's call, as one from a host function does.
     """
@@ -26,6 +28,17 @@ class FunctionListener(Protocol):
 
     def abort(self, function: FunctionDefinition, error: BaseException) -> None:
         """It did not return: it, or what it called, trapped, was stopped, or raised."""
+
+
+@runtime_checkable
+class TailCallListener(FunctionListener, Protocol):
+    """A listener that is told of tail calls too."""
+
+    def tail_call(self, function: FunctionDefinition) -> None:
+        """Another function takes its place: it will neither return nor be aborted, and it has no results.
+
+        The call of the other, which returns to this one's caller, is told of next.
+        """
 
 
 class FunctionDefinition(Protocol):

@@ -1,6 +1,7 @@
 """The one place where errors become a `google.rpc.Status`.
 
-A trap is ABORTED: the call was understood, began, and ended without a result for a reason that lies in the guest.
+A trap, or an exception that nothing in the guest caught, is ABORTED: the call was understood, began, and ended
+without a result for a reason that lies in the guest.
 INTERNAL and UNKNOWN would count as failures of the server, FAILED_PRECONDITION stands for what the caller can set right
 before trying again, and no client library repeats ABORTED by itself, which would run the guest twice.
 """
@@ -22,6 +23,7 @@ from farcall import engine
 from farcall.proto.farcall.v1 import error_details_pb2 as details
 from farcall.server.errors import RequestError, frame_messages
 from farcall.server.messages.types import value_type_by_name
+from farcall.server.messages.values import number_messages
 from farcall.server.status_size import MAX_STATUS_BYTES, fitting
 
 DOMAIN = "farcall.dev"
@@ -52,6 +54,7 @@ CODES: dict[details.ErrorReason.ValueType, grpc.StatusCode] = {
     details.ERROR_REASON_LIMIT_REACHED: grpc.StatusCode.RESOURCE_EXHAUSTED,
     details.ERROR_REASON_OUT_OF_RANGE: grpc.StatusCode.OUT_OF_RANGE,
     details.ERROR_REASON_INTERNAL: grpc.StatusCode.INTERNAL,
+    details.ERROR_REASON_UNCAUGHT_EXCEPTION: grpc.StatusCode.ABORTED,
 }
 """The gRPC code of every reason."""
 
@@ -91,6 +94,15 @@ def _link_metadata(error: engine.LinkError) -> dict[str, str]:
 def _trap(error: engine.Trap) -> details.Trap:
     return details.Trap(
         kind=details.TrapKind.Value(f"TRAP_KIND_{error.kind.name}"),
+        message=error.message,
+        frames=frame_messages(error.backtrace),
+    )
+
+
+def _uncaught_exception(error: engine.WasmException) -> details.UncaughtException:
+    return details.UncaughtException(
+        tag=error.tag.name,
+        values=number_messages(error.tag.type.type.parameters, error.values),
         message=error.message,
         frames=frame_messages(error.backtrace),
     )
@@ -137,6 +149,11 @@ _ROWS: dict[type[engine.FarcallError], _Row] = {
     engine.ModuleError: _Row(details.ERROR_REASON_INVALID_MODULE, _invalid_module, _module_metadata),
     engine.LinkError: _Row(details.ERROR_REASON_LINK_FAILURE, _link_failure, _link_metadata),
     engine.Trap: _Row(details.ERROR_REASON_TRAP, _trap, lambda error: {"kind": error.kind.name}),
+    engine.WasmException: _Row(
+        details.ERROR_REASON_UNCAUGHT_EXCEPTION,
+        _uncaught_exception,
+        lambda error: {} if error.tag.name is None else {"tag": error.tag.name},
+    ),
     # Calls that the server stops are told as CallStoppedError; what is left was stopped by closing.
     engine.TerminatedError: _Row(
         details.ERROR_REASON_CANCELLED, _termination, lambda error: {"reason": error.reason}
@@ -172,7 +189,7 @@ def status_of(error: BaseException, limit: int = MAX_STATUS_BYTES) -> Status:
 
 def _message(error: BaseException) -> str:
     """The error's own words; of a guest's end without the backtrace, which the detail has."""
-    if isinstance(error, engine.Trap | engine.TerminatedError):
+    if isinstance(error, engine.Trap | engine.WasmException | engine.TerminatedError):
         innermost = next(iter(error.backtrace), None)
         return error.message if innermost is None else f"{error.message} in {innermost}"
     return str(error)

@@ -21,6 +21,8 @@ from farcall.client.types import (
     MemoryType,
     Results,
     TableType,
+    Tag,
+    TagType,
     Value,
 )
 
@@ -48,6 +50,8 @@ class Instance(InstanceHandle):
                 return Table(self._connection, self.resource, name, type_)
             case GlobalType():
                 return Global(self._connection, self.resource, name, type_)
+            case TagType():
+                return Tag(name, type_)
 
     def function(self, name: str) -> Function:
         """The exported function of that name; ExportNotFoundError where there is none."""
@@ -242,5 +246,5 @@ class Table(ExternHandle):
         return await self.get(index)
 
 
-Extern = Function | Memory | Table | Global
+Extern = Function | Memory | Table | Global | Tag
 """What an instance can export."""

@@ -191,6 +191,15 @@ _CLIENT_ERRORS: tuple[tuple[type[engine.FarcallError], Callable[[Any], errors.Fa
         lambda error: errors.Trap(error.message, kind=error.kind.name.lower(), backtrace=_frames(error)),
     ),
     (
+        engine.WasmException,
+        lambda error: errors.WasmException(
+            error.message,
+            tag=error.tag.name,
+            values=tuple(value if isinstance(value, int | float | bytes) else None for value in error.values),
+            backtrace=_frames(error),
+        ),
+    ),
+    (
         engine.TerminatedError,
         lambda error: errors.CancelledError(error.message, backtrace=_frames(error)),
     ),
@@ -215,7 +224,7 @@ def client_error(error: engine.FarcallError) -> errors.FarcallError:
 
 
 def _frames(error: BaseException) -> tuple[errors.Frame, ...]:
-    if not isinstance(error, engine.Trap | engine.TerminatedError):
+    if not isinstance(error, engine.Trap | engine.WasmException | engine.TerminatedError):
         return ()
     return tuple(
         errors.Frame(frame.function_index, frame.function_name, frame.module_name)

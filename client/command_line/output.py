@@ -22,6 +22,7 @@ _KINDS = {
     types.MemoryType: "memory",
     types.TableType: "table",
     types.GlobalType: "global",
+    types.TagType: "tag",
 }
 
 

@@ -88,11 +88,48 @@ FUNCTION_IMPORT_CODE = 0
 FUNCTION_IMPORT_CONTEXT = 8
 
 FUNCTION_RECORD_SIZE = 32
-"""What a funcref points to: code, the vmctx to call it with, canonical type id (i32), function index (i32)."""
+"""What a funcref points to: code, the vmctx to call it with, type id (i32), function index (i32), tail entry."""
 FUNCTION_RECORD_CODE = 0
 FUNCTION_RECORD_CONTEXT = 8
 FUNCTION_RECORD_TYPE_ID = 16
 FUNCTION_RECORD_INDEX = 20
+FUNCTION_RECORD_TAIL = 24
+"""Its code in the convention of tail calls (see `abi.calls`); null where it makes none itself."""
+
+TAG_ENTRY_SIZE = 8
+"""A tag in the context: a pointer to its tag record, whose address is its identity. Before the first tag of a module
+that has any stands the pointer to its group's exception arena."""
+TAG_RECORD_SIZE = 16
+
+ARENA_SIZE = 32
+"""The exceptions of a linked group: bytes in use, bytes from which on unreachable ones are looked for, the first, and
+the number by which the runtime knows the arena."""
+ARENA_USED = 0
+ARENA_LIMIT = 8
+ARENA_FIRST = 16
+ARENA_IDENTITY = 24
+
+EXCEPTION_ARENA = 0
+"""An exception: its arena, the ones before and after it there, its tag record, whether anything but the throw itself
+may refer to it (i64), its size in bytes, and its values in slots."""
+EXCEPTION_PREVIOUS = 8
+EXCEPTION_NEXT = 16
+EXCEPTION_TAG = 24
+EXCEPTION_ESCAPED = 32
+EXCEPTION_BYTES = 40
+EXCEPTION_VALUES = 48
+
+HANDLER_OUTER = 0
+"""A handler, in the frame of a function that catches: the handler around it, the one to be asked after it, how many
+tags it catches, the exception that it was given, which calls of listeners it ends (an address: those that are deeper),
+a jump buffer, and then the tag records, 0 for any."""
+HANDLER_NEXT = 8
+HANDLER_COUNT = 16
+HANDLER_EXCEPTION = 24
+HANDLER_DEPTH = 32
+HANDLER_JUMP_BUFFER = 48
+HANDLER_TAGS = 48 + 512
+"""The C libraries' jump buffers take 200 bytes on x86-64 and up to 312 on AArch64."""
 
 SEGMENT_SIZE = 16
 """A data or element segment: pointer to its bytes or references, then how many; 0 when it is dropped."""
@@ -123,7 +160,9 @@ THREAD_CALLER = 72
 """The vmctx that the innermost entry was made with, set before each call of a host function."""
 THREAD_EXCEPTION = 80
 """The Python exception (a reference of its own) that a host function or listener raised last, until it is taken."""
-THREAD_FRAMES = 88
+THREAD_THROWN = 88
+"""An exception of a guest's: the one by which it was left, or that a host function lets its caller throw."""
+THREAD_FRAMES = 96
 THREAD_FRAME_CAPACITY = 64
 THREAD_RECORD_SIZE = THREAD_FRAMES + 8 * THREAD_FRAME_CAPACITY
 
@@ -142,6 +181,12 @@ class RuntimeFunction(IntEnum):
     TABLE_INIT = 8
     LISTENER_BEFORE = 9
     LISTENER_AFTER = 10
+    LISTENER_TAIL_CALL = 11
+    HANDLERS = 12
+    SET_JUMP = 13
+    EXCEPTION_NEW = 14
+    EXCEPTION_RELEASE = 15
+    THROW = 16
 
 
 RUNTIME_SIGNATURES: dict[RuntimeFunction, tuple[str, tuple[str, ...]]] = {
@@ -167,6 +212,18 @@ RUNTIME_SIGNATURES: dict[RuntimeFunction, tuple[str, tuple[str, ...]]] = {
     RuntimeFunction.LISTENER_BEFORE: ("void", ("ptr", "i32", "ptr")),
     # listener_after(vmctx, function index, pointer to result slots)
     RuntimeFunction.LISTENER_AFTER: ("void", ("ptr", "i32", "ptr")),
+    # listener_tail_call(vmctx, function index, pointer to the slots of its call)
+    RuntimeFunction.LISTENER_TAIL_CALL: ("void", ("ptr", "i32", "ptr")),
+    # handlers() -> where the innermost handler of the innermost entry stands
+    RuntimeFunction.HANDLERS: ("ptr", ()),
+    # set_jump(jump buffer) -> 0, and, when it returns again, the number of the catch clause, from 1 on
+    RuntimeFunction.SET_JUMP: ("i32", ("ptr",)),
+    # exception_new(arena, tag record, bytes of values) -> exception
+    RuntimeFunction.EXCEPTION_NEW: ("ptr", ("ptr", "ptr", "i64")),
+    # exception_release(exception): it has been caught, and nothing refers to it unless it escaped
+    RuntimeFunction.EXCEPTION_RELEASE: ("void", ("ptr",)),
+    # throw(exception): does not return
+    RuntimeFunction.THROW: ("void", ("ptr",)),
 }
 """Result and parameters of each; counts, offsets and indices are unsigned, widened to i64."""
 
@@ -189,6 +246,7 @@ class ContextLayout:
         function_imports: offset of the first imported function (`FUNCTION_IMPORT_SIZE` each).
         function_records: offset of function 0's record (`FUNCTION_RECORD_SIZE` each, imports first).
         data_segments: offset of data segment 0 (`SEGMENT_SIZE` each); likewise `element_segments`.
+        exception_arena: offset of the pointer to it; the tags (`TAG_ENTRY_SIZE` each) follow.
         size: of the whole context.
         imported_globals: how many globals are imported.
     """
@@ -201,6 +259,7 @@ class ContextLayout:
     function_records: int
     data_segments: int
     element_segments: int
+    exception_arena: int
     size: int
     imported_globals: int
 
@@ -234,6 +293,10 @@ class ContextLayout:
         """Offset of element segment `index`."""
         return self.element_segments + index * SEGMENT_SIZE
 
+    def tag(self, index: int) -> int:
+        """Offset of tag `index`'s entry."""
+        return self.exception_arena + TAG_ENTRY_SIZE * (1 + index)
+
 
 def context_layout(module: Module) -> ContextLayout:
     """Lay out the context of `module`'s instances."""
@@ -247,11 +310,12 @@ def context_layout(module: Module) -> ContextLayout:
         len(module.data) * SEGMENT_SIZE,
         len(module.elements) * SEGMENT_SIZE,
         len(module.function_types) * FUNCTION_RECORD_SIZE,
+        (1 + len(module.tag_types)) * TAG_ENTRY_SIZE if module.tag_types else 0,
     )
     offsets = [CONTEXT_HEADER_SIZE]
     for size in sizes:
         offsets.append(offsets[-1] + size)
-    memories, cells, tables, global_imports, function_imports, data, elements, records, end = offsets
+    memories, cells, tables, global_imports, function_imports, data, elements, records, tags, end = offsets
     return ContextLayout(
         memories=memories,
         tables=tables,
@@ -261,6 +325,7 @@ def context_layout(module: Module) -> ContextLayout:
         function_records=records,
         data_segments=data,
         element_segments=elements,
+        exception_arena=tags,
         size=end,
         imported_globals=imported_globals,
     )

@@ -18,6 +18,7 @@ class TrapKind(IntEnum):
     UNINITIALIZED_ELEMENT = 8
     INDIRECT_CALL_TYPE_MISMATCH = 9
     CALL_STACK_EXHAUSTED = 10
+    NULL_EXCEPTION_REFERENCE = 11
 
     @property
     def message(self) -> str:
@@ -36,6 +37,7 @@ _MESSAGES: dict[TrapKind, str] = {
     TrapKind.UNINITIALIZED_ELEMENT: "uninitialized element",
     TrapKind.INDIRECT_CALL_TYPE_MISMATCH: "indirect call type mismatch",
     TrapKind.CALL_STACK_EXHAUSTED: "call stack exhausted",
+    TrapKind.NULL_EXCEPTION_REFERENCE: "null exception reference",
 }
 
 # Codes above the traps: ways out of guest code that are no traps of the specification.
@@ -44,3 +46,6 @@ EXIT_TERMINATED = 64
 
 EXIT_HOST_EXCEPTION = 65
 """A host function raised; the exception waits beside the thread's record."""
+
+EXIT_GUEST_EXCEPTION = 66
+"""A guest threw an exception that nothing in the guest catches; it waits in the thread's record."""

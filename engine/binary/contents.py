@@ -36,6 +36,8 @@ class Contents:
     table_offsets: list[int] = field(default_factory=list)
     memories: list[MemoryType] = field(default_factory=list)
     memory_offsets: list[int] = field(default_factory=list)
+    tag_types: list[int] = field(default_factory=list)
+    tag_offsets: list[int] = field(default_factory=list)
     global_types: list[GlobalType] = field(default_factory=list)
     globals: list[Global] = field(default_factory=list)
     exports: list[Export] = field(default_factory=list)

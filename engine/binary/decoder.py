@@ -15,6 +15,7 @@ from farcall.engine.binary.definition_sections import (
     decode_global_section,
     decode_memory_section,
     decode_table_section,
+    decode_tag_section,
 )
 from farcall.engine.binary.export_section import decode_export_section, decode_start_section
 from farcall.engine.binary.import_section import decode_import_section
@@ -36,7 +37,6 @@ _VERSION = b"\x01\0\0\0"
 _COMPONENT_LAYER = 1
 
 _CUSTOM = 0
-_TAG = 13
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,7 @@ _IN_ORDER = (
     _Section(3, "function", decode_function_section),
     _Section(4, "table", decode_table_section),
     _Section(5, "memory", decode_memory_section),
+    _Section(13, "tag", decode_tag_section),
     _Section(6, "global", decode_global_section),
     _Section(7, "export", decode_export_section),
     _Section(8, "start", decode_start_section),
@@ -114,8 +115,13 @@ def decode_module(source: bytes, disabled: Features = NONE_DISABLED) -> Module:
         custom_sections=tuple(contents.custom_sections),
         names=decode_names(source, contents),
         offsets=Offsets(
-            contents.function_offsets, contents.table_offsets, contents.memory_offsets, contents.start_offset
+            contents.function_offsets,
+            contents.table_offsets,
+            contents.memory_offsets,
+            contents.tag_offsets,
+            contents.start_offset,
         ),
+        tag_types=tuple(contents.tag_types),
     )
 
 
@@ -148,8 +154,6 @@ def _decode_each_section(reader: Reader, contents: Contents) -> None:
         size = reader.u32()
         end = reader.position + size
         if section_id != _CUSTOM and section_id not in _PLACES:
-            if section_id == _TAG:
-                raise UnsupportedFeatureError("exception-handling", start)
             raise MalformedModuleError(f"malformed section id: {section_id}", start)
         if end > size_of_source:
             left = size_of_source - reader.position

@@ -1,18 +1,25 @@
-"""The function, table, memory and global sections (sections 5.5.6 to 5.5.9)."""
+"""The function, table, memory, tag and global sections (sections 5.5.6 to 5.5.10)."""
 
 from __future__ import annotations
 
 from farcall.engine.binary.constant_expression import read_constant_expression
 from farcall.engine.binary.contents import Contents
-from farcall.engine.binary.extern_types import read_global_type, read_memory_type, read_table_type
+from farcall.engine.binary.extern_types import (
+    read_global_type,
+    read_memory_type,
+    read_table_type,
+    read_tag_type_index,
+)
 from farcall.engine.binary.limits import (
     MAXIMUM_FUNCTIONS,
     MAXIMUM_GLOBALS,
     MAXIMUM_MEMORIES,
     MAXIMUM_TABLES,
+    MAXIMUM_TAGS,
 )
 from farcall.engine.binary.reader import Reader
 from farcall.engine.errors import UnsupportedFeatureError
+from farcall.engine.instructions.instruction import Feature
 from farcall.engine.structure.module import Global
 
 _TABLE_WITH_INITIALIZER = 0x40
@@ -41,6 +48,14 @@ def decode_memory_section(reader: Reader, contents: Contents) -> None:
     for _ in range(reader.count("memories", MAXIMUM_MEMORIES, len(contents.memories))):
         contents.memory_offsets.append(reader.position)
         contents.memories.append(read_memory_type(reader))
+
+
+def decode_tag_section(reader: Reader, contents: Contents) -> None:
+    """Read the tags: the type index of each."""
+    reader.require(Feature.EXCEPTION_HANDLING, reader.position)
+    for _ in range(reader.count("tags", MAXIMUM_TAGS, len(contents.tag_types))):
+        contents.tag_offsets.append(reader.position)
+        contents.tag_types.append(read_tag_type_index(reader))
 
 
 def decode_global_section(reader: Reader, contents: Contents) -> None:

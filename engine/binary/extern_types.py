@@ -1,4 +1,4 @@
-"""Types of tables, memories and globals (sections 5.3.7 to 5.3.10)."""
+"""Types of tables, memories, globals and tags (sections 5.3.7 to 5.3.11)."""
 
 from __future__ import annotations
 
@@ -76,3 +76,15 @@ def read_global_type(reader: Reader) -> GlobalType:
     if mutability > 1:
         raise MalformedModuleError(f"malformed mutability: {mutability:#04x}", start)
     return GlobalType(value, bool(mutability))
+
+
+_EXCEPTION = 0x00
+
+
+def read_tag_type_index(reader: Reader) -> int:
+    """Read the type of a tag: what it is for, of which there is one, and the index of a function type."""
+    start = reader.position
+    attribute = reader.byte()
+    if attribute != _EXCEPTION:
+        raise MalformedModuleError(f"malformed tag attribute: {attribute:#04x}", start)
+    return reader.u32()

@@ -21,11 +21,15 @@ from farcall.engine.binary.types import (
 )
 from farcall.engine.errors import UnsupportedFeatureError
 from farcall.engine.instructions.instruction import Feature, Features
-from farcall.engine.structure.types import EXTERNREF, V128, ReferenceType, ValueType
+from farcall.engine.structure.types import EXNREF, EXTERNREF, V128, ReferenceType, ValueType
 
 _Read = Callable[[bytes, int], tuple[Any, int]]
 
-_FEATURE_OF_TYPE: dict[ValueType, Feature] = {V128: Feature.SIMD, EXTERNREF: Feature.REFERENCE_TYPES}
+_FEATURE_OF_TYPE: dict[ValueType, Feature] = {
+    V128: Feature.SIMD,
+    EXTERNREF: Feature.REFERENCE_TYPES,
+    EXNREF: Feature.EXCEPTION_HANDLING,
+}
 """Of types that can stand somewhere without that other things of their feature are there."""
 
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from farcall.engine.binary.contents import Contents
-from farcall.engine.binary.extern_types import read_global_type, read_memory_type, read_table_type
+from farcall.engine.binary.extern_types import (
+    read_global_type,
+    read_memory_type,
+    read_table_type,
+    read_tag_type_index,
+)
 from farcall.engine.binary.limits import MAXIMUM_IMPORTS, MAXIMUM_MEMORIES, MAXIMUM_TABLES
 from farcall.engine.binary.reader import Reader
 from farcall.engine.errors import MalformedModuleError, ModuleLimitError, UnsupportedFeatureError
 from farcall.engine.instructions.instruction import Feature
 from farcall.engine.structure.module import Import
-from farcall.engine.structure.types import ExternKind, ExternType, FunctionType
-
-_TAG = 4
-"""The kind of imports and exports that the exception-handling proposal adds."""
+from farcall.engine.structure.types import ExternKind, ExternType, FunctionType, TagType
 
 _EXACT_FUNCTION = 0x20
 """The kind of imports that the custom-descriptors proposal adds."""
@@ -39,8 +41,8 @@ def read_extern_kind(reader: Reader, what: str) -> ExternKind:
     """Read the kind of an import or export (`what` says of which)."""
     start = reader.position
     code = reader.byte()
-    if code == _TAG:
-        raise UnsupportedFeatureError("exception-handling", start)
+    if code == ExternKind.TAG.value:
+        reader.require(Feature.EXCEPTION_HANDLING, start)
     try:
         return ExternKind(code)
     except ValueError:
@@ -72,6 +74,10 @@ def _read_description(reader: Reader, contents: Contents, kind: ExternKind) -> t
                 reader.require(Feature.MUTABLE_GLOBALS, start)
             contents.global_types.append(global_type)
             return global_type, None
+        case ExternKind.TAG:
+            index = read_tag_type_index(reader)
+            contents.tag_types.append(index)
+            return TagType(contents.types[index] if index < len(contents.types) else _UNKNOWN), index
 
 
 def _check_count(what: str, present: Sequence[object], limit: int, offset: int) -> None:

@@ -14,7 +14,8 @@ from farcall.engine.binary.features import gated, require
 from farcall.engine.binary.leb128 import read_s32, read_s64, read_u32, read_u64
 from farcall.engine.binary.types import read_block_type, read_heap_type, read_value_types
 from farcall.engine.errors import MalformedModuleError, UnsupportedFeatureError
-from farcall.engine.instructions.instruction import NONE_DISABLED, Features, Immediate, Instruction
+from farcall.engine.instructions.control import BLOCK_RULES, CLOSING_RULES
+from farcall.engine.instructions.instruction import NONE_DISABLED, Catch, Features, Immediate, Instruction
 from farcall.engine.instructions.table import BY_OPCODE, BY_PREFIX
 
 ImmediateReader = Callable[[bytes, int], tuple[Any, int]]
@@ -60,6 +61,26 @@ def _read_memory_access(source: bytes, position: int) -> tuple[tuple[int, int, i
     return (flags, memory, offset), position
 
 
+_CATCH_ALL = 0x02
+_CATCH_REFERENCE = 0x01
+
+
+def _read_catches(source: bytes, position: int) -> tuple[tuple[Catch, ...], int]:
+    count, position = read_u32(source, position)
+    catches = []
+    for _ in range(count):  # each takes two bytes at least: a count too high ends with the bytes
+        kind = source[position]
+        if kind > _CATCH_ALL | _CATCH_REFERENCE:
+            raise MalformedModuleError(f"malformed catch clause: {kind:#04x}", position)
+        position += 1
+        tag = None
+        if not kind & _CATCH_ALL:
+            tag, position = read_u32(source, position)
+        label, position = read_u32(source, position)
+        catches.append(Catch(tag, label, bool(kind & _CATCH_REFERENCE)))
+    return tuple(catches), position
+
+
 def _read_bits(size: int) -> ImmediateReader:
     def read(source: bytes, position: int) -> tuple[int, int]:
         end = position + size
@@ -96,6 +117,8 @@ READERS: dict[Immediate, ImmediateReader] = {
     Immediate.MEMORY_ACCESS: _read_memory_access,
     Immediate.VALUE_TYPES: read_value_types,
     Immediate.HEAP_TYPE: read_heap_type,
+    Immediate.TAG: read_u32,
+    Immediate.CATCHES: _read_catches,
     Immediate.SIGNED_32: read_s32,
     Immediate.SIGNED_64: read_s64,
     Immediate.FLOAT_32: _read_bits(4),
@@ -108,25 +131,16 @@ READERS: dict[Immediate, ImmediateReader] = {
 
 BLOCK_TYPE is a `ValueType`, the int index of a function type, or None; LABELS a tuple of ints, the default
 last; MEMORY_ACCESS (exponent of the alignment, memory index, offset); VALUE_TYPES a tuple of `ValueType`;
-HEAP_TYPE the nullable `ReferenceType` to it; FLOAT_32, FLOAT_64 and VECTOR the value's bits as an unsigned int,
-a vector's first lane lowest; SIGNED_32 and SIGNED_64 a signed int; LANES a tuple of 16 ints; the others an index.
+HEAP_TYPE the nullable `ReferenceType` to it; CATCHES a tuple of `Catch`; FLOAT_32, FLOAT_64 and VECTOR the value's
+bits as an unsigned int, a vector's first lane lowest; SIGNED_32 and SIGNED_64 a signed int; LANES a tuple of 16 ints;
+the others an index.
 """
 
 _FEATURE_OF_PREFIX: dict[int, str] = {0xFB: "gc", 0xFE: "threads"}
 
 _FEATURE_OF_OPCODE: dict[int, str] = {
-    0x06: "legacy-exception-handling",  # try
-    0x07: "legacy-exception-handling",  # catch
-    0x08: "exception-handling",  # throw
-    0x09: "legacy-exception-handling",  # rethrow
-    0x0A: "exception-handling",  # throw_ref
-    0x12: "tail-call",  # return_call
-    0x13: "tail-call",  # return_call_indirect
     0x14: "function-references",  # call_ref
     0x15: "function-references",  # return_call_ref
-    0x18: "legacy-exception-handling",  # delegate
-    0x19: "legacy-exception-handling",  # catch_all
-    0x1F: "exception-handling",  # try_table
     0xD3: "gc",  # ref.eq
     0xD4: "function-references",  # ref.as_non_null
     0xD5: "function-references",  # br_on_null
@@ -225,7 +239,13 @@ def decode_body(source: bytes, start: int, end: int) -> Iterator[tuple[Instructi
         yield row, immediates, offset
 
 
-_NESTING = frozenset({"block", "loop", "if"})
+_MAY_FOLLOW: dict[str | None, frozenset[str | None]] = {
+    "else": frozenset({"if"}),
+    "catch": frozenset({"try", "catch"}),
+    "catch_all": frozenset({"try", "catch"}),
+    "delegate": frozenset({"try"}),
+}
+"""The parts of blocks that an instruction may end, by their rules, where that is not any."""
 
 
 def read_expression(
@@ -234,24 +254,28 @@ def read_expression(
     """Iterate over an expression (section 5.4.9): like `decode_body`, but up to the `end` that matches.
 
     Raises:
-        MalformedModuleError: as `read_instruction` does, and for an `else` outside of an `if`.
+        MalformedModuleError: as `read_instruction` does, and for an `else` outside of an `if`, and its like.
         UnsupportedFeatureError: as `read_instruction` does, and for the disabled features.
         IndexError: the bytes end before the `end`.
     """
     read = gated_instructions(disabled)
     position = start
-    open_blocks = bytearray()  # one byte for each: whether an `else` may come
+    open_blocks: list[str | None] = []  # the rules that opened them, or that began the part of them
     while True:
         offset = position
         row, immediates, position = read(source, position)
         yield row, immediates, offset
-        if row.rule in _NESTING:
-            open_blocks.append(row.rule == "if")
-        elif row.rule == "else":
-            if not open_blocks or not open_blocks[-1]:
-                raise MalformedModuleError("END opcode expected, found else outside of an if", offset)
-            open_blocks[-1] = False
-        elif row.rule == "end":
+        rule = row.rule
+        if rule in BLOCK_RULES:
+            open_blocks.append(rule)
+        elif rule in _MAY_FOLLOW:
+            if not open_blocks or open_blocks[-1] not in _MAY_FOLLOW[rule]:
+                home = "an if" if rule == "else" else "a try"
+                raise MalformedModuleError(f"END opcode expected, found {row.name} outside of {home}", offset)
+            open_blocks[-1] = rule
+            if rule in CLOSING_RULES:
+                open_blocks.pop()
+        elif rule in CLOSING_RULES:
             if not open_blocks:
                 return
             open_blocks.pop()

@@ -17,7 +17,6 @@ _NO_TYPE = 0x40
 _FEATURE_OF_CODE: dict[int, str] = {
     0x64: "function-references",  # (ref ht)
     0x63: "function-references",  # (ref null ht)
-    0x69: "exception-handling",  # exnref
     0x74: "exception-handling",  # nullexnref
     **dict.fromkeys((0x6A, 0x6B, 0x6C, 0x6D, 0x6E, 0x71, 0x72, 0x73), "gc"),  # arrayref, structref, i31ref...
 }

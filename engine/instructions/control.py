@@ -19,6 +19,17 @@ ROWS: tuple[Instruction, ...] = (
     Instruction("return", None, 0x0F, rule="return"),
     Instruction("call", None, 0x10, (Immediate.FUNCTION,), rule="call"),
     Instruction("call_indirect", None, 0x11, (Immediate.TYPE, Immediate.TABLE), rule="call_indirect"),
+    Instruction(
+        "return_call", None, 0x12, (Immediate.FUNCTION,), feature=Feature.TAIL_CALL, rule="return_call"
+    ),
+    Instruction(
+        "return_call_indirect",
+        None,
+        0x13,
+        (Immediate.TYPE, Immediate.TABLE),
+        feature=Feature.TAIL_CALL,
+        rule="return_call_indirect",
+    ),
     Instruction("drop", None, 0x1A, rule="drop"),
     Instruction("select", None, 0x1B, rule="select"),
     Instruction(
@@ -30,6 +41,18 @@ ROWS: tuple[Instruction, ...] = (
     Instruction("global.get", None, 0x23, (Immediate.GLOBAL,), rule="global_get"),
     Instruction("global.set", None, 0x24, (Immediate.GLOBAL,), rule="global_set"),
 )
+
+BLOCK_RULES = frozenset({"block", "loop", "if", "try_table", "try"})
+"""The rules of the instructions that open a block."""
+
+CLOSING_RULES = frozenset({"end", "delegate"})
+"""The rules of the instructions that close one."""
+
+DIVIDING_RULES = frozenset({"else", "catch", "catch_all"})
+"""The rules of the instructions that end one part of a block and begin the next."""
+
+TAIL_CALL_RULES = frozenset({"return_call", "return_call_indirect"})
+"""The rules of the instructions that make tail calls."""
 
 CONDITION = I32
 """The type of a condition: `if`, `br_if`, `select` and an index of `br_table` take one."""

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from typing import NamedTuple
 
 from farcall.engine.structure.types import ValueType
 
@@ -32,7 +33,7 @@ class Feature(Enum):
     FUNCTION_REFERENCES = "function-references"
     GC = "gc"
     EXCEPTION_HANDLING = "exception-handling"
-    LEGACY_EXCEPTION_HANDLING = "legacy-exception-handling"
+    LEGACY_EXCEPTIONS = "legacy-exceptions"
     THREADS = "threads"
     CUSTOM_PAGE_SIZES = "custom-page-sizes"
     WIDE_ARITHMETIC = "wide-arithmetic"
@@ -54,6 +55,9 @@ IMPLEMENTED: frozenset[Feature] = frozenset(
         Feature.MEMORY64,
         Feature.CUSTOM_PAGE_SIZES,
         Feature.WIDE_ARITHMETIC,
+        Feature.TAIL_CALL,
+        Feature.EXCEPTION_HANDLING,
+        Feature.LEGACY_EXCEPTIONS,
     }
 )
 """What there is beyond the first version; on unless switched off. No row is of a feature that is not here."""
@@ -98,6 +102,8 @@ class Immediate(Enum):
     MEMORY_ACCESS = auto()
     VALUE_TYPES = auto()
     HEAP_TYPE = auto()
+    TAG = auto()
+    CATCHES = auto()
     SIGNED_32 = auto()
     SIGNED_64 = auto()
     FLOAT_32 = auto()
@@ -105,6 +111,20 @@ class Immediate(Enum):
     VECTOR = auto()
     LANE = auto()
     LANES = auto()
+
+
+class Catch(NamedTuple):
+    """A catch clause. There can be millions of them.
+
+    Attributes:
+        tag: which exceptions it catches; None is any.
+        label: where it branches to.
+        reference: whether the branch carries the exception itself, after its values.
+    """
+
+    tag: int | None
+    label: int
+    reference: bool
 
 
 @dataclass(frozen=True, slots=True)

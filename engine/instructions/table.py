@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 
 from farcall.engine.instructions import (
     control,
+    exceptions,
+    legacy_exceptions,
     memory,
     numeric,
     table_and_reference,
@@ -25,6 +27,8 @@ from farcall.engine.instructions.instruction import IMPLEMENTED, Feature, Instru
 
 INSTRUCTIONS: tuple[Instruction, ...] = (
     *control.ROWS,
+    *exceptions.ROWS,
+    *legacy_exceptions.ROWS,
     *table_and_reference.ROWS,
     *memory.ROWS,
     *numeric.ROWS,

@@ -14,17 +14,22 @@ from collections.abc import Iterator
 from typing import Any
 
 from farcall.engine.abi import layout as abi
-from farcall.engine.abi.calls import CALLING_CONVENTION
+from farcall.engine.abi.calls import (
+    CALLING_CONVENTION,
+    symbol,
+)
 from farcall.engine.abi.layout import RuntimeFunction
 from farcall.engine.abi.traps import TrapKind
 from farcall.engine.binary.instructions import decode_body
+from farcall.engine.instructions.control import BLOCK_RULES, CLOSING_RULES, DIVIDING_RULES
 from farcall.engine.instructions.instruction import Instruction
-from farcall.engine.lowering.call import emit_return
 from farcall.engine.lowering.context import ModuleContext
+from farcall.engine.lowering.exceptions import ChangedLocalsWantedError, changed_where_caught
 from farcall.engine.lowering.function import FunctionLowering, Operand
 from farcall.engine.lowering.listener import declare_slots, report
 from farcall.engine.lowering.metadata import GUEST_FUNCTION, INVARIANT_POINTER, TRAP_CALL
 from farcall.engine.lowering.rules import RULES
+from farcall.engine.lowering.tail_call import emit_last_return, ordinary_entry, tail_entry_head
 from farcall.engine.structure.module import FunctionBody
 from farcall.engine.structure.types import F32, F64, V128
 
@@ -35,7 +40,14 @@ _Instructions = Iterator[tuple[Instruction, tuple[Any, ...], int]]
 
 def lower_body(context: ModuleContext, body: FunctionBody) -> str:
     """The definition of one function, as text."""
-    function = FunctionLowering(context, body)
+    try:
+        return _lower_body(FunctionLowering(context, body))
+    except ChangedLocalsWantedError:
+        return _lower_body(FunctionLowering(context, body, changed_where_caught(context.module, body)))
+
+
+def _lower_body(function: FunctionLowering) -> str:
+    context, body = function.context, function.body
     function.carry(len(function.signature.parameters))
     if context.options.listeners:
         _report_call(function)
@@ -43,7 +55,7 @@ def lower_body(context: ModuleContext, body: FunctionBody) -> str:
     if function.reachable:
         if context.options.listeners:
             report(function, RuntimeFunction.LISTENER_AFTER, function.stack)
-        emit_return(function)
+        emit_last_return(function)
     return _assemble(function)
 
 
@@ -108,14 +120,15 @@ def _skip_unreachable(function: FunctionLowering, instructions: _Instructions) -
     depth = 0
     for row, immediates, _ in instructions:
         match row.rule:
-            case "block" | "loop" | "if":
+            case rule if rule in BLOCK_RULES:
                 depth += 1
-            case "else" | "end" if depth == 0:
-                RULES[row.rule](function, row, immediates)
-                if function.reachable:
-                    return
-            case "end":
-                depth -= 1
+            case rule if rule in CLOSING_RULES or rule in DIVIDING_RULES:
+                if depth == 0:
+                    RULES[rule](function, row, immediates)
+                    if function.reachable:
+                        return
+                elif rule in CLOSING_RULES:
+                    depth -= 1
 
 
 def _assemble(function: FunctionLowering) -> str:
@@ -124,17 +137,21 @@ def _assemble(function: FunctionLowering) -> str:
     parameters = "".join(
         f", {llvm} noundef %p{position}" for position, llvm in enumerate(signature.parameters)
     )
-    size = function.context.layout.size
+    index, size = function.body.index, function.context.layout.size
     # A cycle of calls goes through functions that call: they look for a request to stop as loops do.
     checks = function.calls and function.context.options.ensure_termination
     if checks:
-        function.context.checking.add(function.body.index)
+        function.context.checking.add(index)
     lines = [
-        f"define hidden {CALLING_CONVENTION} {signature.result} @f{function.body.index}"
+        f"define hidden {CALLING_CONVENTION} {signature.result} @{symbol(index)}"
         f"(ptr noundef nonnull align 8 dereferenceable({size}) %vmctx{parameters}) {GUEST_FUNCTION} align 32 {{",
         "entry:",
         *function.entry,
+        *function.handler_slots,
     ]
+    if function.makes_tail_calls:
+        lines[0], parameters_from_block = tail_entry_head(function.context, index)
+        lines += parameters_from_block
     if checks or function.uses_execution:
         lines.append(f"%execution = load ptr, ptr %vmctx, align 8{INVARIANT_POINTER}")
     if checks:
@@ -145,6 +162,8 @@ def _assemble(function: FunctionLowering) -> str:
     lines.extend(line for line in function.lines if line)
     lines.extend(_trap_block(kind) for kind in sorted(function.traps))
     lines.append("}\n")
+    if function.makes_tail_calls:
+        lines.append(ordinary_entry(function.context, index))
     return "\n".join(lines)
 
 

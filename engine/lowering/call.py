@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from farcall.engine.abi import layout as abi
-from farcall.engine.abi.calls import CALLING_CONVENTION
+from farcall.engine.abi.calls import CALLING_CONVENTION, symbol
 from farcall.engine.instructions.instruction import Instruction
 from farcall.engine.lowering.context import Signature
-from farcall.engine.lowering.function import FunctionLowering
+from farcall.engine.lowering.function import FunctionLowering, Operand
 from farcall.engine.lowering.metadata import CONTEXT, ELEMENT, INVARIANT, INVARIANT_POINTER
 from farcall.engine.lowering.table import element_address
 
 
-def _emit_call(
-    function: FunctionLowering, signature: Signature, code: str, vmctx: str, texts: list[str]
-) -> None:
+@dataclass(frozen=True, slots=True)
+class Callee:
+    """What is called: code of which signature, with which context."""
+
+    signature: Signature
+    code: str
+    vmctx: str
+
+
+def emit_call(function: FunctionLowering, callee: Callee, texts: list[str]) -> None:
     """Call, and push the results."""
     function.calls = True
+    signature, code, vmctx = callee.signature, callee.code, callee.vmctx
     function.carry(len(texts) + len(signature.type.results))
     arguments = "".join(f", {llvm} {text}" for llvm, text in zip(signature.parameters, texts, strict=True))
     call = f"call {CALLING_CONVENTION} {signature.result} {code}(ptr {vmctx}{arguments})"
@@ -45,16 +54,22 @@ def call(function: FunctionLowering, row: Instruction, immediates: tuple[Any, ..
         context.called.add(index)
         if index == function.body.index or index in context.checking:
             function.note_call()
-        _emit_call(function, signature, f"@f{index}", "%vmctx", texts)
+        emit_call(function, Callee(signature, f"@{symbol(index)}", "%vmctx"), texts)
         return
     entry = context.layout.function_import(index)
     code = function.load("ptr", "%vmctx", entry + abi.FUNCTION_IMPORT_CODE, INVARIANT_POINTER)
     vmctx = function.load("ptr", "%vmctx", entry + abi.FUNCTION_IMPORT_CONTEXT, INVARIANT_POINTER)
-    _emit_call(function, signature, code, vmctx, texts)
+    emit_call(function, Callee(signature, code, vmctx), texts)
 
 
 def call_indirect(function: FunctionLowering, row: Instruction, immediates: tuple[Any, ...]) -> None:
-    """`call_indirect`.
+    """`call_indirect`."""
+    callee, _, texts = indirect_callee(function, immediates)
+    emit_call(function, callee, texts)
+
+
+def indirect_callee(function: FunctionLowering, immediates: tuple[Any, ...]) -> tuple[Callee, str, list[str]]:
+    """Take the operands of a call through a table: the callee, its function record, and the arguments.
 
     A null element is not tested for: loading its type faults at a low address, which the signal handler takes
     for the trap "uninitialized element". The load is volatile so that it stays, and stays first.
@@ -71,13 +86,12 @@ def call_indirect(function: FunctionLowering, row: Instruction, immediates: tupl
     function.trap_if(function.define(f"icmp ne i32 {found}, {wanted}"), "indirect_call_type_mismatch")
     code = function.load("ptr", record, abi.FUNCTION_RECORD_CODE, CONTEXT)
     vmctx = function.load("ptr", record, abi.FUNCTION_RECORD_CONTEXT, CONTEXT)
-    _emit_call(function, signature, code, vmctx, texts)
+    return Callee(signature, code, vmctx), record, texts
 
 
-def emit_return(function: FunctionLowering) -> None:
-    """Return the results, which are the operands left at the function's end."""
+def emit_return(function: FunctionLowering, operands: list[Operand]) -> None:
+    """Return the results."""
     results = function.signature.result
-    operands = function.stack
     function.carry(len(operands))
     if not operands:
         function.lines.append("ret void")

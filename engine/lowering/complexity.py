@@ -7,11 +7,12 @@ Its passes are linear on what compilers make, but not on everything that validat
 from __future__ import annotations
 
 from farcall.engine.binary.instructions import decode_body
+from farcall.engine.instructions.table import INSTRUCTIONS
 from farcall.engine.lowering.memory_access import is_guarded
 from farcall.engine.structure.module import FunctionBody, Module
 
 _SIMPLE_BYTES = 4096
-"""A body up to this size cannot hold enough of anything to be complex."""
+"""A body up to this size cannot hold enough of anything else to be complex."""
 
 _BRANCHES_TIMES_LOCALS = 4_000_000
 _TRAPPING_ARITHMETIC = 1_000
@@ -21,7 +22,19 @@ _CHECKED_ACCESSES = 4_000
 _MANY_VALUES = 100
 """Parameters and results of a function type: with a thousand of each, functions that do nothing else took 10 s."""
 
-_BRANCHING_RULES = frozenset({"block", "loop", "if", "br", "br_if", "return"})
+_CATCHING_BLOCKS = 200
+"""Blocks that catch, over each of which registers are kept: 200 took 0.5 s, 1,000 took 14 s."""
+
+_BRANCHING_RULES = frozenset({"block", "loop", "if", "br", "br_if", "return", "throw", "rethrow"})
+_CATCHING_RULES = frozenset({"try_table", "try"})
+
+
+_CATCHING_OPCODES = tuple(bytes([row.opcode]) for row in INSTRUCTIONS if row.rule in _CATCHING_RULES)
+
+
+def _perhaps_catching(module: Module, body: FunctionBody) -> int:
+    """How many blocks that catch there are at most: how often the bytes occur that begin one."""
+    return sum(module.source.count(opcode, body.start, body.end) for opcode in _CATCHING_OPCODES)
 
 
 def _is_wide(module: Module, type_index: int) -> bool:
@@ -33,12 +46,13 @@ def is_complex(module: Module, body: FunctionBody) -> bool:
     """Whether a function of a validated module is too complex to be optimised."""
     if _is_wide(module, body.type_index):
         return True
-    if body.end - body.start <= _SIMPLE_BYTES:
+    if body.end - body.start <= _SIMPLE_BYTES and _perhaps_catching(module, body) <= _CATCHING_BLOCKS:
         return False
     changed: set[int] = set()
-    branches = trapping = checked = 0
+    branches = trapping = checked = catching = 0
     unguarded = {index for index, memory in enumerate(module.memories) if not is_guarded(memory)}
     for row, immediates, _ in decode_body(module.source, body.start, body.end):
+        catching += row.rule in _CATCHING_RULES
         if row.traps:
             trapping += 1
         elif row.access is not None:
@@ -59,6 +73,7 @@ def is_complex(module: Module, body: FunctionBody) -> bool:
         branches * len(changed) > _BRANCHES_TIMES_LOCALS
         or trapping > _TRAPPING_ARITHMETIC
         or checked > _CHECKED_ACCESSES
+        or catching > _CATCHING_BLOCKS
     )
 
 

@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 
 from farcall.engine.abi.calls import result_type
 from farcall.engine.abi.layout import ContextLayout
+from farcall.engine.binary.instructions import decode_body
 from farcall.engine.errors import ExhaustionError
+from farcall.engine.instructions.control import TAIL_CALL_RULES
 from farcall.engine.structure.module import Module
 from farcall.engine.structure.types import ExternKind, FunctionType
 
@@ -57,6 +59,7 @@ class ModuleContext:
         imported_tables: how many tables are imported.
         signatures: by type index; made when first asked for.
         called: functions of the module that lowered code calls directly.
+        tail_called: functions of the module for whose tail entries lowered code leaves.
         named: definitions of structures that have names, by type index.
         carried: values that branches and calls with many of them carry.
         checking: functions known to check for a request to stop when they are entered.
@@ -70,10 +73,21 @@ class ModuleContext:
     named: dict[int, str] = field(default_factory=dict)
     carried: int = 0
     called: set[int] = field(default_factory=set)
+    tail_called: set[int] = field(default_factory=set)
     checking: set[int] = field(default_factory=set)
+    _tail_entries: dict[int, bool] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.imported_tables = len(self.module.imported(ExternKind.TABLE))
+
+    def has_tail_entry(self, index: int) -> bool:
+        """Whether function `index`, which the module defines, makes tail calls."""
+        found = self._tail_entries.get(index)
+        if found is None:
+            body = self.module.functions[index - self.module.imported_function_count]
+            code = decode_body(self.module.source, body.start, body.end)
+            found = self._tail_entries[index] = any(row.rule in TAIL_CALL_RULES for row, _, _ in code)
+        return found
 
     def signature(self, type_index: int) -> Signature:
         """The signature of function type `type_index`."""

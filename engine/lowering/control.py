@@ -12,7 +12,7 @@ from farcall.engine.structure.types import FunctionType, ValueType
 _EMPTY = FunctionType((), ())
 
 
-def _block_type(function: FunctionLowering, block_type: ValueType | int | None) -> FunctionType:
+def block_type_of(function: FunctionLowering, block_type: ValueType | int | None) -> FunctionType:
     """The function type that a block type stands for (section 4.2.13)."""
     if block_type is None:
         return _EMPTY
@@ -21,8 +21,9 @@ def _block_type(function: FunctionLowering, block_type: ValueType | int | None) 
     return function.context.module.types[block_type]
 
 
-def _open(function: FunctionLowering, kind: str, block_type: ValueType | int | None) -> Frame:
-    types = _block_type(function, block_type)
+def open_block(function: FunctionLowering, kind: str, block_type: ValueType | int | None) -> Frame:
+    """Open a block whose parameters are on the operand stack."""
+    types = block_type_of(function, block_type)
     height = len(function.stack) - len(types.parameters)
     frame = Frame(
         kind, function.name(), types.parameters, types.results, height, position=len(function.frames)
@@ -43,9 +44,23 @@ def _edge(function: FunctionLowering, frame: Frame, block: str | None = None) ->
     return frame.name
 
 
-def _jump(function: FunctionLowering, frame: Frame) -> None:
+def jump(function: FunctionLowering, frame: Frame) -> None:
+    """Branch to the frame's label."""
+    leaving = leave_handlers(function, frame)
+    if leaving:
+        function.lines.append(leaving)
+    _branch(function, frame)
+
+
+def _branch(function: FunctionLowering, frame: Frame) -> None:
     function.lines.append(f"br label %{_edge(function, frame)}")
     function.reachable = False
+
+
+def leave_handlers(function: FunctionLowering, target: Frame) -> str:
+    """The line that takes down the handlers of the blocks that a branch to `target` leaves; empty if there are none."""
+    outer = function.handler_around(target.position)
+    return f"store ptr {outer}, ptr %handlers, align 8" if outer else ""
 
 
 def _phi_nodes(frame: Frame) -> list[str]:
@@ -59,14 +74,14 @@ def _phi_nodes(frame: Frame) -> list[str]:
 
 def block(function: FunctionLowering, row: Instruction, immediates: tuple[Any, ...]) -> None:
     """`block`."""
-    _open(function, "block", immediates[0])
+    open_block(function, "block", immediates[0])
 
 
 def loop(function: FunctionLowering, row: Instruction, immediates: tuple[Any, ...]) -> None:
     """`loop`: its header starts with phi nodes, of which `_close_loop` knows the branches."""
-    frame = _open(function, "loop", immediates[0])
+    frame = open_block(function, "loop", immediates[0])
     frame.preheader = len(function.lines)
-    _jump(function, frame)
+    jump(function, frame)
     frame.needs_check = False  # nothing has gone round yet
     function.start_block(frame.name)
     frame.header = len(function.lines)
@@ -104,7 +119,7 @@ def _bypasses(frame: Frame) -> bool:
 def if_(function: FunctionLowering, row: Instruction, immediates: tuple[Any, ...]) -> None:
     """`if`."""
     condition = function.pop_condition()
-    frame = _open(function, "if", immediates[0])
+    frame = open_block(function, "if", immediates[0])
     frame.arguments = function.stack[frame.height :]
     name = frame.name
     function.lines.append(f"br i1 {condition}, label %{name}.then, label %{name}.else")
@@ -115,7 +130,7 @@ def else_(function: FunctionLowering, row: Instruction | None, immediates: tuple
     """`else`; also the empty one of an `if` that has none, which hands its parameters on."""
     frame = function.frames[-1]
     if function.reachable:
-        _jump(function, frame)
+        jump(function, frame)
     frame.kind = "else"
     function.forget_call(frame)
     function.stack[frame.height :] = frame.arguments
@@ -127,6 +142,11 @@ def end(function: FunctionLowering, row: Instruction, immediates: tuple[Any, ...
     frame = function.frames[-1]
     if frame.kind == "if":
         else_(function, None, ())
+    if frame.handler_outer is not None and function.reachable:
+        function.lines.append(leave_handlers(function, frame))
+    if frame.on_end is not None:
+        frame.on_end(function, frame)
+    function.end_catching(frame)
     function.frames.pop()
     called = function.forget_call(frame)
     if called and function.frames and frame.kind in ("block", "loop") and not _bypasses(frame):
@@ -136,7 +156,7 @@ def end(function: FunctionLowering, row: Instruction, immediates: tuple[Any, ...
         return
     if frame.incoming:
         if function.reachable:
-            _jump(function, frame)
+            _branch(function, frame)
         del function.stack[frame.height :]
         function.start_block(frame.name)
         if frame.results:
@@ -150,13 +170,22 @@ def end(function: FunctionLowering, row: Instruction, immediates: tuple[Any, ...
 
 def br(function: FunctionLowering, row: Instruction, immediates: tuple[Any, ...]) -> None:
     """`br`."""
-    _jump(function, function.frames[-1 - immediates[0]])
+    jump(function, function.frames[-1 - immediates[0]])
 
 
 def br_if(function: FunctionLowering, row: Instruction, immediates: tuple[Any, ...]) -> None:
     """`br_if`."""
     condition = function.pop_condition()
-    target = _edge(function, function.frames[-1 - immediates[0]])
+    frame = function.frames[-1 - immediates[0]]
+    leaving = leave_handlers(function, frame)
+    if leaving:
+        name = function.name()
+        target = _edge(function, frame, f"{name}.leave")
+        function.lines.append(f"br i1 {condition}, label %{name}.leave, label %{name}")
+        function.lines.append(f"{name}.leave:\n{leaving}\nbr label %{target}")
+        function.continue_in(name)
+        return
+    target = _edge(function, frame)
     after = function.name()
     function.lines.append(f"br i1 {condition}, label %{target}, label %{after}")
     function.continue_in(after)
@@ -175,9 +204,11 @@ def br_table(function: FunctionLowering, row: Instruction, immediates: tuple[Any
     between: list[str] = []
     for depth in {default, *depths}:
         frame = function.frames[-1 - depth]
-        if frame.label_types:
+        leaving = leave_handlers(function, frame)
+        if frame.label_types or leaving:
             label = targets[depth] = f"{switch}.to{depth}"
-            between.append(f"{label}:\nbr label %{_edge(function, frame, label)}")
+            lines = [f"{label}:", *filter(None, [leaving]), f"br label %{_edge(function, frame, label)}"]
+            between.append("\n".join(lines))
         else:
             targets[depth] = _edge(function, frame)
     cases = " ".join(
@@ -192,7 +223,7 @@ def br_table(function: FunctionLowering, row: Instruction, immediates: tuple[Any
 
 def return_(function: FunctionLowering, row: Instruction, immediates: tuple[Any, ...]) -> None:
     """`return`: a branch to the outermost label."""
-    _jump(function, function.frames[0])
+    jump(function, function.frames[0])
 
 
 def unreachable(function: FunctionLowering, row: Instruction, immediates: tuple[Any, ...]) -> None:

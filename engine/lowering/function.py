@@ -7,7 +7,7 @@ What a local holds is remembered as long as control takes only one way: then rea
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import accumulate
@@ -34,11 +34,35 @@ _ZERO: dict[str, str] = {"i32": "0", "i64": "0", "ptr": "null", "<2 x i64>": "ze
 
 
 @dataclass(slots=True)
+class LegacyTry:
+    """What becomes of a `try` of the first version of exception handling.
+
+    Attributes:
+        handler: its handler's place.
+        header: index of the line in which the handler is to be made.
+        following: the handler that is asked after its own.
+        delegates: whether that was chosen by a `delegate`.
+        tags: what its parts catch, in order; None is any.
+        exception: what the present part has caught; None in the body.
+        caught_at: index of the line in which that is released, or kept if the part throws it again (`rethrown`).
+    """
+
+    handler: str
+    header: int
+    following: str
+    delegates: bool = False
+    tags: list[int | None] = field(default_factory=list)
+    exception: str | None = None
+    caught_at: int = 0
+    rethrown: bool = False
+
+
+@dataclass(slots=True)
 class Frame:
     """An open block (a control frame of the specification's validation algorithm).
 
     Attributes:
-        kind: `function`, `block`, `loop`, `if` (before its `else`), or `else`.
+        kind: `function`, `block`, `loop`, `if` (before its `else`), `else`, `try`, or `catch` (its later parts).
         name: name of the LLVM block that its label is: what follows the block, or a loop's header.
         height: of the operand stack, without the parameters.
         incoming: the branches to its label: LLVM block that they leave, and operands' texts.
@@ -48,6 +72,9 @@ class Frame:
         position: among the open blocks, the outermost being 0.
         preheader: a loop's: index of the line that branches into it.
         bases: an outermost loop's: the memories whose bases are loaded before it.
+        legacy: of a `try`.
+        on_end: what is to be done at its end.
+        handler_outer: of a block that catches: the handler around its own, which branches out of it make the innermost.
     """
 
     kind: str
@@ -62,6 +89,9 @@ class Frame:
     position: int = 0
     preheader: int = 0
     bases: set[int] = field(default_factory=set)
+    handler_outer: str | None = None
+    legacy: LegacyTry | None = None
+    on_end: Callable[[FunctionLowering, Frame], None] | None = None
 
     @property
     def label_types(self) -> tuple[ValueType, ...]:
@@ -81,12 +111,16 @@ class FunctionLowering:
         indexed: pointers into memories that were computed in the current LLVM block: by memory and index operand.
         traps: the kinds of trap that the function branches to.
         calls: whether it calls guest functions.
+        makes_tail_calls: whether some of them take its place.
+        catching: the open blocks that catch, the innermost last.
+        changed_where_caught: the locals that stay in memory because of handlers; None while nobody asked for them.
         called: positions of the open blocks in which a call that checks for a request to stop was made on every way
             to where the code is now, the innermost last.
         carried: how many values its branches and calls carry.
     """
 
     __slots__ = (
+        "_handlers",
         "_local_starts",
         "_local_types",
         "_opaque_slots",
@@ -96,6 +130,8 @@ class FunctionLowering:
         "called",
         "calls",
         "carried",
+        "catching",
+        "changed_where_caught",
         "context",
         "counter",
         "entry",
@@ -104,6 +140,7 @@ class FunctionLowering:
         "known",
         "lines",
         "locals",
+        "makes_tail_calls",
         "outermost_loop",
         "prologue",
         "reachable",
@@ -112,7 +149,12 @@ class FunctionLowering:
         "traps",
     )
 
-    def __init__(self, context: ModuleContext, body: FunctionBody) -> None:
+    def __init__(
+        self, context: ModuleContext, body: FunctionBody, changed_where_caught: frozenset[int] | None = None
+    ) -> None:
+        self.changed_where_caught = changed_where_caught
+        self._handlers: list[int] = []
+        self.catching: list[Frame] = []
         self.context = context
         self.body = body
         self.signature: Signature = context.signature(body.type_index)
@@ -126,6 +168,7 @@ class FunctionLowering:
         self.traps: set[str] = set()
         self.calls = False
         self.called: list[int] = []
+        self.makes_tail_calls = False
         self.carried = 0
         self.locals: dict[int, Operand] = {}
         self.known: dict[int, Operand] = {
@@ -239,6 +282,52 @@ class FunctionLowering:
             self.entry.append(f"{slot} = alloca {llvm}, align {ALIGNMENT[llvm]}")
         self.lines.append(f"store volatile {llvm} {text}, ptr {slot}, align {ALIGNMENT[llvm]}")
         return self.define(f"load volatile {llvm}, ptr {slot}, align {ALIGNMENT[llvm]}")
+
+    def handler(self, depth: int, size: int) -> str:
+        """The place in the frame for the handler of a block inside of `depth` others that catch."""
+        if not self._handlers:
+            functions = self.load_text("%handlers.functions", "%vmctx", abi.CONTEXT_RUNTIME)
+            code = self.load_text("%handlers.code", "%handlers.functions", 8 * RuntimeFunction.HANDLERS)
+            self.prologue[:0] = [functions, code, "%handlers = call ptr %handlers.code()"]
+        if depth == len(self._handlers):
+            self._handlers.append(0)
+        self._handlers[depth] = max(self._handlers[depth], size)
+        return f"%handler{depth}"
+
+    @property
+    def handler_slots(self) -> list[str]:
+        """The lines that make the handlers' places."""
+        return [
+            f"%handler{depth} = alloca [{size} x i8], align 16" for depth, size in enumerate(self._handlers)
+        ]
+
+    @staticmethod
+    def load_text(name: str, pointer: str, offset: int) -> str:
+        """The line that loads a constant pointer of the engine's structures."""
+        return (
+            f"{name}.at = getelementptr i8, ptr {pointer}, i64 {offset}\n"
+            f"{name} = load ptr, ptr {name}.at, align 8{INVARIANT_POINTER}"
+        )
+
+    def is_volatile(self, local: int) -> bool:
+        """Whether a local stays in memory because of handlers."""
+        return self.changed_where_caught is not None and local in self.changed_where_caught
+
+    def begin_catching(self, frame: Frame, outer: str) -> None:
+        """The innermost open block catches from here on; `outer` is the handler around its own."""
+        frame.handler_outer = outer
+        self.catching.append(frame)
+
+    def end_catching(self, frame: Frame) -> None:
+        """It does no more."""
+        if frame.handler_outer is not None:
+            frame.handler_outer = None
+            self.catching.pop()
+
+    def handler_around(self, position: int) -> str | None:
+        """The handler that is around all blocks that catch among the open ones from a position on; None if none do."""
+        first = bisect_left(self.catching, position, key=lambda frame: frame.position)
+        return self.catching[first].handler_outer if first < len(self.catching) else None
 
     def trap_if(self, condition: str, kind: str) -> None:
         """Leave with a trap where `condition`, an i1, holds; go on in a new block."""

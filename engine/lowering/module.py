@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from farcall.engine.abi.calls import CALLING_CONVENTION
+from farcall.engine.abi.calls import CALLING_CONVENTION, symbol
 from farcall.engine.abi.layout import ContextLayout
 from farcall.engine.lowering.body import lower_body
 from farcall.engine.lowering.context import LoweringOptions, ModuleContext
 from farcall.engine.lowering.metadata import DEFINITIONS, GUEST_FUNCTION
+from farcall.engine.lowering.tail_call import tail_entry_declaration
 from farcall.engine.structure.module import FunctionBody, Module
 
 _BATCH_TEXT = 16 << 20
@@ -63,6 +64,8 @@ def _text(context: ModuleContext, functions: Sequence[FunctionBody], definitions
         signature = context.signature(context.module.function_types[index])
         parameters = ", ".join(("ptr", *signature.parameters))
         result = f"{CALLING_CONVENTION} {signature.result}"
-        parts.append(f"declare hidden {result} @f{index}({parameters}) {GUEST_FUNCTION}\n")
+        parts.append(f"declare hidden {result} @{symbol(index)}({parameters}) {GUEST_FUNCTION}\n")
+    for index in sorted(context.tail_called - {body.index for body in functions}):
+        parts.append(tail_entry_declaration(context, index))
     parts.append(DEFINITIONS)
     return "\n".join((*context.named.values(), *parts))

@@ -17,7 +17,8 @@ def local_get(function: FunctionLowering, row: Instruction, immediates: tuple[An
     operand = function.known.get(index)
     if operand is None:
         llvm, slot = function.local(index)
-        operand = (llvm, function.define(f"load {llvm}, ptr {slot}, align {ALIGNMENT[llvm]}"))
+        load = "load volatile" if function.is_volatile(index) else "load"
+        operand = (llvm, function.define(f"{load} {llvm}, ptr {slot}, align {ALIGNMENT[llvm]}"))
         function.known[index] = operand
     function.stack.append(operand)
 
@@ -33,7 +34,8 @@ def local_tee(function: FunctionLowering, row: Instruction, immediates: tuple[An
     index = immediates[0]
     llvm, slot = function.local(index)
     operand = function.known[index] = function.stack[-1]
-    function.lines.append(f"store {llvm} {operand[1]}, ptr {slot}, align {ALIGNMENT[llvm]}")
+    store = "store volatile" if function.is_volatile(index) else "store"
+    function.lines.append(f"{store} {llvm} {operand[1]}, ptr {slot}, align {ALIGNMENT[llvm]}")
 
 
 def _known_value(function: FunctionLowering, value: ValueType, defined: int) -> Operand | None:

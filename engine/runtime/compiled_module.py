@@ -8,6 +8,7 @@ import threading
 import weakref
 
 from farcall.engine.abi import layout
+from farcall.engine.abi.calls import symbol, tail_symbol
 from farcall.engine.abi.layout import ContextLayout
 from farcall.engine.codegen.linker import Image
 from farcall.engine.errors import EngineBug, Frame
@@ -17,7 +18,7 @@ from farcall.engine.runtime.native.machine import is_wide, native_runtime
 from farcall.engine.structure.module import Module
 from farcall.engine.structure.types import ExternKind, FunctionType
 
-_RECORD = struct.Struct("<QQii8x")
+_RECORD = struct.Struct("<QQiiQ")
 
 
 class TypeId:
@@ -98,7 +99,11 @@ class CompiledCode:
 
     def address(self, index: int) -> int:
         """Address of the code of function `index`, which the module defines."""
-        return self._mapped.addresses[f"f{index}"]
+        return self._mapped.addresses[symbol(index)]
+
+    def tail_entry(self, index: int) -> int:
+        """Address of the tail entry of function `index`, which the module defines; 0 where it has none."""
+        return self._mapped.addresses.get(tail_symbol(index), 0)
 
     def _make_function_records(self) -> bytes:
         """The function records of an instance, but for the context, and for what imports add."""
@@ -109,16 +114,19 @@ class CompiledCode:
                 0,
                 self.type_ids[type_index],
                 index,
+                self.tail_entry(index) if index >= first else 0,
             )
             for index, type_index in enumerate(self.module.function_types)
         )
 
     def frame_at(self, address: int) -> Frame | None:
         """The frame of a return address that lies in this code."""
-        symbol = self._mapped.symbol_at(address - 1)
-        if symbol is None or not symbol.startswith("f"):
+        name = self._mapped.symbol_at(address - 1)
+        if name is None:
             return None
-        index = int(symbol[1:])
+        index = int(name[1:])
+        if name == symbol(index) and self.tail_entry(index):
+            return None  # It only calls the tail entry, and by tail calls that has become another function's frame.
         return Frame(index, self.module.function_name(index), self.module.names.module)
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NoReturn
 
-from farcall.engine.abi.traps import EXIT_HOST_EXCEPTION, EXIT_TERMINATED, TrapKind
-from farcall.engine.errors import Frame, TerminatedError, Trap
+from farcall.engine.abi.traps import EXIT_GUEST_EXCEPTION, EXIT_HOST_EXCEPTION, EXIT_TERMINATED, TrapKind
+from farcall.engine.errors import Frame, TerminatedError, Trap, WasmException
 from farcall.engine.runtime import listening
+from farcall.engine.runtime.exception_arena import take_thrown
 from farcall.engine.runtime.native.machine import native_runtime
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def raise_exit(code: int, group: LinkedGroup) -> NoReturn:
 
     Raises:
         Trap: the guest trapped.
+        WasmException: it threw an exception that nothing in it caught.
         TerminatedError: it was stopped.
         BaseException: what a host function or a listener raised.
     """
@@ -56,9 +58,13 @@ def _error(code: int, group: LinkedGroup) -> BaseException:
     frames = backtrace()
     if code == EXIT_TERMINATED:
         return TerminatedError(group.stop_reason or "stopped", frames)
+    if code == EXIT_GUEST_EXCEPTION:
+        thrown = take_thrown()
+        thrown.add_frames(frames)
+        return thrown
     if code == EXIT_HOST_EXCEPTION:
         error = native_runtime().take_exception()
-        if isinstance(error, Trap | TerminatedError):
+        if isinstance(error, Trap | TerminatedError | WasmException):
             error.add_frames(frames)
         elif frames:
             _note_frames(error, frames)

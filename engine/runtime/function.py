@@ -13,8 +13,9 @@ from operator import index as as_index
 from typing import TYPE_CHECKING, Any
 
 from farcall.engine.abi import layout
-from farcall.engine.errors import ArgumentError, EngineBug, TerminatedError
+from farcall.engine.errors import ArgumentError, EngineBug, TerminatedError, WasmException
 from farcall.engine.runtime.batch import Batch
+from farcall.engine.runtime.exception_arena import throw_on_return
 from farcall.engine.runtime.exits import raise_exit
 from farcall.engine.runtime.linked_group import LinkedGroup, Member, turn_of
 from farcall.engine.runtime.native.address_space import write_words
@@ -551,7 +552,12 @@ def _call_host(identity: int, _index: int, slots: int) -> None:
     function = _host_functions[identity]()
     if function is None:
         raise EngineBug("a guest called a host function that is gone")
-    function.run(slots)
+    try:
+        function.run(slots)
+    except WasmException as error:
+        if not function.references.has_tag(error):
+            raise
+        throw_on_return(error)
 
 
 def install() -> None:

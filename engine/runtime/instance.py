@@ -12,6 +12,7 @@ from farcall.engine.runtime.linking import Extern
 from farcall.engine.runtime.memory import Memory
 from farcall.engine.runtime.module_engine import NativeModuleEngine
 from farcall.engine.runtime.table import Table
+from farcall.engine.runtime.tag import Tag
 from farcall.engine.structure.types import ExternKind
 
 if TYPE_CHECKING:
@@ -102,6 +103,8 @@ class Instance:
                 return self.engine.tables[export.index]
             case ExternKind.GLOBAL:
                 return self.engine.globals[export.index]
+            case ExternKind.TAG:
+                return self.engine.tags[export.index]
 
     def function(self, name: str) -> Function:
         """The exported function of that name. Raises ExportNotFoundError or ClosedError."""
@@ -129,6 +132,13 @@ class Instance:
         extern = self.exports[name]
         if not isinstance(extern, Global):
             raise self._other_kind(name, "global")
+        return extern
+
+    def tag(self, name: str) -> Tag:
+        """The exported tag of that name. Raises ExportNotFoundError or ClosedError."""
+        extern = self.exports[name]
+        if not isinstance(extern, Tag):
+            raise self._other_kind(name, "tag")
         return extern
 
     def _other_kind(self, name: str, wanted: str) -> ExportNotFoundError:

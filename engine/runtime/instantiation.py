@@ -14,6 +14,7 @@ from farcall.engine.runtime.memory import Memory
 from farcall.engine.runtime.module_engine import NativeModuleEngine
 from farcall.engine.runtime.stoppable import Stoppable
 from farcall.engine.runtime.table import Table
+from farcall.engine.runtime.tag import Tag
 
 if TYPE_CHECKING:
     from farcall.engine.runtime.compiled_module import CompiledModule
@@ -64,6 +65,7 @@ class Instantiation(Stoppable):
                 _wire(engine, extern)
             engine.make_memories_and_tables()
             engine.make_globals()
+            engine.make_tags()
             engine.initialize_tables()
             engine.initialize_memories()
             if self.reason is not None:
@@ -93,3 +95,5 @@ def _wire(engine: NativeModuleEngine, extern: Extern) -> None:
             engine.import_table(extern)
         case Global():
             engine.import_global(extern)
+        case Tag():
+            engine.import_tag(extern)

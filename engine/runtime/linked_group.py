@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from farcall.engine.errors import ClosedError, ReentrancyError, TerminatedError
+from farcall.engine.runtime.exception_arena import ExceptionArena
 from farcall.engine.runtime.native import c_library
 from farcall.engine.runtime.native.machine import native_runtime
 
@@ -51,9 +52,11 @@ class LinkedGroup:
         members: who belongs to it. Guarded by `lock`.
         shares_references: whether functions of one member may be in tables, globals or frames of another.
             Guarded by `lock`.
+        exceptions: their memory; None while no member has tags. Guarded by `lock`.
     """
 
     def __init__(self) -> None:
+        self.exceptions: ExceptionArena | None = None
         self.lock = threading.RLock()
         self.targets: list[Member] = []
         self.attention = False
@@ -168,8 +171,20 @@ class LinkedGroup:
         """How many calls are active, one inside the other. The lock is held."""
         return len(self.targets)
 
+    def exception_arena(self) -> ExceptionArena:
+        """The memory of its exceptions, made when it is first wanted. The lock is held."""
+        if self.exceptions is None:
+            self.exceptions = ExceptionArena(self)
+        return self.exceptions
+
     def absorb(self, other: LinkedGroup) -> None:
         """Take over the members of `other`; both locks are held, and no guest of `other` runs."""
+        if other.exceptions is not None:
+            if self.exceptions is None:
+                self.exceptions = other.exceptions
+                self.exceptions.belong_to(self)
+            else:
+                self.exceptions.absorb(other.exceptions)
         for member in other.members:
             member.group = self
             member.moved(self.execution_context)

@@ -10,6 +10,7 @@ from farcall.engine.runtime.function import Function
 from farcall.engine.runtime.global_variable import Global
 from farcall.engine.runtime.memory import Memory
 from farcall.engine.runtime.table import Table
+from farcall.engine.runtime.tag import Tag
 from farcall.engine.structure.types import (
     ExternType,
     FunctionType,
@@ -17,6 +18,7 @@ from farcall.engine.structure.types import (
     Limits,
     MemoryType,
     TableType,
+    TagType,
     describe,
 )
 
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from farcall.engine.runtime.references import References
     from farcall.engine.structure.module import Import, Module
 
-Extern = Function | Memory | Table | Global
+Extern = Function | Memory | Table | Global | Tag
 """What can be imported and exported."""
 
 Imports = Mapping[Any, Any]
@@ -56,7 +58,7 @@ def _resolve_one(entry: Import, imports: Imports, references: References) -> Ext
         extern = names.get(entry.name) if isinstance(names, Mapping) else None
     if extern is None:
         raise LinkError(entry.module, entry.name, describe(entry.type), None)
-    if not isinstance(extern, Function | Memory | Table | Global):
+    if not isinstance(extern, Function | Memory | Table | Global | Tag):
         raise LinkError(entry.module, entry.name, describe(entry.type), f"a Python {type(extern).__name__}")
     check_import(entry, extern, references)
     return extern
@@ -85,7 +87,7 @@ def _matches(found: ExternType, wanted: ExternType) -> bool:
     match found, wanted:
         case FunctionType(), FunctionType():
             return found == wanted
-        case GlobalType(), GlobalType():
+        case (GlobalType(), GlobalType()) | (TagType(), TagType()):
             return found == wanted
         case MemoryType(), MemoryType():
             return (

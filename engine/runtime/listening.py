@@ -12,6 +12,8 @@ import weakref
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from farcall.engine.interface import TailCallListener
+from farcall.engine.runtime.exception_arena import python_exception
 from farcall.engine.runtime.native.machine import native_runtime
 from farcall.engine.runtime.values import ValueConverter
 
@@ -69,6 +71,14 @@ class Reporter:
         for listener in self._listeners:
             listener.after(definition, values)
 
+    def tail_call(self, index: int) -> None:
+        """Another function's call takes its place."""
+        definition, _parameters, _results = self._function(index)
+        _calls().pop()
+        for listener in self._listeners:
+            if isinstance(listener, TailCallListener):
+                listener.tail_call(definition)
+
     def abort(self, definition: ListenedFunction, error: BaseException) -> None:
         """It will not return."""
         failure: BaseException | None = None
@@ -101,6 +111,7 @@ def _calls() -> list[_Call]:
 
 def add_reporter(identity: int, reporter: Reporter) -> None:
     """Calls of the instance with that identity go to `reporter`, which the instance keeps."""
+    native_runtime().listen()
     _reporters[identity] = reporter
 
 
@@ -115,12 +126,20 @@ def abort(error: BaseException) -> None:
     They are those whose slots lie deeper in the native stack than the entry into the guest. An exception of a
     listener takes the place of `error`, once all have been told.
     """
-    calls = getattr(_thread, "calls", None)
-    if not calls:
-        return
-    entry = native_runtime().left_frame()
+    if getattr(_thread, "calls", None):
+        _abort_calls(error, native_runtime().left_frame())
+
+
+def _ends(depth: int) -> bool:
+    """Whether calls lie deeper in the stack than `depth`."""
+    calls: list[_Call] | None = getattr(_thread, "calls", None)
+    return bool(calls and calls[-1].slots < depth)
+
+
+def _abort_calls(error: BaseException, depth: int) -> None:
+    calls = _calls()
     failure: BaseException | None = None
-    while calls and calls[-1].slots < entry:
+    while _ends(depth):
         call = calls.pop()
         try:
             call.reporter.abort(call.definition, error)
@@ -138,7 +157,19 @@ def _after(identity: int, index: int, slots: int) -> None:
     _reporters[identity].after(index, slots)
 
 
+def _tail_call(identity: int, index: int, _slots: int) -> None:
+    _reporters[identity].tail_call(index)
+
+
+def _unwind(exception: int, _index: int, depth: int) -> None:
+    """An exception is about to be caught: report the calls that end with it, those deeper in the stack than `depth`."""
+    if _ends(depth):
+        _abort_calls(python_exception(exception), depth)
+
+
 def install() -> None:
     """Connect compiled code's reports to this module."""
     native_runtime().handle("before", _before)
     native_runtime().handle("after", _after)
+    native_runtime().handle("tail_call", _tail_call)
+    native_runtime().handle("unwind", _unwind)

@@ -25,6 +25,7 @@ from farcall.engine.runtime.memory import Memory
 from farcall.engine.runtime.native.address_space import write_words
 from farcall.engine.runtime.native.machine import native_runtime
 from farcall.engine.runtime.table import Table
+from farcall.engine.runtime.tag import Tag
 from farcall.engine.runtime.values import ValueConverter
 from farcall.engine.structure.types import FUNCREF, ExternKind, FunctionType, ReferenceType, ValueType
 
@@ -43,7 +44,7 @@ class NativeModuleEngine(ModuleEngine, Member):
     Attributes:
         module: what it is an instance of.
         context: address of its context (vmctx).
-        memories: by index, imports first; likewise `tables` and `globals`.
+        memories: by index, imports first; likewise `tables`, `globals` and `tags`.
     """
 
     def __init__(self, compiled: CompiledModule, instance: Instance) -> None:
@@ -62,6 +63,7 @@ class NativeModuleEngine(ModuleEngine, Member):
         self.memories: dict[int, Memory] = {}
         self.tables: list[Table] = []
         self.globals: list[Global] = []
+        self.tags: list[Tag] = []
         self._own_memories: list[Memory] = []
         self._own_tables: list[Table] = []
         self._imported_functions: dict[int, Function] = {}
@@ -101,12 +103,17 @@ class NativeModuleEngine(ModuleEngine, Member):
             first = context + self._layout.function_records
             ctypes.memmove(first, records, len(records))
             count = len(records) // layout.FUNCTION_RECORD_SIZE
-            words = memoryview((ctypes.c_uint64 * (4 * count)).from_address(first)).cast("B").cast("Q")
-            words[layout.FUNCTION_RECORD_CONTEXT // 8 :: 4] = memoryview(array.array("Q", [context]) * count)
+            stride = layout.FUNCTION_RECORD_SIZE // 8
+            words = memoryview((ctypes.c_uint64 * (stride * count)).from_address(first)).cast("B").cast("Q")
+            words[layout.FUNCTION_RECORD_CONTEXT // 8 :: stride] = memoryview(
+                array.array("Q", [context]) * count
+            )
 
     def moved(self, execution_context: int) -> None:
         """The linked group has another execution context now."""
         write_words(self.context + layout.CONTEXT_EXECUTION, [execution_context])
+        if self.tags:
+            self._use_exception_arena()
 
     # -- Imports ---------------------------------------------------------------------------------------------------
 
@@ -144,6 +151,8 @@ class NativeModuleEngine(ModuleEngine, Member):
         write_words(record, [code, context])
         own = ctypes.c_uint32.from_address(function.reference + layout.FUNCTION_RECORD_INDEX).value
         ctypes.c_uint32.from_address(record + layout.FUNCTION_RECORD_INDEX).value = own
+        tail = ctypes.c_uint64.from_address(function.reference + layout.FUNCTION_RECORD_TAIL).value
+        write_words(record + layout.FUNCTION_RECORD_TAIL, [tail])
         self._imported_functions[position] = seen
 
     def resolve_imported_memory(
@@ -209,6 +218,22 @@ class NativeModuleEngine(ModuleEngine, Member):
         write_words(self.context + offset, [shared.cell])
         self.globals.append(shared)
 
+    def import_tag(self, tag: Tag) -> None:
+        """Have `tag` as the next tag; the group's lock is held."""
+        self.need(tag.home)
+        self._add_tag(tag.seen_by(self))
+
+    def _add_tag(self, tag: Tag) -> None:
+        write_words(self.context + self._layout.tag(len(self.tags)), [tag.record])
+        self.tags.append(tag)
+        self._use_exception_arena()
+        self.group.exception_arena().know(tag)
+        if any(value.is_reference for value in tag.type.type.parameters):
+            self.group.shares_references = True  # an exception takes a function to whoever catches it
+
+    def _use_exception_arena(self) -> None:
+        write_words(self.context + self._layout.exception_arena, [self.group.exception_arena().address])
+
     # -- What the module defines --------------------------------------------------------------------------------------
 
     def make_memories_and_tables(self) -> None:
@@ -222,6 +247,12 @@ class NativeModuleEngine(ModuleEngine, Member):
             write_words(self.context + self._layout.table(len(self.tables)), [table.elements, table.record])
             self._own_tables.append(table)
             self.tables.append(table)
+
+    def make_tags(self) -> None:
+        """Make the tags that the module defines."""
+        for index in range(len(self.tags), len(self.module.tag_types)):
+            type = self.module.tag_type(index)
+            self._add_tag(Tag(self, type, self.references, self.module.tag_name(index)))
 
     def make_globals(self) -> None:
         """Make the globals that the module defines, with their first values."""

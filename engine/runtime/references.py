@@ -12,14 +12,16 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from farcall.engine.abi import layout
-from farcall.engine.errors import ClosedError, EngineBug
+from farcall.engine.errors import ClosedError, EngineBug, WasmException
+from farcall.engine.runtime.exception_arena import python_exception
 from farcall.engine.runtime.linked_group import joined
 from farcall.engine.runtime.values import value_error
-from farcall.engine.structure.types import ReferenceType, ValueType
+from farcall.engine.structure.types import EXNREF, ReferenceType, ValueType
 
 if TYPE_CHECKING:
     from farcall.engine.runtime.function import Function, HostFunction
     from farcall.engine.runtime.linked_group import Member
+    from farcall.engine.runtime.tag import Tag
 
 
 _FIRST_SEARCH = 1024
@@ -103,6 +105,8 @@ class References:
         """The Python value of a reference."""
         if type.heap == "func":
             return self.function(reference)
+        if type.heap == "exn":
+            return python_exception(reference) if reference else None
         with self._lock:
             return self._objects[reference]
 
@@ -118,6 +122,8 @@ class References:
         if len(self._handles) + len(self._stored) > self._search_at:
             self._take_back()
         for value_type, value in zip(types, values, strict=False):
+            if isinstance(value, WasmException) and value_type is EXNREF:
+                self._tag(value).converter.link(value.values, keeper)
             if not self._is_function(value_type, value) or value.owner is None:
                 continue
             if value.owner is not keeper or keeper.closed:
@@ -157,6 +163,9 @@ class References:
         """
         if value is None:
             return 0
+        if type.heap == "exn":
+            self.check(type, value, position)
+            return keeper.group.exception_arena().allocate(value, keeper)
         if type.heap != "func":
             return self._handle(value)
         if not self._is_function(type, value):
@@ -173,8 +182,21 @@ class References:
 
     def check(self, type: ReferenceType, value: Any, position: int | None) -> None:
         """Raise ArgumentError if the value is not of the type."""
-        if value is not None and type.heap == "func" and not self._is_function(type, value):
+        if value is None:
+            return
+        if type.heap == "func" and not self._is_function(type, value):
             raise value_error(position, type, value)
+        if type.heap == "exn" and not (isinstance(value, WasmException) and self.has_tag(value)):
+            raise value_error(position, type, value)
+
+    def has_tag(self, error: WasmException) -> bool:
+        """Whether the exception's tag is one of this store."""
+        return getattr(error.tag, "references", None) is self
+
+    @staticmethod
+    def _tag(error: WasmException) -> Tag:
+        tag: Tag = error.tag  # type: ignore[assignment]
+        return tag
 
     def _is_function(self, type: ValueType, value: Any) -> bool:
         from farcall.engine.runtime.function import Function  # noqa: PLC0415 - functions convert values

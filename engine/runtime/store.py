@@ -25,6 +25,7 @@ from farcall.engine.runtime.memory_budget import MemoryBudget
 from farcall.engine.runtime.module_engine import NativeModuleEngine
 from farcall.engine.runtime.references import References
 from farcall.engine.runtime.table import Table
+from farcall.engine.runtime.tag import Tag
 from farcall.engine.runtime.values import ValueConverter
 from farcall.engine.structure.types import (
     EXTERNREF,
@@ -34,6 +35,7 @@ from farcall.engine.structure.types import (
     MemoryType,
     ReferenceType,
     TableType,
+    TagType,
 )
 
 if TYPE_CHECKING:
@@ -47,7 +49,7 @@ class _HostExtern(Member):
 
     def __init__(self, references: References) -> None:
         super().__init__(references)
-        self.extern: Memory | Table | Global | None = None
+        self.extern: Memory | Table | Global | Tag | None = None
         self.cell = ctypes.create_string_buffer(32)
 
     @property
@@ -261,6 +263,16 @@ class Store:
             raise
         return global_
 
+    def tag(self, type: TagType, name: str | None = None) -> Tag:
+        """A tag that instances can import, so that guests and host functions throw and catch its exceptions.
+
+        Parameters:
+            name: for messages.
+        """
+        owner = self._own_extern()
+        owner.extern = tag = Tag(owner, type, self.references, name)
+        return tag
+
     def _own_extern(self) -> _HostExtern:
         owner = _HostExtern(self.references)
         self.adopt(owner)
@@ -386,7 +398,10 @@ def _unneeded(group: LinkedGroup) -> list[Member]:
             continue
         reached.add(member)
         pending.extend(member.needs)
-        for reference in member.held_references(FUNCREF):
+        held = member.held_references(FUNCREF)
+        if group.exceptions is not None and len(reached) == 1:
+            held |= group.exceptions.held_references(FUNCREF)
+        for reference in held:
             position = bisect_right(contexts, reference) - 1
             if position >= 0 and sources[position].owns(reference):
                 pending.append(sources[position])
@@ -416,6 +431,10 @@ def _held(store: Store | None) -> tuple[set[int], set[int]] | None:
         for member in members:
             handles |= member.held_references(EXTERNREF)
             functions |= member.held_references(FUNCREF)
+        for group in held:
+            if group.exceptions is not None:
+                handles |= group.exceptions.held_references(EXTERNREF)
+                functions |= group.exceptions.held_references(FUNCREF)
         return handles, functions
     finally:
         for group in held:

@@ -18,6 +18,7 @@ from farcall.engine.structure.types import (
     MemoryType,
     ReferenceType,
     TableType,
+    TagType,
     ValueType,
 )
 
@@ -45,7 +46,7 @@ class ConstantExpression:
 
 @dataclass(frozen=True, slots=True)
 class Import:
-    """An import: two names and what is wanted. For a function, `type_index` is its type's index."""
+    """An import: two names and what is wanted. For a function or tag, `type_index` is its type's index."""
 
     module: str
     name: str
@@ -140,6 +141,7 @@ class Offsets:
     functions: Sequence[int] = ()
     tables: Sequence[int] = ()
     memories: Sequence[int] = ()
+    tags: Sequence[int] = ()
     start: int = 0
 
 
@@ -154,6 +156,7 @@ class Module:
         function_types: type index of every function, imports first.
         tables: type of every table, imports first; likewise `memories` and `global_types`.
         globals: the globals that it defines, without imports.
+        tag_types: type index of every tag, imports first.
         data_count: content of the data count section, if there is one.
         offsets: for error messages.
         exported_names: the first export's name of each function that is exported.
@@ -177,6 +180,7 @@ class Module:
     custom_sections: tuple[CustomSection, ...]
     names: Names
     offsets: Offsets = Offsets()
+    tag_types: tuple[int, ...] = ()
     exported_names: Mapping[int, str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -197,6 +201,18 @@ class Module:
         """The type of function `index` (imports first)."""
         return self.types[self.function_types[index]]
 
+    def tag_type(self, index: int) -> TagType:
+        """The type of tag `index` (imports first)."""
+        return TagType(self.types[self.tag_types[index]])
+
+    def tag_name(self, index: int) -> str | None:
+        """The name of tag `index`: its first export's, else its import's, else None."""
+        for export in self.exports:
+            if export.kind is ExternKind.TAG and export.index == index:
+                return export.name
+        imported = self.imported(ExternKind.TAG)
+        return imported[index].name if index < len(imported) else None
+
     def export_type(self, export: Export) -> ExternType:
         """The type of what `export` names."""
         match export.kind:
@@ -208,6 +224,8 @@ class Module:
                 return self.memories[export.index]
             case ExternKind.GLOBAL:
                 return self.global_types[export.index]
+            case ExternKind.TAG:
+                return self.tag_type(export.index)
 
     def function_name(self, index: int) -> str | None:
         """The name of function `index` in the name section, else its first export's name, else None."""

@@ -45,7 +45,7 @@ class ReferenceType(ValueType):
     """A reference type: nullable or not, to a heap type.
 
     Attributes:
-        heap: the heap type's name (`func`, `extern`).
+        heap: the heap type's name (`func`, `extern`, `exn`).
         nullable: whether null belongs to it.
     """
 
@@ -64,9 +64,10 @@ F64 = ValueType("f64", 0x7C, 8, "double")
 V128 = ValueType("v128", 0x7B, 16, "<2 x i64>")
 FUNCREF = ReferenceType("funcref", 0x70, "func", True)
 EXTERNREF = ReferenceType("externref", 0x6F, "extern", True)
+EXNREF = ReferenceType("exnref", 0x69, "exn", True)
 
 VALUE_TYPES: dict[int, ValueType] = {
-    value_type.code: value_type for value_type in (I32, I64, F32, F64, V128, FUNCREF, EXTERNREF)
+    value_type.code: value_type for value_type in (I32, I64, F32, F64, V128, FUNCREF, EXTERNREF, EXNREF)
 }
 """Every value type by its byte."""
 
@@ -144,7 +145,17 @@ class GlobalType:
         return f"global mut {self.value.name}" if self.mutable else f"global {self.value.name}"
 
 
-ExternType = FunctionType | TableType | MemoryType | GlobalType
+@dataclass(frozen=True, slots=True)
+class TagType:
+    """A tag's type: the parameters of `type` are the values that its exceptions carry; it has no results."""
+
+    type: FunctionType
+
+    def __str__(self) -> str:
+        return f"tag ({_names(self.type.parameters)})"
+
+
+ExternType = FunctionType | TableType | MemoryType | GlobalType | TagType
 """What can be imported and exported (section 2.3.11)."""
 
 
@@ -155,6 +166,7 @@ class ExternKind(Enum):
     TABLE = 1
     MEMORY = 2
     GLOBAL = 3
+    TAG = 4
 
 
 def describe(extern: ExternType) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 from farcall.engine.binary.types import BlockType
 from farcall.engine.instructions.control import CONDITION
 from farcall.engine.instructions.instruction import Instruction
-from farcall.engine.structure.types import FUNCREF, ValueType
+from farcall.engine.structure.types import FUNCREF, FunctionType, ValueType
 from farcall.engine.validation.function_validator import UNKNOWN, FunctionValidator
 from farcall.engine.validation.rejection import Rejection, TypeMismatch, shorten
 
@@ -84,29 +84,58 @@ def _return(state: FunctionValidator, row: Instruction, immediate: None) -> None
     state.set_unreachable()
 
 
-def _call(state: FunctionValidator, row: Instruction, index: int) -> None:
+def _callee(state: FunctionValidator, index: int) -> FunctionType:
     functions = state.context.functions
     if index >= len(functions):
         raise Rejection(f"unknown function {index}")
-    function_type = functions[index]
+    return functions[index]
+
+
+def _call(state: FunctionValidator, row: Instruction, index: int) -> None:
+    function_type = _callee(state, index)
     state.pop_all(function_type.parameters)
     state.push_all(function_type.results)
 
 
-def _call_indirect(state: FunctionValidator, row: Instruction, immediates: tuple[int, int]) -> None:
+def _indirect_callee(state: FunctionValidator, row: Instruction, immediates: tuple[int, int]) -> FunctionType:
     type_index, table = immediates
     module = state.context.module
     if table >= len(module.tables):
         raise Rejection(f"unknown table {table}")
     element = module.tables[table].element
     if element is not FUNCREF:
-        raise Rejection(f"type mismatch: call_indirect through a table of {element.name}")
+        raise Rejection(f"type mismatch: {row.name} through a table of {element.name}")
     if type_index >= len(module.types):
         raise Rejection(f"unknown type {type_index}")
-    function_type = module.types[type_index]
-    state.pop(module.tables[table].index_type)
+    return module.types[type_index]
+
+
+def _call_indirect(state: FunctionValidator, row: Instruction, immediates: tuple[int, int]) -> None:
+    function_type = _indirect_callee(state, row, immediates)
+    state.pop(state.context.module.tables[immediates[1]].index_type)
     state.pop_all(function_type.parameters)
     state.push_all(function_type.results)
+
+
+def _return_call(state: FunctionValidator, row: Instruction, index: int) -> None:
+    _tail_call(state, row, _callee(state, index))
+
+
+def _return_call_indirect(state: FunctionValidator, row: Instruction, immediates: tuple[int, int]) -> None:
+    function_type = _indirect_callee(state, row, immediates)
+    state.pop(state.context.module.tables[immediates[1]].index_type)
+    _tail_call(state, row, function_type)
+
+
+def _tail_call(state: FunctionValidator, row: Instruction, callee: FunctionType) -> None:
+    """The callee returns in the caller's place."""
+    wanted = state.controls[0].label_types
+    if callee.results != wanted:
+        own = shorten(", ".join([value.name for value in wanted]))
+        found = shorten(", ".join([value.name for value in callee.results]))
+        raise Rejection(f"type mismatch: {row.name} of a function with results ({found}) in one with ({own})")
+    state.pop_all(callee.parameters)
+    state.set_unreachable()
 
 
 def _drop(state: FunctionValidator, row: Instruction, immediate: None) -> None:
@@ -191,6 +220,8 @@ RULES: dict[str, Rule] = {
     "return": _return,
     "call": _call,
     "call_indirect": _call_indirect,
+    "return_call": _return_call,
+    "return_call_indirect": _return_call_indirect,
     "drop": _drop,
     "select": _select,
     "select_typed": _select_typed,

@@ -141,12 +141,13 @@ class FunctionValidator:
             self.pop_all(control.type.parameters)
         self.open(control)
 
-    def open(self, control: Control) -> None:
-        """Open a block whose parameters were taken off the stack: they become its own operands."""
+    def open(self, control: Control, operands: tuple[ValueType, ...] | None = None) -> None:
+        """Open a block whose parameters were taken off the stack: they, or `operands`, become its own operands."""
         self.controls.append(control)
         self.operands.append(BASE)
-        if control.type.parameters:
-            self.push_all(control.type.parameters)
+        first = control.type.parameters if operands is None else operands
+        if first:
+            self.push_all(first)
 
     def pop_control(self) -> Control:
         """Close the innermost block, whose results, and nothing else, must be on the stack."""

@@ -61,6 +61,7 @@ def _validate_declarations(module: Module, disabled: Features) -> ModuleContext:
     for memory, offset in zip(module.memories, _offsets(module, ExternKind.MEMORY), strict=True):
         _check_memory(memory, offset)
     _check_memory_count(context)
+    _check_tags(module)
     imported = len(module.global_types) - len(module.globals)
     for index, entry in enumerate(module.globals, start=imported):
         validate_constant_expression(context, entry.initializer, entry.type.value, index)
@@ -80,17 +81,19 @@ def _offsets(module: Module, kind: ExternKind) -> list[int]:
         ExternKind.FUNCTION: module.offsets.functions,
         ExternKind.TABLE: module.offsets.tables,
         ExternKind.MEMORY: module.offsets.memories,
+        ExternKind.TAG: module.offsets.tags,
     }
     return [entry.offset for entry in module.imported(kind)] + list(own[kind])
 
 
 def _check_type_indices(module: Module) -> None:
     known = len(module.types)
-    if max(module.function_types, default=-1) < known:
-        return
-    for index, offset in zip(module.function_types, _offsets(module, ExternKind.FUNCTION), strict=True):
-        if index >= known:
-            raise InvalidModuleError(f"unknown type {index}", offset)
+    for kind, indices in ((ExternKind.FUNCTION, module.function_types), (ExternKind.TAG, module.tag_types)):
+        if max(indices, default=-1) < known:
+            continue
+        for index, offset in zip(indices, _offsets(module, kind), strict=True):
+            if index >= known:
+                raise InvalidModuleError(f"unknown type {index}", offset)
 
 
 def _check_limits(limits: Limits, bound: int, reason: str, offset: int) -> None:
@@ -121,6 +124,15 @@ def _check_memory(memory: MemoryType, offset: int) -> None:
     _check_limits(memory.limits, most, f"{room} (4GiB)" if most == 1 << 16 else room, offset)
 
 
+def _check_tags(module: Module) -> None:
+    """Section 3.2.11."""
+    for index, offset in zip(module.tag_types, _offsets(module, ExternKind.TAG), strict=True):
+        if module.types[index].results:
+            raise InvalidModuleError(
+                f"non-empty tag result type: {shorten(str(module.types[index]))}", offset
+            )
+
+
 def _check_memory_count(context: ModuleContext) -> None:
     """Up to version 2.0 there is at most one memory."""
     if len(context.module.memories) > 1 and Feature.MULTI_MEMORY in context.disabled:
@@ -142,6 +154,7 @@ def _check_exports(context: ModuleContext) -> None:
         ExternKind.TABLE: ("table", len(module.tables)),
         ExternKind.MEMORY: ("memory", len(module.memories)),
         ExternKind.GLOBAL: ("global", len(module.global_types)),
+        ExternKind.TAG: ("tag", len(module.tag_types)),
     }
     names: set[str] = set()
     for export in module.exports:

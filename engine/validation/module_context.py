@@ -58,10 +58,10 @@ class ModuleContext:
         functions: the type of every function, imports first.
         declared_functions: those that `ref.func` may name in code, because something outside of code does
             (section 3.4.10, refs).
-        blocks, loops, ifs: control frames, so that equal ones are one object.
+        blocks, loops, ifs, tries: control frames, so that equal ones are one object.
     """
 
-    __slots__ = ("blocks", "declared_functions", "disabled", "functions", "ifs", "loops", "module")
+    __slots__ = ("blocks", "declared_functions", "disabled", "functions", "ifs", "loops", "module", "tries")
 
     def __init__(self, module: Module, disabled: Features = NONE_DISABLED) -> None:
         self.module = module
@@ -71,6 +71,7 @@ class ModuleContext:
         self.blocks = Controls("block", module.types)
         self.loops = Controls("loop", module.types)
         self.ifs = Controls("if", module.types)
+        self.tries = Controls("try", module.types)
 
 
 def distinct(expressions: tuple[ConstantExpression, ...]) -> list[ConstantExpression]:

@@ -13,6 +13,7 @@ _VALUE_TYPES: dict[engine.ValueType, value_pb2.ValueType.ValueType] = {
     engine.V128: value_pb2.VALUE_TYPE_V128,
     engine.FUNCREF: value_pb2.VALUE_TYPE_FUNCREF,
     engine.EXTERNREF: value_pb2.VALUE_TYPE_EXTERNREF,
+    engine.EXNREF: value_pb2.VALUE_TYPE_EXNREF,
 }
 
 _BY_NAME = {value_type.name: message for value_type, message in _VALUE_TYPES.items()}
@@ -74,6 +75,9 @@ def extern_type_message(extern: engine.ExternType) -> value_pb2.ExternType:
             return value_pb2.ExternType(table=table_type_message(extern))
         case engine.MemoryType():
             return value_pb2.ExternType(memory=memory_type_message(extern))
+        case engine.TagType():
+            parameters = map(value_type_message, extern.type.parameters)
+            return value_pb2.ExternType(tag=value_pb2.TagType(parameters=parameters))
         case engine.GlobalType():
             message = value_pb2.ExternType()
             getattr(message, "global").CopyFrom(

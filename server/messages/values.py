@@ -13,7 +13,8 @@ from typing import Any, Protocol
 from google.protobuf.internal.containers import RepeatedCompositeFieldContainer
 
 from farcall import engine
-from farcall.engine import F32, F64, FUNCREF, I32, I64, V128, Function, ValueType
+from farcall.engine import F32, F64, FUNCREF, I32, I64, V128, Function, ValueType, WasmException
+from farcall.proto.farcall.v1 import error_details_pb2 as details
 from farcall.proto.farcall.v1 import value_pb2
 from farcall.server.errors import RequestError, argument_failure
 from farcall.server.messages.types import value_type_message
@@ -245,10 +246,26 @@ def write_value(
                 message.funcref.CopyFrom(references.function_reference(value))
         case "externref":
             message.externref.SetInParent()
+            if isinstance(value, WasmException):
+                raise RequestError(
+                    details.ERROR_REASON_FAILED_PRECONDITION,
+                    "the result is a reference to an exception, which has no meaning outside of the guest",
+                )
             if value is not None:
                 message.externref.handle = value
         case _:
             setattr(message, kind, value)
+
+
+def number_messages(types: Sequence[ValueType], values: Sequence[Any]) -> list[value_pb2.Value]:
+    """Values of which only numbers are told: of a reference, nothing is set."""
+    messages = []
+    for value_type, value in zip(types, values, strict=True):
+        message = value_pb2.Value()
+        if value_type in _KINDS:
+            setattr(message, kind_of(value_type), value)
+        messages.append(message)
+    return messages
 
 
 # -- Columns -----------------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from grpc import StatusCode
 from farcall.client import errors
 from farcall.client.status import error_from_status
 from farcall.proto.farcall.v1 import error_details_pb2 as details
+from farcall.proto.farcall.v1 import value_pb2
 
 
 def error(code, reason=None, detail=None, message="a message"):
@@ -51,6 +52,17 @@ def test_every_kind_of_trap(kind):
 def test_a_kind_of_trap_that_this_client_does_not_know():
     found = error(StatusCode.ABORTED, "TRAP", details.Trap(kind=999, message="words"))
     assert found.kind == "unspecified"
+
+
+def test_an_uncaught_exception():
+    values = [value_pb2.Value(i32=7), value_pb2.Value()]
+    frames = [details.Frame(function_index=1, function_name="throw")]
+    detail = details.UncaughtException(tag="trouble", values=values, message="words", frames=frames)
+    found = error(StatusCode.ABORTED, "UNCAUGHT_EXCEPTION", detail)
+    assert type(found) is errors.WasmException
+    assert (found.message, found.tag, found.values) == ("words", "trouble", (7, None))
+    assert found.backtrace == (errors.Frame(1, "throw"),)
+    assert error(StatusCode.ABORTED, "UNCAUGHT_EXCEPTION", details.UncaughtException()).tag is None
 
 
 def test_terminations():

@@ -51,11 +51,9 @@ class WasmtimeOracle:
 
 
 LATER_FEATURES = (
-    "exceptions",
     "function_references",
     "gc",
     "stack_switching",
-    "tail_call",
     "threads",
 )
 """wasmtime's names of what farcall does not have. It has none for extended constants: they stay switched on."""

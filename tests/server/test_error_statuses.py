@@ -14,7 +14,21 @@ from farcall.server.status import CODES, status_of
 
 FRAMES = [engine.Frame(3, "inner", "guest"), engine.Frame(1, None, None)]
 
+
+class TroubleTag:
+    name = "trouble"
+    type = engine.TagType(engine.FunctionType((engine.I32, engine.FUNCREF, engine.F64), ()))
+
+    def check(self, values):
+        return tuple(values)
+
+
 EXAMPLES = {
+    engine.WasmException: (
+        engine.WasmException(TroubleTag(), (7, None, 2.5), FRAMES),
+        "ABORTED",
+        "UNCAUGHT_EXCEPTION",
+    ),
     engine.MalformedModuleError: (
         engine.MalformedModuleError("bad magic", 0),
         "INVALID_ARGUMENT",
@@ -94,6 +108,11 @@ def test_details_carry_what_the_errors_know():
         function_index=3, function_name="inner", module_name="guest"
     )
     assert not trap.detail.frames[1].HasField("function_name")
+
+    thrown = Failure(status_of(EXAMPLES[engine.WasmException][0])).detail
+    assert (thrown.tag, thrown.frames) == ("trouble", trap.detail.frames)
+    assert [value.WhichOneof("kind") for value in thrown.values] == ["i32", None, "f64"]
+    assert (thrown.values[0].i32, thrown.values[2].f64) == (7, 2.5)
 
     module = Failure(status_of(EXAMPLES[engine.InvalidModuleError][0])).detail
     assert (module.reason, module.offset, module.function_index) == ("type mismatch", 9, 2)

@@ -23,6 +23,7 @@ from farcall.engine.runtime.native import c_library
 from farcall.engine.runtime.native.address_space import AddressSpace, write_words
 from farcall.engine.runtime.native.bulk import bulk_text
 from farcall.engine.runtime.native.code_memory import CodeRegistry, MappedCode
+from farcall.engine.runtime.native.exceptions import exceptions_text
 from farcall.engine.runtime.native.threads import prepare_thread, thread_end_text
 from farcall.engine.runtime.native.trampolines import (
     batch_entry_text,
@@ -43,6 +44,8 @@ _GiveBudget = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64)
 _BatchEntry = ctypes.CFUNCTYPE(
     ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64
 )
+_AllocateException = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64)
+_FreeException = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 _Entry = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
 
 Entry = Callable[[int, int, int], int]
@@ -54,7 +57,7 @@ BatchEntry = Callable[[int, int, int, int], int]
 HostHandler = Callable[[int, int, int], None]
 """(identity, index, address of the slots): what Python does for a guest; an exception ends the guest's call."""
 
-_HANDLERS = ("host", "before", "after")
+_HANDLERS = ("host", "before", "after", "tail_call", "collect", "convert", "unwind")
 
 
 _FEW_VALUES = 32
@@ -117,6 +120,9 @@ class NativeRuntime:
         functions: address of the table of runtime functions.
         take_budget: (address of a budget, bytes) -> whether it had as many.
         give_budget: (address of a budget, bytes): what was taken goes back.
+        allocate_exception: (address of an arena, of a tag record, bytes of values) -> exception, or None.
+        free_exception: (exception): its memory goes back.
+        release_exception: (exception): the same, unless references to it may be somewhere.
     """
 
     def __init__(self) -> None:
@@ -129,17 +135,21 @@ class NativeRuntime:
         self._host_calls: _Trampolines[HostCall] = _Trampolines()  # guarded by _lock
         self._code: list[MappedCode] = []
         self._handlers: ctypes.Array[Any] = (ctypes.py_object * len(_HANDLERS))()
+        self._listening = ctypes.c_int64(0)
         self._key = c_library.create_thread_key(self._compile_thread_end())
         self._records = threading.local()
         self._previous = (ctypes.c_uint64 * (PREVIOUS_HANDLER_WORDS * signal.NSIG))()
         base = self._compile_base()
         self._call_host = base.addresses["call_host"]
         self._table = (ctypes.c_void_p * len(RuntimeFunction))(
-            *(base.addresses[_SYMBOLS.get(function, function.name.lower())] for function in RuntimeFunction)
+            *(_address_of(function, base) for function in RuntimeFunction)
         )
         self.functions = ctypes.addressof(self._table)
         self.take_budget = _TakeBudget(base.addresses["take_budget"])
         self.give_budget = _GiveBudget(base.addresses["give_budget"])
+        self.allocate_exception = _AllocateException(base.addresses["exception_allocate"])
+        self.free_exception = _FreeException(base.addresses["exception_free"])
+        self.release_exception = _FreeException(base.addresses["exception_release"])
         for number in (signal.SIGSEGV, signal.SIGBUS):
             self._install(number, base.addresses["on_fault"])
 
@@ -155,9 +165,16 @@ class NativeRuntime:
                     traps_text(
                         host_target().architecture, self._key, self.space, ctypes.addressof(self._previous)
                     ),
-                    host_border_text(self._key),
+                    host_border_text(self._key, self._handler_address("convert")),
                     listener_text("listener_before", self._handler_address("before")),
                     listener_text("listener_after", self._handler_address("after")),
+                    listener_text("listener_tail_call", self._handler_address("tail_call")),
+                    exceptions_text(
+                        self._key,
+                        ctypes.addressof(self._listening),
+                        self._handler_address("collect"),
+                        self._handler_address("unwind"),
+                    ),
                     bulk_text(),
                 )
             )
@@ -171,6 +188,26 @@ class NativeRuntime:
     def handle(self, name: str, handler: HostHandler) -> None:
         """Say what is done when guests call host functions (`host`) or listeners (`before`, `after`)."""
         self._handlers[_HANDLERS.index(name)] = handler
+
+    def listen(self) -> None:
+        """There are listeners from now on, who are to be told of calls that exceptions end."""
+        self._listening.value = 1
+
+    def take_thrown(self) -> int:
+        """The guest's exception by which this thread's last guest was left; it is forgotten."""
+        place = c_library.get_thread_specific(self._key) + layout.THREAD_THROWN
+        exception = ctypes.c_uint64.from_address(place).value
+        write_words(place, [0])
+        return exception
+
+    def throw_on_return(self, exception: int) -> None:
+        """Let the guest that called the host function which ends in this thread throw an exception."""
+        write_words(c_library.get_thread_specific(self._key) + layout.THREAD_THROWN, [exception])
+
+    def stack_top(self) -> int:
+        """The highest address of this thread's stack."""
+        record = c_library.get_thread_specific(self._key)
+        return ctypes.c_uint64.from_address(record + layout.THREAD_FRAME_LIMIT).value
 
     def take_exception(self) -> BaseException:
         """The exception by which this thread's last call of a host function or listener ended; it is forgotten."""
@@ -268,6 +305,14 @@ class NativeRuntime:
 
 
 _SYMBOLS = {RuntimeFunction.TRAP: "leave"}
+
+
+def _address_of(function: RuntimeFunction, base: MappedCode) -> int:
+    if function is RuntimeFunction.SET_JUMP:
+        return c_library.address_of(
+            "_setjmp"
+        )  # called by whoever is returned to twice, and by nobody in between
+    return base.addresses[_SYMBOLS.get(function, function.name.lower())]
 
 
 _creation = threading.Lock()

@@ -15,6 +15,7 @@ from farcall.engine.runtime.native import c_library
 from farcall.engine.runtime.native.traps import (
     ENTRY_CONTEXT,
     ENTRY_FRAME,
+    ENTRY_HANDLERS,
     ENTRY_JUMP_BUFFER,
     ENTRY_OUTER,
     ENTRY_SIZE,
@@ -88,6 +89,8 @@ def _begin_entry() -> str:
   store volatile ptr %own, ptr %frame.at
   %context.at = getelementptr i8, ptr %entry, i64 {ENTRY_CONTEXT}
   store volatile ptr %vmctx, ptr %context.at
+  %handlers.at = getelementptr i8, ptr %entry, i64 {ENTRY_HANDLERS}
+  store volatile ptr null, ptr %handlers.at
   %buffer = getelementptr i8, ptr %entry, i64 {ENTRY_JUMP_BUFFER}"""
 
 
@@ -254,12 +257,16 @@ def _return(signature: FunctionType) -> str:
     return "\n  ".join([*lines, f"ret {kind} {aggregate}"])
 
 
-def host_border_text(key: int) -> str:
+def host_border_text(key: int, convert: int) -> str:
     """LLVM IR of `call_host`: leave guest code for a Python function and come back, or leave for good.
 
     It calls Python itself, with (identity, index, address of the slots) as ints, instead of through a callback of
     ctypes: that could not tell of exceptions that come before the function's first instruction, as those of signal
     handlers and of Python's recursion limit do, and it needs memory that is writable and executable.
+
+    Parameters:
+        key: of the thread-specific data that holds the thread's record.
+        convert: where the Python function is that makes a guest's exception of one that a host function raised.
     """
     get_record = address(c_library.address_of("pthread_getspecific"))
     python = {
@@ -303,6 +310,22 @@ exception:
   call void @leave(i32 {EXIT_HOST_EXCEPTION})
   unreachable
 back:
+  %thrown.at = getelementptr i8, ptr %record, i64 {layout.THREAD_THROWN}
+  %thrown = load ptr, ptr %thrown.at
+  %plain = icmp eq ptr %thrown, null
+  br i1 %plain, label %done, label %throw
+throw:
+  store ptr null, ptr %thrown.at
+  %is.python = icmp eq ptr %thrown, inttoptr (i64 1 to ptr)
+  br i1 %is.python, label %convert, label %throw.it
+convert:
+  ; A Python exception that the guest is to throw: made into one of the guest's, which is thrown on return.
+  call void @call_host(ptr {address(convert)}, i64 0, i64 0, ptr null)
+  unreachable
+throw.it:
+  call void @throw(ptr %thrown)
+  unreachable
+done:
   ret void
 }}
 

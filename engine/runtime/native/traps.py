@@ -20,6 +20,8 @@ ENTRY_FRAME = 8
 """The frame pointer of the function that made the entry: backtraces end there."""
 ENTRY_CONTEXT = 16
 """The vmctx that the guest was entered with."""
+ENTRY_HANDLERS = 24
+"""The innermost handler of exceptions in the guest, or null."""
 ENTRY_JUMP_BUFFER = 32
 ENTRY_SIZE = 32 + 512
 """The C libraries' jump buffers take 200 bytes on x86-64 and up to 312 on AArch64."""

@@ -72,6 +72,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """OUT_OF_RANGE: past the end of a memory or table. Detail: RangeFailure."""
     ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 19
     """INTERNAL: a defect of farcall."""
+    ERROR_REASON_UNCAUGHT_EXCEPTION: _ErrorReason.ValueType  # 20
+    """ABORTED: the guest threw an exception that nothing in it caught. Detail: UncaughtException."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a request failed, and with which gRPC code."""
@@ -118,6 +120,8 @@ ERROR_REASON_OUT_OF_RANGE: ErrorReason.ValueType  # 18
 """OUT_OF_RANGE: past the end of a memory or table. Detail: RangeFailure."""
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 19
 """INTERNAL: a defect of farcall."""
+ERROR_REASON_UNCAUGHT_EXCEPTION: ErrorReason.ValueType  # 20
+"""ABORTED: the guest threw an exception that nothing in it caught. Detail: UncaughtException."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 
 class _TrapKind:
@@ -148,6 +152,8 @@ class _TrapKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TrapKind.Val
     """An indirect call of a function of another type."""
     TRAP_KIND_CALL_STACK_EXHAUSTED: _TrapKind.ValueType  # 10
     """Calls nest too deeply."""
+    TRAP_KIND_NULL_EXCEPTION_REFERENCE: _TrapKind.ValueType  # 11
+    """`throw_ref` of a null reference."""
 
 class TrapKind(_TrapKind, metaclass=_TrapKindEnumTypeWrapper):
     """Why a trap happened (WebAssembly specification; the texts are those of its test suite)."""
@@ -174,6 +180,8 @@ TRAP_KIND_INDIRECT_CALL_TYPE_MISMATCH: TrapKind.ValueType  # 9
 """An indirect call of a function of another type."""
 TRAP_KIND_CALL_STACK_EXHAUSTED: TrapKind.ValueType  # 10
 """Calls nest too deeply."""
+TRAP_KIND_NULL_EXCEPTION_REFERENCE: TrapKind.ValueType  # 11
+"""`throw_ref` of a null reference."""
 Global___TrapKind: _TypeAlias = TrapKind  # noqa: Y015
 
 @_typing.final
@@ -370,6 +378,46 @@ class Trap(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Trap: _TypeAlias = Trap  # noqa: Y015
+
+@_typing.final
+class UncaughtException(_message.Message):
+    """The guest threw an exception that nothing in it caught."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TAG_FIELD_NUMBER: _builtins.int
+    VALUES_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    FRAMES_FIELD_NUMBER: _builtins.int
+    tag: _builtins.str
+    """The name of its tag, where it has one: of the export, else of the import, in the module that throws."""
+    message: _builtins.str
+    """The tag, and the values in words."""
+    @_builtins.property
+    def values(self) -> _containers.RepeatedCompositeFieldContainer[_value_pb2.Value]:
+        """What it carries. Of references, which have no meaning outside of the guest, nothing is set."""
+
+    @_builtins.property
+    def frames(self) -> _containers.RepeatedCompositeFieldContainer[Global___Frame]:
+        """The WebAssembly functions that were active when it was thrown, innermost first; at most the innermost 64."""
+
+    def __init__(
+        self,
+        *,
+        tag: _builtins.str | None = ...,
+        values: _abc.Iterable[_value_pb2.Value] | None = ...,
+        message: _builtins.str = ...,
+        frames: _abc.Iterable[Global___Frame] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_tag", b"_tag", "tag", b"tag"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_tag", b"_tag", "frames", b"frames", "message", b"message", "tag", b"tag", "values", b"values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__tag: _TypeAlias = _typing.Literal["tag"]  # noqa: Y015
+    _WhichOneofArgType__tag: _TypeAlias = _typing.Literal["_tag", b"_tag"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__tag) -> _WhichOneofReturnType__tag | None: ...
+
+Global___UncaughtException: _TypeAlias = UncaughtException  # noqa: Y015
 
 @_typing.final
 class Termination(_message.Message):

@@ -29,7 +29,7 @@ class InvocationServiceStub:
     """Calls functions that instances export.
 
     A call that fails gives: NOT_FOUND, no such instance or function; INVALID_ARGUMENT with ArgumentFailure, a wrong
-    argument; ABORTED with Trap, the guest trapped; DEADLINE_EXCEEDED or CANCELLED with Termination, it was stopped;
+    argument; ABORTED with Trap or UncaughtException, the guest trapped or threw; DEADLINE_EXCEEDED or CANCELLED with Termination, it was stopped;
     RESOURCE_EXHAUSTED, too many calls wait for the instance; UNAVAILABLE, the server is shutting down.
     An instance's calls run in the order in which they arrive, one at a time, and so do those of instances that are linked.
     """
@@ -61,7 +61,7 @@ class InvocationServiceServicer:
     """Calls functions that instances export.
 
     A call that fails gives: NOT_FOUND, no such instance or function; INVALID_ARGUMENT with ArgumentFailure, a wrong
-    argument; ABORTED with Trap, the guest trapped; DEADLINE_EXCEEDED or CANCELLED with Termination, it was stopped;
+    argument; ABORTED with Trap or UncaughtException, the guest trapped or threw; DEADLINE_EXCEEDED or CANCELLED with Termination, it was stopped;
     RESOURCE_EXHAUSTED, too many calls wait for the instance; UNAVAILABLE, the server is shutting down.
     An instance's calls run in the order in which they arrive, one at a time, and so do those of instances that are linked.
     """
@@ -121,7 +121,7 @@ class InvocationService:
     """Calls functions that instances export.
 
     A call that fails gives: NOT_FOUND, no such instance or function; INVALID_ARGUMENT with ArgumentFailure, a wrong
-    argument; ABORTED with Trap, the guest trapped; DEADLINE_EXCEEDED or CANCELLED with Termination, it was stopped;
+    argument; ABORTED with Trap or UncaughtException, the guest trapped or threw; DEADLINE_EXCEEDED or CANCELLED with Termination, it was stopped;
     RESOURCE_EXHAUSTED, too many calls wait for the instance; UNAVAILABLE, the server is shutting down.
     An instance's calls run in the order in which they arrive, one at a time, and so do those of instances that are linked.
     """

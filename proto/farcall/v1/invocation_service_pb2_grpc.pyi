@@ -30,7 +30,7 @@ class InvocationServiceStub:
     """Calls functions that instances export.
 
     A call that fails gives: NOT_FOUND, no such instance or function; INVALID_ARGUMENT with ArgumentFailure, a wrong
-    argument; ABORTED with Trap, the guest trapped; DEADLINE_EXCEEDED or CANCELLED with Termination, it was stopped;
+    argument; ABORTED with Trap or UncaughtException, the guest trapped or threw; DEADLINE_EXCEEDED or CANCELLED with Termination, it was stopped;
     RESOURCE_EXHAUSTED, too many calls wait for the instance; UNAVAILABLE, the server is shutting down.
     An instance's calls run in the order in which they arrive, one at a time, and so do those of instances that are linked.
     """
@@ -57,7 +57,7 @@ class InvocationServiceAsyncStub(InvocationServiceStub):
     """Calls functions that instances export.
 
     A call that fails gives: NOT_FOUND, no such instance or function; INVALID_ARGUMENT with ArgumentFailure, a wrong
-    argument; ABORTED with Trap, the guest trapped; DEADLINE_EXCEEDED or CANCELLED with Termination, it was stopped;
+    argument; ABORTED with Trap or UncaughtException, the guest trapped or threw; DEADLINE_EXCEEDED or CANCELLED with Termination, it was stopped;
     RESOURCE_EXHAUSTED, too many calls wait for the instance; UNAVAILABLE, the server is shutting down.
     An instance's calls run in the order in which they arrive, one at a time, and so do those of instances that are linked.
     """
@@ -80,7 +80,7 @@ class InvocationServiceServicer(metaclass=_abc_1.ABCMeta):
     """Calls functions that instances export.
 
     A call that fails gives: NOT_FOUND, no such instance or function; INVALID_ARGUMENT with ArgumentFailure, a wrong
-    argument; ABORTED with Trap, the guest trapped; DEADLINE_EXCEEDED or CANCELLED with Termination, it was stopped;
+    argument; ABORTED with Trap or UncaughtException, the guest trapped or threw; DEADLINE_EXCEEDED or CANCELLED with Termination, it was stopped;
     RESOURCE_EXHAUSTED, too many calls wait for the instance; UNAVAILABLE, the server is shutting down.
     An instance's calls run in the order in which they arrive, one at a time, and so do those of instances that are linked.
     """

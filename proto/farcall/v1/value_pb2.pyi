@@ -41,6 +41,8 @@ class _ValueTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ValueType.V
     """Nullable reference to a function."""
     VALUE_TYPE_EXTERNREF: _ValueType.ValueType  # 7
     """Nullable reference to something of the caller's."""
+    VALUE_TYPE_EXNREF: _ValueType.ValueType  # 20
+    """Nullable reference to an exception; only null can be sent and received."""
 
 class ValueType(_ValueType, metaclass=_ValueTypeEnumTypeWrapper):
     """A value type (WebAssembly specification, section 2.3.5)."""
@@ -61,6 +63,8 @@ VALUE_TYPE_FUNCREF: ValueType.ValueType  # 6
 """Nullable reference to a function."""
 VALUE_TYPE_EXTERNREF: ValueType.ValueType  # 7
 """Nullable reference to something of the caller's."""
+VALUE_TYPE_EXNREF: ValueType.ValueType  # 20
+"""Nullable reference to an exception; only null can be sent and received."""
 Global___ValueType: _TypeAlias = ValueType  # noqa: Y015
 
 @_typing.final
@@ -97,7 +101,7 @@ class Value(_message.Message):
 
     @_builtins.property
     def externref(self) -> Global___ExternReference:
-        """An external reference."""
+        """An external reference; without a handle also the null of reference types that have no field of their own."""
 
     def __init__(
         self,
@@ -474,6 +478,30 @@ class GlobalType(_message.Message):
 Global___GlobalType: _TypeAlias = GlobalType  # noqa: Y015
 
 @_typing.final
+class TagType(_message.Message):
+    """A tag's type."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARAMETERS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def parameters(self) -> _containers.RepeatedScalarFieldContainer[Global___ValueType.ValueType]:
+        """Types of the values that its exceptions carry."""
+
+    def __init__(
+        self,
+        *,
+        parameters: _abc.Iterable[Global___ValueType.ValueType] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["parameters", b"parameters"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TagType: _TypeAlias = TagType  # noqa: Y015
+
+@_typing.final
 class ExternType(_message.Message):
     """Type of what a module imports or exports (WebAssembly specification, section 2.3.11)."""
 
@@ -483,6 +511,7 @@ class ExternType(_message.Message):
     TABLE_FIELD_NUMBER: _builtins.int
     MEMORY_FIELD_NUMBER: _builtins.int
     GLOBAL_FIELD_NUMBER: _builtins.int
+    TAG_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def function(self) -> Global___FunctionType:
         """A function."""
@@ -495,18 +524,23 @@ class ExternType(_message.Message):
     def memory(self) -> Global___MemoryType:
         """A memory."""
 
+    @_builtins.property
+    def tag(self) -> Global___TagType:
+        """A tag of exceptions."""
+
     def __init__(
         self,
         *,
         function: Global___FunctionType | None = ...,
         table: Global___TableType | None = ...,
         memory: Global___MemoryType | None = ...,
+        tag: Global___TagType | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["function", b"function", "global", b"global", "kind", b"kind", "memory", b"memory", "table", b"table"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["function", b"function", "global", b"global", "kind", b"kind", "memory", b"memory", "table", b"table", "tag", b"tag"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["function", b"function", "global", b"global", "kind", b"kind", "memory", b"memory", "table", b"table"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["function", b"function", "global", b"global", "kind", b"kind", "memory", b"memory", "table", b"table", "tag", b"tag"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["function", "table", "memory", "global"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["function", "table", "memory", "global", "tag"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 

@@ -132,3 +132,23 @@ def test_calls_that_carry_too_many_values_are_refused(engine, monkeypatch, funct
     with pytest.raises(ExhaustionError, match="too complex to compile: its branches and calls"):
         engine.compile_module(module)
     assert engine.compiled_module_count() == before
+
+
+@pytest.mark.timeout(60)
+def test_a_thousand_blocks_that_catch_are_compiled_without_optimisation():
+    block = """(block $caught (result i64)
+        (try_table (catch $e $caught) (local.set 1 (i64.add (local.get 1) (i64.const 1))) (call $throw)) (i64.const 0))
+        (local.set 1 (i64.add (local.get 1)))"""
+    throw = "(tag $e (param i64)) (func $throw (throw $e (i64.const 2)))"
+    catching = f'(func (export "f") (result i64) (local i64 i64) {block * 1000} (local.get 1))'
+    with Engine() as engine, Store(engine) as store:
+        module = engine.load_module(wasmtime.wat2wasm(f"(module {throw} {catching})"))
+        assert [is_complex(module, body) for body in module.functions] == [False, True]
+        assert store.instantiate(module).exports.f() == 3000
+
+
+def test_blocks_that_catch_are_counted_in_small_functions_too():
+    many = f"(module (func {'(try_table (catch_all 0))' * 300}))"
+    with Engine() as engine:
+        module = engine.load_module(wasmtime.wat2wasm(many))
+        assert [is_complex(module, body) for body in module.functions] == [True]

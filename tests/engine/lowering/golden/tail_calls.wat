@@ -1,0 +1,12 @@
+(module
+  (type $pair (func (param i32 i64) (result i32 i64)))
+  (import "env" "imported" (func $imported (type $pair)))
+  (table 1 funcref)
+  (func $itself (type $pair) (return_call $itself (local.get 0) (local.get 1)))
+  (func $plain (type $pair) (local.get 0) (local.get 1))
+  (func $of_plain (type $pair) (return_call $plain (local.get 0) (local.get 1)))
+  (func $of_import (type $pair) (return_call $imported (local.get 0) (local.get 1)))
+  (func $through_table (type $pair)
+    (return_call_indirect (type $pair) (local.get 0) (local.get 1) (local.get 0)))
+  (func $many (param i32 i32 i32 i32 i32 f64) (result i32 i32 i32)
+    (return_call $many (local.get 4) (local.get 3) (local.get 2) (local.get 1) (local.get 0) (local.get 5))))
