@@ -53,13 +53,18 @@ MEMORY_ENTRY_SIZE = 16
 MEMORY_ENTRY_BASE = 0
 MEMORY_ENTRY_RECORD = 8
 
-MEMORY_RECORD_SIZE = 40
-"""A memory, shared by all that import it: base, size, maximum and page size in bytes, pointer to its budget."""
+MEMORY_RECORD_SIZE = 104
+"""A memory, for all that import it: base, size, maximum and page size in bytes, pointer to its budget, and the lock
+(a `pthread_mutex_t`, which takes 40 to 48 bytes) that makes its growth atomic.
+
+The size of a shared memory changes while others read it.
+"""
 MEMORY_RECORD_BASE = 0
 MEMORY_RECORD_BYTES = 8
 MEMORY_RECORD_MAXIMUM = 16
 MEMORY_RECORD_PAGE = 24
 MEMORY_RECORD_BUDGET = 32
+MEMORY_RECORD_LOCK = 40
 
 BUDGET_SIZE = 16
 """What memories may still take together: bytes (signed), then a pointer to the budget it is part of, or null."""
@@ -142,6 +147,8 @@ class RuntimeFunction(IntEnum):
     TABLE_INIT = 8
     LISTENER_BEFORE = 9
     LISTENER_AFTER = 10
+    MEMORY_WAIT = 11
+    MEMORY_NOTIFY = 12
 
 
 RUNTIME_SIGNATURES: dict[RuntimeFunction, tuple[str, tuple[str, ...]]] = {
@@ -167,6 +174,11 @@ RUNTIME_SIGNATURES: dict[RuntimeFunction, tuple[str, tuple[str, ...]]] = {
     RuntimeFunction.LISTENER_BEFORE: ("void", ("ptr", "i32", "ptr")),
     # listener_after(vmctx, function index, pointer to result slots)
     RuntimeFunction.LISTENER_AFTER: ("void", ("ptr", "i32", "ptr")),
+    # memory_wait(execution context, address, expected value, its width in bytes, nanoseconds)
+    #     -> 0 woken, 1 not equal, 2 timed out
+    RuntimeFunction.MEMORY_WAIT: ("i32", ("ptr", "ptr", "i64", "i32", "i64")),
+    # memory_notify(address, most to wake) -> how many were woken
+    RuntimeFunction.MEMORY_NOTIFY: ("i32", ("ptr", "i32")),
 }
 """Result and parameters of each; counts, offsets and indices are unsigned, widened to i64."""
 

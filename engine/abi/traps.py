@@ -18,6 +18,8 @@ class TrapKind(IntEnum):
     UNINITIALIZED_ELEMENT = 8
     INDIRECT_CALL_TYPE_MISMATCH = 9
     CALL_STACK_EXHAUSTED = 10
+    UNALIGNED_ATOMIC = 11
+    EXPECTED_SHARED_MEMORY = 12
 
     @property
     def message(self) -> str:
@@ -36,6 +38,8 @@ _MESSAGES: dict[TrapKind, str] = {
     TrapKind.UNINITIALIZED_ELEMENT: "uninitialized element",
     TrapKind.INDIRECT_CALL_TYPE_MISMATCH: "indirect call type mismatch",
     TrapKind.CALL_STACK_EXHAUSTED: "call stack exhausted",
+    TrapKind.UNALIGNED_ATOMIC: "unaligned atomic",
+    TrapKind.EXPECTED_SHARED_MEMORY: "expected shared memory",
 }
 
 # Codes above the traps: ways out of guest code that are no traps of the specification.

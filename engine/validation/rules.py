@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from farcall.engine.instructions.table import check_rules
-from farcall.engine.validation import control_rules, memory_rules, table_rules
+from farcall.engine.validation import atomic_rules, control_rules, memory_rules, table_rules
 from farcall.engine.validation.control_rules import Rule
 
-RULES: dict[str, Rule] = {**control_rules.RULES, **memory_rules.RULES, **table_rules.RULES}
+RULES: dict[str, Rule] = {
+    **control_rules.RULES,
+    **memory_rules.RULES,
+    **table_rules.RULES,
+    **atomic_rules.RULES,
+}
 
 check_rules("validator", RULES)

@@ -7,6 +7,7 @@ trampolines of every function type that was needed so far.
 from __future__ import annotations
 
 import ctypes
+import os
 import signal
 import threading
 import weakref
@@ -32,6 +33,7 @@ from farcall.engine.runtime.native.trampolines import (
     listener_text,
 )
 from farcall.engine.runtime.native.traps import PREVIOUS_HANDLER_WORDS, traps_text
+from farcall.engine.runtime.native.waiting import new_buckets, waiting_text
 from farcall.engine.structure.types import FunctionType
 
 T = TypeVar("T")
@@ -39,6 +41,8 @@ T = TypeVar("T")
 _ATTRIBUTES = 'attributes #0 = { nounwind "frame-pointer"="all" "probe-stack"="inline-asm" }'
 
 _TakeBudget = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int64)
+_GrowMemory = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_uint64)
+_WakeStopped = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 _GiveBudget = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64)
 _BatchEntry = ctypes.CFUNCTYPE(
     ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64
@@ -117,6 +121,8 @@ class NativeRuntime:
         functions: address of the table of runtime functions.
         take_budget: (address of a budget, bytes) -> whether it had as many.
         give_budget: (address of a budget, bytes): what was taken goes back.
+        grow_memory: (address of a memory record, pages) -> the former size in pages, or -1.
+        wake_stopped: (address of an execution context): guests that wait in it look at its stop word.
     """
 
     def __init__(self) -> None:
@@ -131,6 +137,7 @@ class NativeRuntime:
         self._handlers: ctypes.Array[Any] = (ctypes.py_object * len(_HANDLERS))()
         self._key = c_library.create_thread_key(self._compile_thread_end())
         self._records = threading.local()
+        self._buckets = new_buckets()
         self._previous = (ctypes.c_uint64 * (PREVIOUS_HANDLER_WORDS * signal.NSIG))()
         base = self._compile_base()
         self._call_host = base.addresses["call_host"]
@@ -140,6 +147,8 @@ class NativeRuntime:
         self.functions = ctypes.addressof(self._table)
         self.take_budget = _TakeBudget(base.addresses["take_budget"])
         self.give_budget = _GiveBudget(base.addresses["give_budget"])
+        self.grow_memory = _GrowMemory(base.addresses["memory_grow"])
+        self.wake_stopped = _WakeStopped(base.addresses["wake_stopped"])
         for number in (signal.SIGSEGV, signal.SIGBUS):
             self._install(number, base.addresses["on_fault"])
 
@@ -159,6 +168,7 @@ class NativeRuntime:
                     listener_text("listener_before", self._handler_address("before")),
                     listener_text("listener_after", self._handler_address("after")),
                     bulk_text(),
+                    waiting_text(host_target().architecture, self.space, self._buckets),
                 )
             )
         )
@@ -180,6 +190,10 @@ class NativeRuntime:
         ctypes.pythonapi.Py_DecRef(holder)
         write_words(place, [0])
         return error
+
+    def forget_waiters(self) -> None:
+        """In a child process, which has none of the threads that wait in its parent."""
+        ctypes.memset(self._buckets, 0, ctypes.sizeof(self._buckets))
 
     def _install(self, number: int, handler: int) -> None:
         flags = c_library.SA_SIGINFO | c_library.SA_ONSTACK | c_library.SA_NODEFER
@@ -284,6 +298,7 @@ def _make_native_runtime() -> NativeRuntime:
     with _creation:
         if _runtime is None:
             runtime = NativeRuntime()
+            os.register_at_fork(after_in_child=runtime.forget_waiters)
             # It must outlive the interpreter: a daemon thread's guest may run until the process is gone.
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(runtime))
             _runtime = runtime

@@ -148,6 +148,10 @@ class _TrapKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TrapKind.Val
     """An indirect call of a function of another type."""
     TRAP_KIND_CALL_STACK_EXHAUSTED: _TrapKind.ValueType  # 10
     """Calls nest too deeply."""
+    TRAP_KIND_UNALIGNED_ATOMIC: _TrapKind.ValueType  # 11
+    """An atomic access at an address that is no multiple of its size."""
+    TRAP_KIND_EXPECTED_SHARED_MEMORY: _TrapKind.ValueType  # 12
+    """A wait on a memory that is not shared."""
 
 class TrapKind(_TrapKind, metaclass=_TrapKindEnumTypeWrapper):
     """Why a trap happened (WebAssembly specification; the texts are those of its test suite)."""
@@ -174,6 +178,10 @@ TRAP_KIND_INDIRECT_CALL_TYPE_MISMATCH: TrapKind.ValueType  # 9
 """An indirect call of a function of another type."""
 TRAP_KIND_CALL_STACK_EXHAUSTED: TrapKind.ValueType  # 10
 """Calls nest too deeply."""
+TRAP_KIND_UNALIGNED_ATOMIC: TrapKind.ValueType  # 11
+"""An atomic access at an address that is no multiple of its size."""
+TRAP_KIND_EXPECTED_SHARED_MEMORY: TrapKind.ValueType  # 12
+"""A wait on a memory that is not shared."""
 Global___TrapKind: _TypeAlias = TrapKind  # noqa: Y015
 
 @_typing.final
