@@ -19,6 +19,7 @@ _BOUNDED_RULES = frozenset(
         "select", "select_typed", "local_get", "local_set", "local_tee", "global_get", "global_set",
         "table_get", "table_set", "table_size", "ref_null", "ref_is_null", "ref_func", "memory_size", "constant",
         "add128", "sub128", "mul_wide_s", "mul_wide_u",
+        "atomic_fence",
     }
 )  # fmt: skip
 """Rules of instructions that take constant time, beside those that a template lowers, and accesses to memory."""

@@ -246,7 +246,6 @@ def test_malformed_modules_are_refused_with_reason_and_offset(source, reason, of
         (HEADER + section(1, b"\1\x60\1\x6e\0"), "gc"),
         (HEADER + section(1, b"\1\x60\1\x64\x70\0"), "function-references"),
         (HEADER + section(4, b"\1\x40\0\x70\0\0\xd0\x70\x0b"), "function-references"),
-        (HEADER + section(5, b"\1\3\0\0"), "threads"),
         (HEADER + section(13, b"\0"), "exception-handling"),
         (HEADER + section(2, b"\1\0\0\4\0\0"), "exception-handling"),
         (HEADER + section(7, b"\1\0\4\0"), "exception-handling"),
