@@ -56,7 +56,6 @@ LATER_FEATURES = (
     "gc",
     "stack_switching",
     "tail_call",
-    "threads",
 )
 """wasmtime's names of what farcall does not have. It has none for extended constants: they stay switched on."""
 
@@ -72,6 +71,7 @@ def _serve(connection: Connection) -> None:
     for feature in PROPOSALS:
         setattr(generous, f"wasm_{feature}", True)
         setattr(config, f"wasm_{feature}", True)
+    generous.shared_memory = config.shared_memory = True
     engine = wasmtime.Engine(generous)
     for feature in LATER_FEATURES:
         setattr(config, f"wasm_{feature}", False)
@@ -168,6 +168,8 @@ def _trap_name(code: Any) -> str:
         "INTEGER_DIVISION_BY_ZERO": "integer divide by zero",
         "BAD_CONVERSION_TO_INTEGER": "invalid conversion to integer",
         "UNREACHABLE": "unreachable",
+        "HEAP_MISALIGNED": "unaligned atomic",
+        "ATOMIC_WAIT_NON_SHARED_MEMORY": "expected shared memory",
     }[code.name]
 
 

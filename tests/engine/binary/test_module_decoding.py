@@ -222,6 +222,7 @@ MALFORMED = {
         "too many locals: 4294967296",
         29,
     ),
+    "shared table": (HEADER + section(4, b"\1\x70\3\0\0"), "malformed limits flags: 0x03", 12),
     "byte of a body before the section's size": (
         one_function(b"\xff", after=b"\x0b\x02\0"),
         "illegal opcode ff",
