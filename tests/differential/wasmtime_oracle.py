@@ -9,6 +9,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from .case import Behaviour, Case
+from .exploration import Exploration, Observation
 
 FORMATS = {"i32": ("<i", "<I"), "i64": ("<q", "<Q"), "f32": ("<f", "<I"), "f64": ("<d", "<Q")}
 """Of each number type: how `struct` writes its values, and its bit patterns."""
@@ -40,6 +41,15 @@ class WasmtimeOracle:
         if isinstance(answer, str):
             raise ValueError(answer)
         assert isinstance(answer, Behaviour)
+        return answer
+
+    def explore(self, exploration: Exploration) -> Observation:
+        """What wasmtime makes of a module. Raises ValueError where it refuses the module."""
+        self._connection.send(exploration)
+        answer = self._connection.recv()
+        if isinstance(answer, str):
+            raise ValueError(answer)
+        assert isinstance(answer, Observation)
         return answer
 
     def refusals(self, modules: Sequence[bytes]) -> list[str]:
@@ -85,9 +95,16 @@ def _serve(connection: Connection) -> None:
             connection.send([_refusal(strict_engine, module) for module in case])
             continue
         try:
-            connection.send(_run(engine, case))
+            if isinstance(case, Exploration):
+                from .explorers import explore_on_wasmtime  # it needs what is below
+
+                connection.send(explore_on_wasmtime(engine, case))
+            else:
+                connection.send(_run(engine, case))
         except wasmtime.WasmtimeError as error:
             connection.send(f"wasmtime refuses the module: {error}")
+        except Exception as error:
+            connection.send(f"wasmtime's Python package fails: {error!r}")
 
 
 def _refusal(engine: Any, module: bytes) -> str:
@@ -126,7 +143,7 @@ def _run(engine: Any, case: Case) -> Behaviour:
         try:
             returned = function(store, *values)
         except wasmtime.Trap as trap:
-            outcomes.append(_trap_name(trap.trap_code))
+            outcomes.append(trap_name(trap.trap_code))
             continue
         results = returned if isinstance(returned, list) else [returned] if result_types else []
         outcomes.append(tuple(to_bits(*typed) for typed in zip(result_types, results, strict=True)))
@@ -156,7 +173,8 @@ def to_bits(value_type: str, value: float) -> int:
     return bits
 
 
-def _trap_name(code: Any) -> str:
+def trap_name(code: Any) -> str:
+    """The name that a trap of wasmtime's is compared by."""
     # wasmtime has one code for any access to a table that is out of bounds.
     return {
         "STACK_OVERFLOW": "call stack exhausted",
