@@ -48,6 +48,8 @@ def main() -> int:
             for process in list(executor._processes.values()):
                 process.kill()
             executor = _new_executor(wasm_opt)
+        except Exception as error:  # of the comparison itself: the next round may go
+            counts = Counts(differences=[f"the comparison fails: {error!r}"])
         for difference in counts.differences:
             print(f"seed {seed}: {difference}", flush=True)
         total += counts

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import random
 
+SMALLEST_DAMAGED = 12
+"""Bytes that a module must have."""
+
 TELLING_BYTES = bytes.fromhex(
     "00 01 02 03 04 05 0b 0c 0d 0e 0f 10 11 1a 1b 1c 20 21 22 23 24 28 36 3f 40 41 42 43 44 "
     "60 6f 70 7b 7c 7d 7e 7f 80 d0 d1 d2 fc fe ff"

@@ -13,7 +13,7 @@ from farcall.engine.errors import ModuleError
 
 from .binaryen_generator import BinaryenGenerator
 from .case import Case
-from .damage import damaged
+from .damage import SMALLEST_DAMAGED, damaged
 from .exploration import difference, explore
 from .explorers import explore_on_farcall
 from .farcall_subject import run_on_farcall
@@ -94,7 +94,9 @@ class Fuzzer:
         return case.module
 
     def _damage(self, source: random.Random, module: bytes, counts: Counts) -> None:
-        """Compare the verdicts on damaged forms of a module."""
+        """Compare the verdicts on damaged forms of a module; one that is nearly empty has none."""
+        if len(module) < SMALLEST_DAMAGED:
+            return
         modules = [damaged(source, module) for _ in range(DAMAGED_EACH)]
         for each, theirs in zip(modules, self.oracle.refusals(modules), strict=True):
             counts.damaged += 1
