@@ -44,19 +44,29 @@ def as_signed(value: int) -> int:
     return value - (1 << 32) if value >> 31 else value
 
 
-@pytest.mark.parametrize("shared", ["", "shared"])
+MEMORIES = {
+    "plain": "1 2",
+    "shared": "1 2 shared",
+    "of 64 bits, shared": "i64 1 2 shared",
+    "of small pages": f"{PAGE} {SIZE} (pagesize 1)",
+}
+
+
+@pytest.mark.parametrize("memory", MEMORIES)
 @pytest.mark.parametrize("name", NAMES)
-def test_alignment_and_bounds(instantiate, name, shared):
+def test_alignment_and_bounds(instantiate, name, memory):
+    shared, index_type = "shared" in memory, "i64" if "64" in memory else "i32"
     row = BY_NAME[name]
     width = row.access.size
     constants = " ".join(f"({value.name}.const 0)" for value in row.parameters[1:])
     results = " ".join(f"(result {value.name})" for value in row.results)
     functions = " ".join(
-        f'(func (export "{offset}") (param i32) {results} ({name} offset={offset} (local.get 0) {constants}))'
+        f'(func (export "{offset}") (param {index_type}) {results} ({name} offset={offset} (local.get 0) {constants}))'
         for offset in OFFSETS
     )
-    instance = instantiate(f'(module (memory (export "m") 1 2 {shared}) {functions})')
-    instance.memory("m").grow(1)
+    instance = instantiate(f'(module (memory (export "m") {MEMORIES[memory]}) {functions})')
+    instance.memory("m").grow(PAGE if "small" in memory else 1)
+    operand = as_signed if index_type == "i32" else int
     for offset in OFFSETS:
         access = instance.function(str(offset))
         for index in INDICES:
@@ -68,10 +78,10 @@ def test_alignment_and_bounds(instantiate, name, shared):
             elif "wait" in name and not shared:
                 expected = TrapKind.EXPECTED_SHARED_MEMORY
             if expected is None:
-                assert access(as_signed(index)) == (2 if "wait" in name else 0 if row.results else None)
+                assert access(operand(index)) == (2 if "wait" in name else 0 if row.results else None)
                 continue
             with pytest.raises(Trap) as raised:
-                access(as_signed(index))
+                access(operand(index))
             assert raised.value.kind is expected, (offset, index)
     assert instance.memory("m").read(0, SIZE) == bytes(SIZE)
 
