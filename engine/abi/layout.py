@@ -7,7 +7,7 @@ Every field is 8 bytes unless said otherwise and naturally aligned, so that the 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import IntEnum, unique
 
 from farcall.engine.structure.module import Module
 from farcall.engine.structure.types import ExternKind
@@ -133,6 +133,7 @@ THREAD_FRAME_CAPACITY = 64
 THREAD_RECORD_SIZE = THREAD_FRAMES + 8 * THREAD_FRAME_CAPACITY
 
 
+@unique
 class RuntimeFunction(IntEnum):
     """Index in the table of runtime functions; LLVM signature in `RUNTIME_SIGNATURES`."""
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from enum import IntEnum
+from enum import IntEnum, unique
 
 
+@unique
 class TrapKind(IntEnum):
     """Why a guest trapped; the value is what compiled code passes to the trap exit."""
 
