@@ -8,6 +8,9 @@ from pathlib import Path
 
 FEATURES = {
     "bulk-memory": "bulk-memory",
+    "extended-const": "extended-const",
+    "memory64": "memory64",
+    "multi-memory": "multimemory",
     "multi-value": "multivalue",
     "mutable-globals": "mutable-globals",
     "reference-types": "reference-types",
