@@ -137,6 +137,12 @@ def difference(ours: Observation, theirs: Observation, exploration: Exploration)
         return f"farcall made {len(ours.outcomes)} calls, wasmtime {len(theirs.outcomes)}"
     if ours.imported != theirs.imported:
         return f"imported functions: farcall {ours.imported[-3:]}, wasmtime {theirs.imported[-3:]}"
+    # After an instantiation that trapped there is no instance to look at.
+    return _difference_left(ours, theirs, exploration) if ours.outcomes[0] == () else ""
+
+
+def _difference_left(ours: Observation, theirs: Observation, exploration: Exploration) -> str:
+    """How globals and memories differ in the end."""
     for title, our_bits, their_bits in zip(exploration.globals, ours.globals, theirs.globals, strict=True):
         if our_bits != their_bits:
             return f"{title}: farcall {our_bits:#x}, wasmtime {their_bits:#x}"

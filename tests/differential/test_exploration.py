@@ -63,6 +63,17 @@ def test_a_difference_in_anything_is_found(engine, oracle):
         assert where in difference(seen, other, exploration)
 
 
+def test_instantiation_that_traps_on_both_is_no_difference(engine, oracle):
+    module = bytes(
+        wasmtime.wat2wasm('(module (memory 1) (data (i32.const 65536) "x") (global i32 (i32.const 1)))')
+    )
+    exploration = explore(random.Random(3), module)
+    theirs = oracle.explore(exploration)
+    ours = explore_on_farcall(engine, exploration, ensure_termination=True)
+    assert ours.outcomes == theirs.outcomes == ("out of bounds memory access",)
+    assert difference(ours, theirs, exploration) == ""
+
+
 def test_a_round_of_fuzzing():
     with Fuzzer(None) as fuzzer:
         counts = fuzzer.run(1) + fuzzer.run(2)
