@@ -20,6 +20,11 @@ INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -qq --constr
 PYTEST_ARGS ?=
 SPEC_ARGS ?=
 BENCH_ARGS ?=
+SECONDS ?= 60
+SEED ?= 1
+
+BINARYEN := binaryen@132.0.0
+WASM_OPT := $(VENV)/node_modules/.bin/wasm-opt
 
 ##@ Use
 
@@ -49,6 +54,12 @@ lint: $(DEV_STAMP)  ## style, formatting, types, who may import whom, generated 
 .PHONY: spec
 spec: $(DEV_STAMP)  ## the official WebAssembly test suite (in ../shared/testsuite, or where FARCALL_TESTSUITE says)
 	$(BIN)/python -m tests.spectest $(SPEC_ARGS)
+
+.PHONY: fuzz
+fuzz: $(DEV_STAMP)  ## random and damaged modules, compared with wasmtime: SECONDS=60 SEED=1 (Binaryen's too, where npm is)
+	@test -x $(WASM_OPT) || ! command -v npm >/dev/null || npm install --prefix $(VENV) --silent --no-audit --no-fund \
+		--ignore-scripts $(BINARYEN) || echo 'Binaryen cannot be installed.' >&2
+	$(BIN)/python -m tests.differential --seconds $(SECONDS) --first-seed $(SEED) --wasm-opt $(WASM_OPT)
 
 ##@ Rebuild what is committed
 

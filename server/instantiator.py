@@ -9,7 +9,7 @@ from typing import Any
 
 import structlog
 
-from farcall.engine import ExportNotFoundError, Stoppable
+from farcall.engine import ExportNotFoundError, MemoryType, Module, Stoppable
 from farcall.proto.farcall.v1 import instance_service_pb2 as messages
 from farcall.server.errors import StopReason, bad_request, failed_precondition
 from farcall.server.execution.call_queue import CallQueue
@@ -52,7 +52,8 @@ class Instantiator:
             compiled = await self._library.compiled(module)
             imports = _imports(wanted.links, providers)
             pending = store.making[instance_id]
-            queue = await self._common_queue(providers, pending, limit)
+            linked = _linked(compiled.module, wanted.links, providers)
+            queue = await self._common_queue(linked, pending, limit)
             instantiation = store.store.instantiation(compiled, imports, name=instance_id)
             job = Job(lambda _stoppable: instantiation.run(), pending, instantiation)
             instance = await self._executor.run(queue, job, limit)
@@ -134,6 +135,25 @@ def _handing_over(queue: CallQueue, successor: CallQueue) -> Callable[[Stoppable
         queue.hand_over(successor)
 
     return work
+
+
+def _linked(
+    module: Module, links: Sequence[messages.Link], providers: Sequence[InstanceRecord]
+) -> list[InstanceRecord]:
+    """With which instances a new one takes turns: all that give it anything but shared memories."""
+    whole: dict[str, InstanceRecord] = {}
+    single: dict[tuple[str, str], InstanceRecord] = {}
+    for link, record in zip(links, providers, strict=True):
+        if link.HasField("import_name"):
+            single[link.import_module, link.import_name] = record
+        else:
+            whole[link.import_module] = record
+    linked = []
+    for entry in module.imports:
+        record_or_none = single.get((entry.module, entry.name)) or whole.get(entry.module)
+        if record_or_none is not None and not (isinstance(entry.type, MemoryType) and entry.type.shared):
+            linked.append(record_or_none)
+    return linked
 
 
 def _imports(links: Sequence[messages.Link], providers: Sequence[InstanceRecord]) -> dict[Any, Any]:

@@ -7,7 +7,7 @@ Every field is 8 bytes unless said otherwise and naturally aligned, so that the 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import IntEnum, unique
 
 from farcall.engine.structure.module import Module
 from farcall.engine.structure.types import ExternKind
@@ -53,13 +53,18 @@ MEMORY_ENTRY_SIZE = 16
 MEMORY_ENTRY_BASE = 0
 MEMORY_ENTRY_RECORD = 8
 
-MEMORY_RECORD_SIZE = 40
-"""A memory, shared by all that import it: base, size, maximum and page size in bytes, pointer to its budget."""
+MEMORY_RECORD_SIZE = 104
+"""A memory, for all that import it: base, size, maximum and page size in bytes, pointer to its budget, and the lock
+(a `pthread_mutex_t`, which takes 40 to 48 bytes) that makes its growth atomic.
+
+The size of a shared memory changes while others read it.
+"""
 MEMORY_RECORD_BASE = 0
 MEMORY_RECORD_BYTES = 8
 MEMORY_RECORD_MAXIMUM = 16
 MEMORY_RECORD_PAGE = 24
 MEMORY_RECORD_BUDGET = 32
+MEMORY_RECORD_LOCK = 40
 
 BUDGET_SIZE = 16
 """What memories may still take together: bytes (signed), then a pointer to the budget it is part of, or null."""
@@ -167,6 +172,7 @@ THREAD_FRAME_CAPACITY = 64
 THREAD_RECORD_SIZE = THREAD_FRAMES + 8 * THREAD_FRAME_CAPACITY
 
 
+@unique
 class RuntimeFunction(IntEnum):
     """Index in the table of runtime functions; LLVM signature in `RUNTIME_SIGNATURES`."""
 
@@ -187,6 +193,8 @@ class RuntimeFunction(IntEnum):
     EXCEPTION_NEW = 14
     EXCEPTION_RELEASE = 15
     THROW = 16
+    MEMORY_WAIT = 17
+    MEMORY_NOTIFY = 18
 
 
 RUNTIME_SIGNATURES: dict[RuntimeFunction, tuple[str, tuple[str, ...]]] = {
@@ -224,6 +232,11 @@ RUNTIME_SIGNATURES: dict[RuntimeFunction, tuple[str, tuple[str, ...]]] = {
     RuntimeFunction.EXCEPTION_RELEASE: ("void", ("ptr",)),
     # throw(exception): does not return
     RuntimeFunction.THROW: ("void", ("ptr",)),
+    # memory_wait(execution context, address, expected value, its width in bytes, nanoseconds)
+    #     -> 0 woken, 1 not equal, 2 timed out
+    RuntimeFunction.MEMORY_WAIT: ("i32", ("ptr", "ptr", "i64", "i32", "i64")),
+    # memory_notify(address, most to wake) -> how many were woken
+    RuntimeFunction.MEMORY_NOTIFY: ("i32", ("ptr", "i32")),
 }
 """Result and parameters of each; counts, offsets and indices are unsigned, widened to i64."""
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from enum import IntEnum
+from enum import IntEnum, unique
 
 
+@unique
 class TrapKind(IntEnum):
     """Why a guest trapped; the value is what compiled code passes to the trap exit."""
 
@@ -19,6 +20,8 @@ class TrapKind(IntEnum):
     INDIRECT_CALL_TYPE_MISMATCH = 9
     CALL_STACK_EXHAUSTED = 10
     NULL_EXCEPTION_REFERENCE = 11
+    UNALIGNED_ATOMIC = 12
+    EXPECTED_SHARED_MEMORY = 13
 
     @property
     def message(self) -> str:
@@ -38,6 +41,8 @@ _MESSAGES: dict[TrapKind, str] = {
     TrapKind.INDIRECT_CALL_TYPE_MISMATCH: "indirect call type mismatch",
     TrapKind.CALL_STACK_EXHAUSTED: "call stack exhausted",
     TrapKind.NULL_EXCEPTION_REFERENCE: "null exception reference",
+    TrapKind.UNALIGNED_ATOMIC: "unaligned atomic",
+    TrapKind.EXPECTED_SHARED_MEMORY: "expected shared memory",
 }
 
 # Codes above the traps: ways out of guest code that are no traps of the specification.

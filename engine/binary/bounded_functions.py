@@ -19,9 +19,13 @@ _BOUNDED_RULES = frozenset(
         "select", "select_typed", "local_get", "local_set", "local_tee", "global_get", "global_set",
         "table_get", "table_set", "table_size", "ref_null", "ref_is_null", "ref_func", "memory_size", "constant",
         "add128", "sub128", "mul_wide_s", "mul_wide_u",
+        "atomic_fence",
     }
 )  # fmt: skip
-"""Rules of instructions that take constant time, beside those that a template lowers, and loads and stores."""
+"""Rules of instructions that take constant time, beside those that a template lowers, and accesses to memory."""
+
+_UNBOUNDED_RULES = frozenset({"atomic_wait", "atomic_notify"})
+"""Rules of instructions that access memory and take a time that nobody knows."""
 
 
 def is_bounded(module: Module, function_index: int) -> bool:
@@ -56,4 +60,6 @@ def _left_after(module: Module, function_index: int, budget: int) -> int:
 
 
 def _takes_constant_time(row: Instruction) -> bool:
-    return row.template is not None or row.access is not None or row.rule in _BOUNDED_RULES
+    if row.access is not None:
+        return row.rule not in _UNBOUNDED_RULES
+    return row.template is not None or row.rule in _BOUNDED_RULES

@@ -5,7 +5,7 @@ from __future__ import annotations
 from farcall.engine.binary.leb128 import read_u64
 from farcall.engine.binary.reader import Reader
 from farcall.engine.binary.types import read_reference_type, read_value_type
-from farcall.engine.errors import MalformedModuleError, UnsupportedFeatureError
+from farcall.engine.errors import MalformedModuleError
 from farcall.engine.instructions.instruction import Feature
 from farcall.engine.structure.types import I32, I64, GlobalType, Limits, MemoryType, TableType
 
@@ -13,8 +13,8 @@ _HAS_MAXIMUM = 0x01
 _SHARED = 0x02
 _64_BIT = 0x04
 _PAGE_SIZE = 0x08
-_TABLE_FLAGS = _HAS_MAXIMUM | _SHARED | _64_BIT
-_MEMORY_FLAGS = _TABLE_FLAGS | _PAGE_SIZE
+_TABLE_FLAGS = _HAS_MAXIMUM | _64_BIT
+_MEMORY_FLAGS = _TABLE_FLAGS | _SHARED | _PAGE_SIZE
 
 _LARGEST_PAGE_EXPONENT = 63
 
@@ -25,7 +25,7 @@ def _read_flags(reader: Reader, known: int) -> int:
     if flags & ~known:
         raise MalformedModuleError(f"malformed limits flags: {flags:#04x}", start)
     if flags & _SHARED:
-        raise UnsupportedFeatureError("threads", start)
+        reader.require(Feature.THREADS, start)
     if flags & _64_BIT:
         reader.require(Feature.MEMORY64, start)
     return flags
@@ -48,16 +48,16 @@ def read_memory_type(reader: Reader) -> MemoryType:
     """Read the type of a memory. Which page sizes there are is for validation to say."""
     start = reader.position
     flags = _read_flags(reader, _MEMORY_FLAGS)
-    index_type = I64 if flags & _64_BIT else I32
+    index_type, shared = I64 if flags & _64_BIT else I32, bool(flags & _SHARED)
     if not flags & _PAGE_SIZE:
-        return MemoryType(_read_limits(reader, flags), index_type=index_type)
+        return MemoryType(_read_limits(reader, flags), shared, index_type)
     try:
         limits = _read_limits(reader, flags)
         page_size = _read_page_size(reader)
     except IndexError:  # what follows is not of this feature: then the flag is none
         raise MalformedModuleError(f"malformed limits flags: {flags:#04x}", start) from None
     reader.require(Feature.CUSTOM_PAGE_SIZES, start)
-    return MemoryType(limits, index_type=index_type, page_size=page_size)
+    return MemoryType(limits, shared, index_type, page_size)
 
 
 def _read_page_size(reader: Reader) -> int:

@@ -102,6 +102,12 @@ def _read_lanes(source: bytes, position: int) -> tuple[tuple[int, ...], int]:
     return tuple(source[position:end]), end
 
 
+def _read_zero_byte(source: bytes, position: int) -> tuple[int, int]:
+    if source[position] != 0:
+        raise MalformedModuleError(f"zero byte expected, found {source[position]:#04x}", position)
+    return 0, position + 1
+
+
 READERS: dict[Immediate, ImmediateReader] = {
     Immediate.BLOCK_TYPE: read_block_type,
     Immediate.LABEL: read_u32,
@@ -126,6 +132,7 @@ READERS: dict[Immediate, ImmediateReader] = {
     Immediate.VECTOR: _read_bits(16),
     Immediate.LANE: _read_lane,
     Immediate.LANES: _read_lanes,
+    Immediate.ZERO_BYTE: _read_zero_byte,
 }
 """How each kind of immediate is read, and as what:
 
@@ -133,10 +140,10 @@ BLOCK_TYPE is a `ValueType`, the int index of a function type, or None; LABELS a
 last; MEMORY_ACCESS (exponent of the alignment, memory index, offset); VALUE_TYPES a tuple of `ValueType`;
 HEAP_TYPE the nullable `ReferenceType` to it; CATCHES a tuple of `Catch`; FLOAT_32, FLOAT_64 and VECTOR the value's
 bits as an unsigned int, a vector's first lane lowest; SIGNED_32 and SIGNED_64 a signed int; LANES a tuple of 16 ints;
-the others an index.
+ZERO_BYTE is 0; the others an index.
 """
 
-_FEATURE_OF_PREFIX: dict[int, str] = {0xFB: "gc", 0xFE: "threads"}
+_FEATURE_OF_PREFIX: dict[int, str] = {0xFB: "gc"}
 
 _FEATURE_OF_OPCODE: dict[int, str] = {
     0x14: "function-references",  # call_ref

@@ -53,6 +53,7 @@ IMPLEMENTED: frozenset[Feature] = frozenset(
         Feature.EXTENDED_CONST,
         Feature.MULTI_MEMORY,
         Feature.MEMORY64,
+        Feature.THREADS,
         Feature.CUSTOM_PAGE_SIZES,
         Feature.WIDE_ARITHMETIC,
         Feature.TAIL_CALL,
@@ -111,6 +112,7 @@ class Immediate(Enum):
     VECTOR = auto()
     LANE = auto()
     LANES = auto()
+    ZERO_BYTE = auto()
 
 
 class Catch(NamedTuple):
@@ -135,11 +137,13 @@ class MemoryAccess:
         llvm: LLVM's type of what lies in memory.
         size: bytes touched; the natural alignment.
         extension: LLVM's instruction from memory type to value type on loads (`sext`, `zext`), or None.
+        operation: LLVM's name of what an atomic read-modify-write access does, or None.
     """
 
     llvm: str
     size: int
     extension: str | None = None
+    operation: str | None = None
 
 
 Emit = Callable[[str, str, str, str], str]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from farcall.engine.instructions import (
+    atomic,
     control,
     exceptions,
     legacy_exceptions,
@@ -39,6 +40,7 @@ INSTRUCTIONS: tuple[Instruction, ...] = (
     *vector_float.ROWS,
     *vector_conversion.ROWS,
     *vector_relaxed.ROWS,
+    *atomic.ROWS,
 )
 
 

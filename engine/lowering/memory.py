@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from farcall.engine.abi.layout import MEMORY_RECORD_BYTES, SEGMENT_LENGTH, RuntimeFunction
+from farcall.engine.abi.layout import SEGMENT_LENGTH, RuntimeFunction
 from farcall.engine.instructions.instruction import Instruction
 from farcall.engine.lowering.function import FunctionLowering
-from farcall.engine.lowering.memory_access import load_guest, store_guest
+from farcall.engine.lowering.memory_access import load_guest, memory_length, store_guest
 from farcall.engine.lowering.metadata import CONTEXT
 
 
@@ -36,7 +36,7 @@ def store(function: FunctionLowering, row: Instruction, immediates: tuple[Any, .
 def memory_size(function: FunctionLowering, row: Instruction, immediates: tuple[Any, ...]) -> None:
     """`memory.size`: in pages."""
     memory = immediates[0]
-    size = function.load("i64", function.memory_record(memory), MEMORY_RECORD_BYTES, CONTEXT)
+    size = memory_length(function, memory)
     memory_type = function.context.module.memories[memory]
     pages = function.define(f"udiv i64 {size}, {memory_type.page_size}")
     function.push_narrowed(memory_type.index_type, pages)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from farcall.engine.instructions.table import check_rules
 from farcall.engine.lowering import (
+    atomic,
     call,
     control,
     exceptions,
@@ -80,6 +81,13 @@ RULES: dict[str, Rule] = {
     "load_lane": vector.load_lane,
     "store_lane": vector.store_lane,
     **wide_arithmetic.RULES,
+    "atomic_load": atomic.atomic_load,
+    "atomic_store": atomic.atomic_store,
+    "atomic_rmw": atomic.atomic_rmw,
+    "atomic_cmpxchg": atomic.atomic_cmpxchg,
+    "atomic_fence": atomic.atomic_fence,
+    "atomic_wait": atomic.atomic_wait,
+    "atomic_notify": atomic.atomic_notify,
 }
 
 check_rules("lowering", RULES)

@@ -77,11 +77,11 @@ class Instantiation(Stoppable):
 
 
 def _sharers(externs: list[Extern]) -> list[Member]:
-    """Whose linked groups the new instance joins: all owners but those of globals that are copied."""
+    """Whose linked groups the new instance joins: all owners but those of copied globals and shared memories."""
     return [
         extern.owner
         for extern in externs
-        if extern.owner is not None and (not isinstance(extern, Global) or extern.links)
+        if extern.owner is not None and (not isinstance(extern, Global | Memory) or extern.links)
     ]
 
 

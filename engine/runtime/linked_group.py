@@ -161,8 +161,12 @@ class LinkedGroup:
         wanted = bool(self.targets) and next(self._reasons(), None) is not None
         if wanted != self._protected:
             access = c_library.PROT_NONE if wanted else _ACCESSIBLE
+            runtime = native_runtime()
             c_library.protect_memory(self.execution_context, c_library.PAGE_SIZE, access)
+            runtime.space.stop_word(self.execution_context).value = wanted
             self._protected = wanted
+            if wanted:
+                runtime.wake_stopped(self.execution_context)
 
     # -- Members ---------------------------------------------------------------------------------------------------
 

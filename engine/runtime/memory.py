@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import copy
 import ctypes
+import threading
 import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
 from operator import index as as_index
 from typing import TYPE_CHECKING, overload
 
 from farcall.engine.abi import layout
-from farcall.engine.errors import ExhaustionError, RangeError
+from farcall.engine.errors import ClosedError, ExhaustionError, RangeError
 from farcall.engine.runtime.native import c_library
 from farcall.engine.runtime.native.address_space import clear_memory_slot, write_words
 from farcall.engine.runtime.native.machine import native_runtime
@@ -27,15 +30,44 @@ _View = ctypes.c_char * LARGEST_64
 """Any part of a memory can be copied through it, also 2 GiB and more, where `ctypes.string_at` wraps the length."""
 
 
+class _Users:
+    """How many hold a shared memory: its maker, importers, and accesses from Python that are under way.
+
+    They belong to several linked groups, so no group's lock says when the last one is gone.
+    """
+
+    def __init__(self) -> None:
+        # Reentrant: the garbage collector may run whatever it likes in the middle of what this guards.
+        self._lock = threading.RLock()
+        self._count = 1  # guarded by _lock
+
+    def join(self) -> bool:
+        """One more, unless the last one is gone; whether it is so."""
+        with self._lock:
+            if self._count == 0:
+                return False
+            self._count += 1
+            return True
+
+    def leave(self) -> bool:
+        """One less; whether that was the last one."""
+        with self._lock:
+            self._count -= 1
+            return self._count == 0
+
+
 class Memory:
     """A memory: reserved addresses of which the first are accessible, and a record that all importers share.
 
     With i32 indices it has a slot of the process's reservation, with i64 indices a reservation of its own.
 
+    A memory whose type says so is *shared*: it links no instances, so guests of several run with it at the same time,
+    and it lives until the last one that has it is released. Access to it from Python waits for nobody.
+
     Attributes:
         declared_type: as the module declares it; `type` has the present size as its minimum.
         owner: who must be open for it to be used from Python: its maker, or an instance that imports it.
-        home: the member of a linked group that made it, and with which it lives and dies.
+        home: the member of a linked group that made it, and with which it lives and dies unless it is shared.
         base: address of byte 0.
         record: address of the memory record.
     """
@@ -73,6 +105,7 @@ class Memory:
             maximum = min(maximum, limits.maximum * page)
         reserved = c_library.round_to_pages(max(maximum, 1)) if declared_type.index_type is I64 else 0
         self._budget = budget
+        self._users = _Users()
         budget.take(size)
         try:
             self.base = _reserve(reserved)
@@ -98,6 +131,30 @@ class Memory:
         seen.owner = importer
         seen._maker = self
         return seen
+
+    @property
+    def links(self) -> bool:
+        """Whether importing it links instances: a shared one does not."""
+        return not self.declared_type.shared
+
+    def hold(self) -> None:
+        """Keep a shared memory until `release`. Raises ClosedError if it is gone."""
+        if not self._users.join():
+            raise ClosedError("the last instance that had this memory is closed")
+
+    @contextmanager
+    def _access(self) -> Iterator[None]:
+        """Hold the group's lock, or a shared memory itself. Raises ClosedError if the owner is closed."""
+        if self.links:
+            with self.owner.turn():
+                yield
+            return
+        self.owner.check_open()
+        self.hold()
+        try:
+            yield
+        finally:
+            self.release()
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Memory):
@@ -131,26 +188,26 @@ class Memory:
         return MemoryType(limits, declared.shared, declared.index_type, declared.page_size)
 
     def read(self, offset: int, length: int) -> bytes:
-        """Copy `length` bytes from `offset`, after running calls are done.
+        """Copy `length` bytes from `offset`, after running calls are done; from a shared memory, at once.
 
         Raises:
             RangeError: the range leaves the memory.
             ClosedError: the memory's instance is closed.
         """
         start, count = as_index(offset), as_index(length)
-        with self.owner.turn():
+        with self._access():
             self._check(start, count)
             return bytes(memoryview(_View.from_address(self.base))[start : start + count])
 
     def write(self, offset: int, data: bytes | bytearray | memoryview) -> None:
-        """Store `data`, any bytes-like object, at `offset`, after running calls are done.
+        """Store `data`, any bytes-like object, at `offset`, after running calls are done; in a shared memory, at once.
 
         Raises:
             RangeError: the range leaves the memory; nothing is written.
             ClosedError: the memory's instance is closed.
         """
         start, content = as_index(offset), memoryview(data).tobytes()
-        with self.owner.turn():
+        with self._access():
             self._check(start, len(content))
             ctypes.memmove(self.base + start, content, len(content))
 
@@ -210,7 +267,7 @@ class Memory:
             ClosedError: the memory's instance is closed.
         """
         pages = as_index(pages)
-        with self.owner.turn():
+        with self._access():
             former = self.size
             maximum = ctypes.c_uint64.from_address(self.record + layout.MEMORY_RECORD_MAXIMUM).value
             more = pages * self.declared_type.page_size
@@ -218,6 +275,8 @@ class Memory:
                 raise ExhaustionError(
                     f"a memory of {former} bytes cannot grow by {more}: its limit is {maximum}"
                 )
+            if not self.links:
+                return self._grow_at_once(pages)
             self._budget.take(more)
             try:
                 self._open(former, more)
@@ -226,6 +285,16 @@ class Memory:
                 raise
             self._bytes.value = former + more
             return former // self.declared_type.page_size
+
+    def _grow_at_once(self, pages: int) -> int:
+        """Grow a shared memory, which guests may grow at the same time; the former size in pages."""
+        former = native_runtime().grow_memory(self.record, pages)
+        if former < 0:
+            raise ExhaustionError(
+                f"a memory of {self.size} bytes cannot grow by {pages} pages: its limit, or that of the store's or the"
+                " engine's memories together, or the system forbids it"
+            )
+        return int(former)
 
     def _open(self, offset: int, size: int) -> None:
         """Make bytes accessible. Raises ExhaustionError."""
@@ -241,8 +310,9 @@ class Memory:
             raise ExhaustionError(f"no memory left for {size} bytes: {error}") from error
 
     def release(self) -> None:
-        """Give the slot back. Nothing may use the memory any more."""
-        self._give_back()
+        """Give the slot back; that of a shared memory when all that hold it have released it."""
+        if self.links or self._users.leave():
+            self._give_back()
 
 
 def _most_bytes(memory_type: MemoryType) -> int:

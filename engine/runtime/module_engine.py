@@ -64,7 +64,7 @@ class NativeModuleEngine(ModuleEngine, Member):
         self.tables: list[Table] = []
         self.globals: list[Global] = []
         self.tags: list[Tag] = []
-        self._own_memories: list[Memory] = []
+        self._own_memories: list[Memory] = []  # those it releases: shared ones that it imports are among them
         self._own_tables: list[Table] = []
         self._imported_functions: dict[int, Function] = {}
         self._functions: dict[int, Function] = {}
@@ -170,7 +170,7 @@ class NativeModuleEngine(ModuleEngine, Member):
         if memory is None:
             raise IndexError(f"{exporter.title} has no memory {index_in_imported_module}")
         check_import(self._import(ExternKind.MEMORY, index), memory, self.references)
-        with joined((self, exporter)):
+        with joined((self, exporter)) if memory.links else self.turn():
             self._share_memory(index, memory)
 
     def _import(self, kind: ExternKind, index: int) -> Import:
@@ -184,8 +184,12 @@ class NativeModuleEngine(ModuleEngine, Member):
         self._share_memory(len(self.memories), memory)
 
     def _share_memory(self, index: int, memory: Memory) -> None:
+        if memory.links:
+            self.need(memory.home)
+        else:
+            memory.hold()
+            self._own_memories.append(memory)
         self._place_memory(index, memory.seen_by(self))
-        self.need(memory.home)
 
     def _place_memory(self, index: int, memory: Memory) -> None:
         write_words(self.context + self._layout.memory(index), [memory.base, memory.record])

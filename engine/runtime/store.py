@@ -231,7 +231,9 @@ class Store:
         return HostFunction(type, implementation, label, self.references, self.engine.types.keep(type))
 
     def memory(self, type: MemoryType) -> Memory:
-        """A memory that instances can import. Raises ExhaustionError."""
+        """A memory that instances can import; a shared one needs a maximum (ValueError). Raises ExhaustionError."""
+        if type.shared and type.limits.maximum is None:
+            raise ValueError("a shared memory must have a maximum")
         owner = self._own_extern()
         try:
             owner.extern = memory = Memory(owner, type, self.memory_budget, self.limits.memory_bytes)

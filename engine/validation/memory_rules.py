@@ -16,7 +16,7 @@ def signature_only(state: FunctionValidator, row: Instruction, immediate: object
     """Check nothing: the row's signature says all."""
 
 
-def _access(state: FunctionValidator, row: Instruction, immediate: tuple[int, int, int]) -> None:
+def access(state: FunctionValidator, row: Instruction, immediate: tuple[int, int, int]) -> None:
     """Loads, stores, and all that have an `access`: pops the operands, as no other rule of a row with parameters does.
 
     The type of the address is the memory's.
@@ -50,8 +50,8 @@ def _shuffle(state: FunctionValidator, row: Instruction, lanes: tuple[int, ...])
 def _lane_access(
     state: FunctionValidator, row: Instruction, immediates: tuple[tuple[int, int, int], int]
 ) -> None:
-    access, lane = immediates
-    _access(state, row, access)
+    place, lane = immediates
+    access(state, row, place)
     _lane(state, row, lane)
 
 
@@ -107,11 +107,11 @@ RULES: dict[str, Rule] = {
     "extract_lane": _lane,
     "replace_lane": _lane,
     "shuffle": _shuffle,
-    "vector_load": _access,
+    "vector_load": access,
     "load_lane": _lane_access,
     "store_lane": _lane_access,
-    "load": _access,
-    "store": _access,
+    "load": access,
+    "store": access,
     "memory_size": _memory_size,
     "memory_grow": _memory_grow,
     "memory_fill": _memory_fill,

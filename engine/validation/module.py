@@ -122,6 +122,8 @@ def _check_memory(memory: MemoryType, offset: int) -> None:
     most = min((1 << bits) // memory.page_size, (1 << bits) - 1)
     room = f"memory size must be at most {most} pages"
     _check_limits(memory.limits, most, f"{room} (4GiB)" if most == 1 << 16 else room, offset)
+    if memory.shared and memory.limits.maximum is None:
+        raise InvalidModuleError("shared memory must have maximum", offset)
 
 
 def _check_tags(module: Module) -> None:

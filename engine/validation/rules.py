@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from farcall.engine.instructions.table import check_rules
 from farcall.engine.validation import (
+    atomic_rules,
     control_rules,
     exception_rules,
     legacy_exception_rules,
@@ -18,6 +19,7 @@ RULES: dict[str, Rule] = {
     **legacy_exception_rules.RULES,
     **memory_rules.RULES,
     **table_rules.RULES,
+    **atomic_rules.RULES,
 }
 
 check_rules("validator", RULES)

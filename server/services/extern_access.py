@@ -43,10 +43,14 @@ class ExternAccess:
     ) -> T:
         """Do work on `extern` that takes little time: on the spot if the instance is idle, else at its turn.
 
+        What works on a shared memory waits for no turn: guests that use it may run for ever.
+
         Raises:
             RequestError: too many requests wait, or it was stopped while it waited.
             FarcallError: what the work raises.
         """
+        if isinstance(extern, Memory) and not extern.links:
+            return work()
         queue = record.queue
         if queue.enter():
             try:

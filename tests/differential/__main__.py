@@ -1,69 +1,70 @@
-"""Compares random programs and damaged modules with wasmtime for as long as one likes.
+"""Compares random modules and damaged ones with wasmtime for as long as one likes (`make fuzz`).
 
-    python -m tests.differential [--seconds S] [--first-seed N]
+    python -m tests.differential [--seconds S] [--first-seed N] [--wasm-opt PATH]
 
-Prints what differs, with the seed that shows it again. Exit status: 0 if nothing differed, else 1.
+Each seed is a round: a program of our own generator and, where there is one, a module of Binaryen's, each run on both,
+and both damaged in many ways, of which the verdicts on validity are compared. Prints what differs, with the seed that
+shows it again, and in the end how many there were. Exit status: 0 if nothing differed, else 1.
 """
 
 from __future__ import annotations
 
 import argparse
-import random
+import multiprocessing
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
 
-from farcall.engine import Engine
+from .fuzzing import Counts, prepare, run_round
 
-from .case import Case
-from .farcall_subject import run_on_farcall
-from .program_generator import OBSERVED_GLOBALS, generate
-from .vector_generator import vector_case
-from .wasmtime_oracle import WasmtimeOracle
-
-_VECTOR_SHARE = 0.3
-"""Of the programs, those that are made of vector instructions."""
+PATIENCE = 300
+"""Seconds after which a round counts as hanging."""
 
 
 def main() -> int:
     """Run the command; its exit status."""
     parser = argparse.ArgumentParser(prog="python -m tests.differential", description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=60, metavar="S", help="how long (60)")
-    parser.add_argument("--first-seed", type=int, default=1, metavar="N", help="the first program's seed (1)")
+    parser.add_argument("--first-seed", type=int, default=1, metavar="N", help="the first round's seed (1)")
+    parser.add_argument("--wasm-opt", type=Path, metavar="PATH", help="Binaryen's, from its npm package")
     arguments = parser.parse_args()
-    seed, differing = arguments.first_seed, 0
-    started = time.monotonic()
-    with Engine() as engine, WasmtimeOracle() as oracle:
-        while time.monotonic() - started < arguments.seconds:
-            difference = _compare(engine, oracle, seed)
-            if difference:
-                print(f"seed {seed}: {difference}", flush=True)
-                differing += 1
-            seed += 1
-    print(f"{seed - arguments.first_seed} programs, {differing} differ")
-    return 1 if differing else 0
+    wasm_opt = arguments.wasm_opt
+    if wasm_opt is not None and not wasm_opt.exists():
+        print(f"{wasm_opt} is not there: only our own generator is used", file=sys.stderr)
+        wasm_opt = None
+    total, seed = Counts(), arguments.first_seed
+    end = time.monotonic() + arguments.seconds
+    executor = _new_executor(wasm_opt)
+    while time.monotonic() < end:
+        try:
+            counts = executor.submit(run_round, seed).result(PATIENCE)
+        except BrokenProcessPool:
+            counts = Counts(differences=["farcall's process died"])
+            executor = _new_executor(wasm_opt)
+        except TimeoutError:
+            counts = Counts(differences=[f"still running after {PATIENCE} s"])
+            for process in list(executor._processes.values()):
+                process.kill()
+            executor = _new_executor(wasm_opt)
+        except Exception as error:  # of the comparison itself: the next round may go
+            counts = Counts(differences=[f"the comparison fails: {error!r}"])
+        for difference in counts.differences:
+            print(f"seed {seed}: {difference}", flush=True)
+        total += counts
+        seed += 1
+    executor.shutdown()
+    print(
+        f"{seed - arguments.first_seed} rounds: {total.programs} programs, {total.generated} modules of Binaryen's,"
+        f" {total.damaged} damaged modules ({total.valid} of them valid); {len(total.differences)} differ"
+    )
+    return 1 if total.differences else 0
 
 
-def _compare(engine: Engine, oracle: WasmtimeOracle, seed: int) -> str:
-    """How farcall differs from wasmtime on the program of this seed; empty where it does not."""
-    source = random.Random(seed)
-    if source.random() < _VECTOR_SHARE:
-        return _difference(engine, oracle, vector_case(seed, source.choice((10, 50, 300))), source)
-    functions, nodes = source.randrange(1, 9), source.choice((20, 100, 500, 2000))
-    program = generate(source, functions, nodes, linked=bool(source.getrandbits(1)))
-    case = Case(program.module, program.calls, "memory", OBSERVED_GLOBALS, program.library)
-    return _difference(engine, oracle, case, source)
-
-
-def _difference(engine: Engine, oracle: WasmtimeOracle, case: Case, source: random.Random) -> str:
-    theirs = oracle.run(case)
-    try:
-        ours = run_on_farcall(engine, case, ensure_termination=bool(source.getrandbits(1)))
-    except Exception as error:  # Whatever it is: no program may raise anything but traps.
-        return f"farcall raises {type(error).__name__}: {error}"
-    for call, our, their in zip(case.calls, ours.outcomes, theirs.outcomes, strict=True):
-        if our != their:
-            return f"{call}: farcall {our}, wasmtime {their}"
-    return "" if ours == theirs else "the memory or the globals differ"
+def _new_executor(wasm_opt: Path | None) -> ProcessPoolExecutor:
+    """A process for farcall's side: it may die."""
+    return ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), prepare, (wasm_opt,))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from farcall.engine.errors import Trap
 from .case import Behaviour, Case
 from .wasmtime_oracle import TABLE_TRAP, to_bits
 
-_TABLE_TRAPS = frozenset(("undefined element", "out of bounds table access"))
+TABLE_TRAPS = frozenset(("undefined element", "out of bounds table access"))
 
 
 def run_on_farcall(engine: Engine, case: Case, *, ensure_termination: bool) -> Behaviour:
@@ -26,7 +26,7 @@ def run_on_farcall(engine: Engine, case: Case, *, ensure_termination: bool) -> B
                 try:
                     outcomes.append(tuple(instance.function(name).call_bits(arguments)))
                 except Trap as trap:
-                    outcomes.append(TABLE_TRAP if trap.message in _TABLE_TRAPS else trap.message)
+                    outcomes.append(TABLE_TRAP if trap.message in TABLE_TRAPS else trap.message)
             memory = None
             if case.memory is not None:
                 found = instance.memory(case.memory)

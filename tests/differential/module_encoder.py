@@ -60,8 +60,11 @@ def types(names: Iterable[str]) -> bytes:
     return vector([bytes((VALUE_TYPE_CODES[name],)) for name in names])
 
 
-def limits(minimum: int, maximum: int | None) -> bytes:
-    """Limits of a memory or table."""
+def limits(minimum: int, maximum: int | None, *, shared: bool = False) -> bytes:
+    """Limits of a memory or table; a shared memory's have a maximum."""
+    if shared:
+        assert maximum is not None
+        return b"\3" + unsigned(minimum) + unsigned(maximum)
     return b"\0" + unsigned(minimum) if maximum is None else b"\1" + unsigned(minimum) + unsigned(maximum)
 
 
@@ -158,9 +161,11 @@ class ModuleEncoder:
         self.tables.append(bytes((VALUE_TYPE_CODES[element],)) + limits(minimum, maximum))
         return self._defined("table", len(self.tables) - 1, export)
 
-    def memory(self, minimum: int, maximum: int | None = None, export: str | None = None) -> int:
+    def memory(
+        self, minimum: int, maximum: int | None = None, export: str | None = None, *, shared: bool = False
+    ) -> int:
         """A memory."""
-        self.memories.append(limits(minimum, maximum))
+        self.memories.append(limits(minimum, maximum, shared=shared))
         return self._defined("memory", len(self.memories) - 1, export)
 
     def global_(self, type_name: str, mutable: bool, initializer: bytes, export: str | None = None) -> int:

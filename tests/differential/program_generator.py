@@ -36,6 +36,17 @@ _LOADS = {
     name: [row for row in _SCALAR if row.rule == "load" and row.results[0].name == name] for name in NUMBERS
 }
 _STORES = [row for row in _SCALAR if row.rule == "store"]
+_ATOMIC_VALUES = {
+    name: [
+        row
+        for row in INSTRUCTIONS
+        if row.rule in ("atomic_load", "atomic_rmw", "atomic_cmpxchg", "atomic_notify")
+        and row.results[0].name == name
+    ]
+    for name in ("i32", "i64")
+}
+_ATOMIC_STORES = [row for row in INSTRUCTIONS if row.rule == "atomic_store"]
+_WAITS = [row for row in INSTRUCTIONS if row.rule == "atomic_wait"]
 _KEEPS_NANS = ("abs", "neg", "copysign", "reinterpret")
 
 
@@ -285,6 +296,24 @@ class _FunctionGenerator:
     def _alignment(self, row: Instruction) -> int:
         return self._source.randrange(row.access.size.bit_length())
 
+    def _atomic(self, name: str, depth: int) -> bytes:
+        """An atomic access that gives a value; seldom a wait, which traps, since the memory is not shared."""
+        if name not in _ATOMIC_VALUES:
+            return self._value(name, depth)
+        rows = _WAITS if name == "i32" and self._source.randrange(40) == 0 else _ATOMIC_VALUES[name]
+        return self._atomic_access(self._source.choice(rows), depth)
+
+    def _atomic_access(self, row: Instruction, depth: int) -> bytes:
+        """The access with its operands, mostly at a multiple of its width."""
+        width = row.access.size
+        if self._source.randrange(16) == 0:
+            address, offset = self._address(depth)
+        else:
+            address = self._value("i32", depth) + constant("i32", 0x78) + instruction("i32.and")
+            offset = width * self._source.randrange(8)
+        operands = b"".join(self._value(operand.name, depth) for operand in row.parameters[1:])
+        return address + operands + instruction(row.name, (width.bit_length() - 1, offset))
+
     def _state(self, name: str, depth: int) -> bytes:
         if name != "i32":
             return self._value(name, depth)
@@ -422,6 +451,11 @@ class _FunctionGenerator:
         value = self._value(row.parameters[1].name, depth)
         return address + value + instruction(row.name, (self._alignment(row), offset))
 
+    def _atomic_statement(self, depth: int) -> bytes:
+        if self._source.randrange(8) == 0:
+            return instruction("atomic.fence", 0)
+        return self._atomic_access(self._source.choice(_ATOMIC_STORES), depth - 1)
+
     def _dropped(self, depth: int) -> bytes:
         results = _types(self._source, 2)
         return self._values(results, depth) + instruction("nop") + instruction("drop") * len(results)
@@ -510,6 +544,7 @@ _VALUES = {
     _FunctionGenerator._leaf: 3,
     _FunctionGenerator._numeric: 8,
     _FunctionGenerator._load: 2,
+    _FunctionGenerator._atomic: 1,
     _FunctionGenerator._structured_value: 2,
     _FunctionGenerator._select: 1,
     _FunctionGenerator._tee: 1,
@@ -523,6 +558,7 @@ _STATEMENTS = {
     _FunctionGenerator._set_local: 4,
     _FunctionGenerator._set_global: 2,
     _FunctionGenerator._store: 4,
+    _FunctionGenerator._atomic_statement: 1,
     _FunctionGenerator._structured_statement: 4,
     _FunctionGenerator._conditional_branch: 2,
     _FunctionGenerator._bulk: 1,

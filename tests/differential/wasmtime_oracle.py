@@ -9,6 +9,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from .case import Behaviour, Case
+from .exploration import Exploration, Observation
 
 FORMATS = {"i32": ("<i", "<I"), "i64": ("<q", "<Q"), "f32": ("<f", "<I"), "f64": ("<d", "<Q")}
 """Of each number type: how `struct` writes its values, and its bit patterns."""
@@ -42,6 +43,15 @@ class WasmtimeOracle:
         assert isinstance(answer, Behaviour)
         return answer
 
+    def explore(self, exploration: Exploration) -> Observation:
+        """What wasmtime makes of a module. Raises ValueError where it refuses the module."""
+        self._connection.send(exploration)
+        answer = self._connection.recv()
+        if isinstance(answer, str):
+            raise ValueError(answer)
+        assert isinstance(answer, Observation)
+        return answer
+
     def refusals(self, modules: Sequence[bytes]) -> list[str]:
         """For each module why wasmtime, held to farcall's features, refuses it; empty where it is valid."""
         self._connection.send(list(modules))
@@ -54,7 +64,6 @@ LATER_FEATURES = (
     "function_references",
     "gc",
     "stack_switching",
-    "threads",
 )
 """wasmtime's names of what farcall does not have. It has none for extended constants: they stay switched on."""
 
@@ -70,6 +79,7 @@ def _serve(connection: Connection) -> None:
     for feature in PROPOSALS:
         setattr(generous, f"wasm_{feature}", True)
         setattr(config, f"wasm_{feature}", True)
+    generous.shared_memory = config.shared_memory = True
     engine = wasmtime.Engine(generous)
     for feature in LATER_FEATURES:
         setattr(config, f"wasm_{feature}", False)
@@ -83,9 +93,16 @@ def _serve(connection: Connection) -> None:
             connection.send([_refusal(strict_engine, module) for module in case])
             continue
         try:
-            connection.send(_run(engine, case))
+            if isinstance(case, Exploration):
+                from .explorers import explore_on_wasmtime  # it needs what is below
+
+                connection.send(explore_on_wasmtime(engine, case))
+            else:
+                connection.send(_run(engine, case))
         except wasmtime.WasmtimeError as error:
             connection.send(f"wasmtime refuses the module: {error}")
+        except Exception as error:
+            connection.send(f"wasmtime's Python package fails: {error!r}")
 
 
 def _refusal(engine: Any, module: bytes) -> str:
@@ -124,7 +141,7 @@ def _run(engine: Any, case: Case) -> Behaviour:
         try:
             returned = function(store, *values)
         except wasmtime.Trap as trap:
-            outcomes.append(_trap_name(trap.trap_code))
+            outcomes.append(trap_name(trap.trap_code))
             continue
         results = returned if isinstance(returned, list) else [returned] if result_types else []
         outcomes.append(tuple(to_bits(*typed) for typed in zip(result_types, results, strict=True)))
@@ -154,7 +171,8 @@ def to_bits(value_type: str, value: float) -> int:
     return bits
 
 
-def _trap_name(code: Any) -> str:
+def trap_name(code: Any) -> str:
+    """The name that a trap of wasmtime's is compared by."""
     # wasmtime has one code for any access to a table that is out of bounds.
     return {
         "STACK_OVERFLOW": "call stack exhausted",
@@ -166,6 +184,8 @@ def _trap_name(code: Any) -> str:
         "INTEGER_DIVISION_BY_ZERO": "integer divide by zero",
         "BAD_CONVERSION_TO_INTEGER": "invalid conversion to integer",
         "UNREACHABLE": "unreachable",
+        "HEAP_MISALIGNED": "unaligned atomic",
+        "ATOMIC_WAIT_NON_SHARED_MEMORY": "expected shared memory",
     }[code.name]
 
 

@@ -227,6 +227,10 @@ WHOLE: tuple[str, ...] = (
     "proposals/custom-page-sizes/custom-page-sizes.wast",
     "proposals/custom-page-sizes/memory_max.wast",
     "proposals/custom-page-sizes/memory_max_i64.wast",
+    "proposals/threads/atomic.wast",
+    "proposals/threads/exports.wast",
+    "proposals/threads/imports.wast",
+    "proposals/threads/memory.wast",
     "proposals/wide-arithmetic/wide-arithmetic.wast",
 )
 """Files of which nothing is skipped but what is about the text format."""
@@ -258,8 +262,5 @@ IN_PART: dict[str, tuple[str, ...]] = {
         "function-references",
         "gc",
     ),
-    "proposals/threads/exports.wast": ("threads",),
-    "proposals/threads/imports.wast": ("threads",),
-    "proposals/threads/memory.wast": ("threads",),
 }
 """Files some of whose modules need later features: nothing is skipped but for these."""

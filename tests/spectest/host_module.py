@@ -51,6 +51,7 @@ def spectest_externs(store: Store) -> dict[str, object]:
     externs["table"] = store.table(TableType(FUNCREF, Limits(10, 20)))
     externs["table64"] = store.table(TableType(FUNCREF, Limits(10, 20), I64))
     externs["memory"] = store.memory(MemoryType(Limits(1, 2)))
+    externs["shared_memory"] = store.memory(MemoryType(Limits(1, 2), shared=True))
     return externs
 
 

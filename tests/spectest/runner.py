@@ -160,7 +160,9 @@ class ScriptRunner:
         self._superseded = superseded
         self._engine = engine
         self._store = store
-        self._report = report
+        # Several threads report, and what takes it may write to a pipe.
+        self._reporting = threading.Lock()
+        self._tell = report
         self._progress = progress
         self._run: dict[type, Callable[[Any, Scope], None]] = {
             ModuleCommand: self._module,
@@ -174,8 +176,12 @@ class ScriptRunner:
             WaitCommand: lambda command, scope: scope.threads[command.thread].join(),
         }
 
+    def _report(self, outcome: Outcome) -> None:
+        with self._reporting:
+            self._tell(outcome)
+
     def run(self, commands: Sequence[Command], scope: Scope) -> None:
-        """Run `commands` in order and report each outcome."""
+        """Run `commands` in order and report each outcome; it ends when the threads that they start have ended."""
         for command in commands:
             self._progress(command.line)
             is_assertion = isinstance(command, AssertReturn | AssertStopped | AssertRefused)
@@ -193,6 +199,8 @@ class ScriptRunner:
             else:
                 if is_assertion:
                     self._report(outcome("passed"))
+        for thread in scope.threads.values():
+            thread.join()
 
     # Modules and instances.
 

@@ -135,3 +135,30 @@ def test_threads_run_commands_of_their_own(tmp_path):
     )
     report = report_of(script)
     assert (report.passed, report.failures) == (2, [])
+
+
+def test_threads_share_a_memory_and_wait_for_each_other(tmp_path):
+    """Two threads of a script that run at the same time: run in turn, the first would wait for ever."""
+    script = tmp_path / "waiting.wast"
+    user = '(module (import "M" "m" (memory 1 1 shared))'
+    script.write_text(
+        '(module $M (memory (export "m") 1 1 shared))\n'
+        "(thread $Waiter (shared (module $M))\n"
+        '  (register "M" $M)\n'
+        f'  {user} (func (export "wait") (result i32)'
+        " (memory.atomic.wait32 (i32.const 0) (i32.const 0) (i64.const -1)))"
+        ' (func (export "one") (result i32) (i32.const 1)))\n'
+        '  (assert_return (invoke "wait") (i32.const 0))\n'
+        '  (assert_trap (invoke "one") "unreachable"))\n'
+        "(thread $Waker (shared (module $M))\n"
+        '  (register "M" $M)\n'
+        f'  {user} (func (export "wake")'
+        " (loop (br_if 0 (i32.eqz (memory.atomic.notify (i32.const 0) (i32.const 1)))))))\n"
+        '  (assert_return (invoke "wake")))\n'
+        "(wait $Waiter)\n"
+    )
+    report = report_of(script)
+    assert (report.passed, [(failure.line, failure.got) for failure in report.failures]) == (
+        2,
+        [(6, "results (i32 0x1)")],
+    )

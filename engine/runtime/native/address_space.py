@@ -139,6 +139,7 @@ class AddressSpace:
         absent_memory: a slot that never becomes accessible: what stands for a memory that is not there yet.
         absent_memory_record: address of its memory record: it is empty and cannot grow.
         contexts: pages for execution contexts, readable and writable.
+        stop_words: address of an i32 for each of those pages: whether its guests are being stopped.
     """
 
     def __init__(self) -> None:
@@ -151,6 +152,12 @@ class AddressSpace:
         page = c_library.PAGE_SIZE
         contexts = c_library.map_memory(_CONTEXT_PAGES * page, c_library.PROT_READ | c_library.PROT_WRITE)
         self.contexts = SlotPool(contexts, page, _CONTEXT_PAGES, "execution contexts")
+        self.stop_words = c_library.map_memory(4 * _CONTEXT_PAGES, c_library.PROT_READ | c_library.PROT_WRITE)
+
+    def stop_word(self, context: int) -> ctypes.c_uint32:
+        """The stop word of the execution context at that address."""
+        number = (context - self.contexts.base) // self.contexts.slot_size
+        return ctypes.c_uint32.from_address(self.stop_words + 4 * number)
 
 
 def clear_memory_slot(address: int, size: int) -> None:

@@ -15,17 +15,22 @@ from farcall.engine.runtime.native.traps import address
 CHUNK = 1 << 20
 """Bytes moved between two looks at the execution context: some 0.1 ms."""
 
+_STACK_UNDER_LOCK = 16384
+"""Bytes of stack that are there when a lock is taken: many times what the C library's functions need."""
+
 _MEMORY_TRAP = TrapKind.OUT_OF_BOUNDS_MEMORY_ACCESS.value
 _TABLE_TRAP = TrapKind.OUT_OF_BOUNDS_TABLE_ACCESS.value
 
 
-def _signature(function: RuntimeFunction, names: str) -> str:
+def signature(function: RuntimeFunction, names: str) -> str:
+    """How the definition of a runtime function begins."""
     result, parameters = RUNTIME_SIGNATURES[function]
     pairs = ", ".join(f"{kind} %{name}" for kind, name in zip(parameters, names.split(), strict=True))
     return f"define {result} @{function.name.lower()}({pairs}) #0"
 
 
-def _field(name: str, pointer: str, offset: int, kind: str = "i64") -> str:
+def field(name: str, pointer: str, offset: int, kind: str = "i64") -> str:
+    """Load a field of a structure as `%name`; its address is `%name.at`."""
     return (
         f"%{name}.at = getelementptr i8, ptr {pointer}, i64 {offset}\n  %{name} = load {kind}, ptr %{name}.at"
     )
@@ -41,7 +46,21 @@ def _outside(name: str, start: str, count: str, size: str) -> str:
 
 def bulk_text() -> str:
     """LLVM IR of all of them."""
-    return "\n".join((_move(), _memory(), _budget(), _memory_grow(), _tables()))
+    return "\n".join((_need_stack(), _move(), _memory(), _budget(), _memory_grow(), _tables()))
+
+
+def _need_stack() -> str:
+    """`need_stack`: the trap "call stack exhausted" where not enough stack is left for what holds a lock.
+
+    A fault while a lock is held would leave with it held.
+    """
+    return f"""
+define void @need_stack() noinline #0 {{
+  %area = alloca [{_STACK_UNDER_LOCK} x i8], align 16
+  store volatile i8 0, ptr %area
+  ret void
+}}
+"""
 
 
 def _move() -> str:
@@ -75,11 +94,11 @@ end:
 def _memory() -> str:
     fill = address(c_library.address_of("memset"))
     return f"""
-{_signature(RuntimeFunction.MEMORY_COPY, "execution to.record from.record to from count")} {{
-  {_field("to.base", "%to.record", layout.MEMORY_RECORD_BASE, "ptr")}
-  {_field("to.bytes", "%to.record", layout.MEMORY_RECORD_BYTES)}
-  {_field("from.base", "%from.record", layout.MEMORY_RECORD_BASE, "ptr")}
-  {_field("from.bytes", "%from.record", layout.MEMORY_RECORD_BYTES)}
+{signature(RuntimeFunction.MEMORY_COPY, "execution to.record from.record to from count")} {{
+  {field("to.base", "%to.record", layout.MEMORY_RECORD_BASE, "ptr")}
+  {field("to.bytes", "%to.record", layout.MEMORY_RECORD_BYTES)}
+  {field("from.base", "%from.record", layout.MEMORY_RECORD_BASE, "ptr")}
+  {field("from.bytes", "%from.record", layout.MEMORY_RECORD_BYTES)}
   {_outside("to.bad", "%to", "%count", "%to.bytes")}
   {_outside("from.bad", "%from", "%count", "%from.bytes")}
   %bad = or i1 %to.bad, %from.bad
@@ -94,10 +113,10 @@ go:
   ret void
 }}
 
-{_signature(RuntimeFunction.MEMORY_FILL, "execution record to byte count")} {{
+{signature(RuntimeFunction.MEMORY_FILL, "execution record to byte count")} {{
 start:
-  {_field("base", "%record", layout.MEMORY_RECORD_BASE, "ptr")}
-  {_field("bytes", "%record", layout.MEMORY_RECORD_BYTES)}
+  {field("base", "%record", layout.MEMORY_RECORD_BASE, "ptr")}
+  {field("bytes", "%record", layout.MEMORY_RECORD_BYTES)}
   {_outside("bad", "%to", "%count", "%bytes")}
   br i1 %bad, label %trap, label %go
 trap:
@@ -122,11 +141,11 @@ end:
   ret void
 }}
 
-{_signature(RuntimeFunction.MEMORY_INIT, "execution record segment to from count")} {{
-  {_field("base", "%record", layout.MEMORY_RECORD_BASE, "ptr")}
-  {_field("bytes", "%record", layout.MEMORY_RECORD_BYTES)}
-  {_field("data", "%segment", layout.SEGMENT_POINTER, "ptr")}
-  {_field("length", "%segment", layout.SEGMENT_LENGTH)}
+{signature(RuntimeFunction.MEMORY_INIT, "execution record segment to from count")} {{
+  {field("base", "%record", layout.MEMORY_RECORD_BASE, "ptr")}
+  {field("bytes", "%record", layout.MEMORY_RECORD_BYTES)}
+  {field("data", "%segment", layout.SEGMENT_POINTER, "ptr")}
+  {field("length", "%segment", layout.SEGMENT_LENGTH)}
   {_outside("to.bad", "%to", "%count", "%bytes")}
   {_outside("from.bad", "%from", "%count", "%length")}
   %bad = or i1 %to.bad, %from.bad
@@ -162,7 +181,7 @@ define i32 @take_budget(ptr %budget, i64 %bytes) #0 {{
   %own = call i1 @take_bytes(ptr %budget, i64 %bytes)
   br i1 %own, label %whole, label %fail
 whole:
-  {_field("parent", "%budget", layout.BUDGET_PARENT, "ptr")}
+  {field("parent", "%budget", layout.BUDGET_PARENT, "ptr")}
   %top = icmp eq ptr %parent, null
   br i1 %top, label %done, label %above
 above:
@@ -179,7 +198,7 @@ fail:
 
 define void @give_budget(ptr %budget, i64 %bytes) #0 {{
   %own = atomicrmw add ptr %budget, i64 %bytes monotonic
-  {_field("parent", "%budget", layout.BUDGET_PARENT, "ptr")}
+  {field("parent", "%budget", layout.BUDGET_PARENT, "ptr")}
   %top = icmp eq ptr %parent, null
   br i1 %top, label %done, label %above
 above:
@@ -192,15 +211,30 @@ done:
 
 
 def _memory_grow() -> str:
+    """`memory_grow`: under the memory's lock, since guests of several groups may grow a shared memory at once.
+
+    The new size is stored when all of it is accessible, so that whoever sees it can use it.
+    """
+    lock = address(c_library.address_of("pthread_mutex_lock"))
+    unlock = address(c_library.address_of("pthread_mutex_unlock"))
     protect = address(c_library.address_of("mprotect"))
     access = c_library.PROT_READ | c_library.PROT_WRITE
     return f"""
-{_signature(RuntimeFunction.MEMORY_GROW, "record pages")} {{
-  {_field("base", "%record", layout.MEMORY_RECORD_BASE, "ptr")}
-  {_field("bytes", "%record", layout.MEMORY_RECORD_BYTES)}
-  {_field("maximum", "%record", layout.MEMORY_RECORD_MAXIMUM)}
-  {_field("page", "%record", layout.MEMORY_RECORD_PAGE)}
-  {_field("budget", "%record", layout.MEMORY_RECORD_BUDGET, "ptr")}
+{signature(RuntimeFunction.MEMORY_GROW, "record pages")} {{
+  %lock = getelementptr i8, ptr %record, i64 {layout.MEMORY_RECORD_LOCK}
+  call void @need_stack()
+  %locked = call i32 {lock}(ptr %lock)
+  %former = call i64 @grow_locked(ptr %record, i64 %pages)
+  %unlocked = call i32 {unlock}(ptr %lock)
+  ret i64 %former
+}}
+
+define internal i64 @grow_locked(ptr %record, i64 %pages) #0 {{
+  {field("base", "%record", layout.MEMORY_RECORD_BASE, "ptr")}
+  {field("bytes", "%record", layout.MEMORY_RECORD_BYTES)}
+  {field("maximum", "%record", layout.MEMORY_RECORD_MAXIMUM)}
+  {field("page", "%record", layout.MEMORY_RECORD_PAGE)}
+  {field("budget", "%record", layout.MEMORY_RECORD_BUDGET, "ptr")}
   %former = udiv i64 %bytes, %page
   %none = icmp eq i64 %pages, 0
   br i1 %none, label %same, label %check
@@ -229,7 +263,7 @@ give.back:
   call void @give_budget(ptr %budget, i64 %more)
   br label %fail
 store:
-  store i64 %new, ptr %bytes.at
+  store atomic i64 %new, ptr %bytes.at seq_cst, align 8
   ret i64 %former
 fail:
   ret i64 -1
@@ -256,10 +290,10 @@ end:
   ret void
 }}
 
-{_signature(RuntimeFunction.TABLE_GROW, "record count reference")} {{
-  {_field("elements", "%record", layout.TABLE_RECORD_ELEMENTS, "ptr")}
-  {_field("length", "%record", layout.TABLE_RECORD_LENGTH)}
-  {_field("maximum", "%record", layout.TABLE_RECORD_MAXIMUM)}
+{signature(RuntimeFunction.TABLE_GROW, "record count reference")} {{
+  {field("elements", "%record", layout.TABLE_RECORD_ELEMENTS, "ptr")}
+  {field("length", "%record", layout.TABLE_RECORD_LENGTH)}
+  {field("maximum", "%record", layout.TABLE_RECORD_MAXIMUM)}
   %room = sub i64 %maximum, %length
   %over = icmp ugt i64 %count, %room
   br i1 %over, label %fail, label %grow
@@ -274,11 +308,11 @@ grow:
   ret i64 %length
 }}
 
-{_signature(RuntimeFunction.TABLE_COPY, "execution to.record from.record to from count")} {{
-  {_field("to.elements", "%to.record", layout.TABLE_RECORD_ELEMENTS, "ptr")}
-  {_field("to.length", "%to.record", layout.TABLE_RECORD_LENGTH)}
-  {_field("from.elements", "%from.record", layout.TABLE_RECORD_ELEMENTS, "ptr")}
-  {_field("from.length", "%from.record", layout.TABLE_RECORD_LENGTH)}
+{signature(RuntimeFunction.TABLE_COPY, "execution to.record from.record to from count")} {{
+  {field("to.elements", "%to.record", layout.TABLE_RECORD_ELEMENTS, "ptr")}
+  {field("to.length", "%to.record", layout.TABLE_RECORD_LENGTH)}
+  {field("from.elements", "%from.record", layout.TABLE_RECORD_ELEMENTS, "ptr")}
+  {field("from.length", "%from.record", layout.TABLE_RECORD_LENGTH)}
   {_outside("to.bad", "%to", "%count", "%to.length")}
   {_outside("from.bad", "%from", "%count", "%from.length")}
   %bad = or i1 %to.bad, %from.bad
@@ -294,9 +328,9 @@ go:
   ret void
 }}
 
-{_signature(RuntimeFunction.TABLE_FILL, "execution record to reference count")} {{
-  {_field("elements", "%record", layout.TABLE_RECORD_ELEMENTS, "ptr")}
-  {_field("length", "%record", layout.TABLE_RECORD_LENGTH)}
+{signature(RuntimeFunction.TABLE_FILL, "execution record to reference count")} {{
+  {field("elements", "%record", layout.TABLE_RECORD_ELEMENTS, "ptr")}
+  {field("length", "%record", layout.TABLE_RECORD_LENGTH)}
   {_outside("bad", "%to", "%count", "%length")}
   br i1 %bad, label %trap, label %go
 trap:
@@ -308,11 +342,11 @@ go:
   ret void
 }}
 
-{_signature(RuntimeFunction.TABLE_INIT, "execution record segment to from count")} {{
-  {_field("elements", "%record", layout.TABLE_RECORD_ELEMENTS, "ptr")}
-  {_field("length", "%record", layout.TABLE_RECORD_LENGTH)}
-  {_field("references", "%segment", layout.SEGMENT_POINTER, "ptr")}
-  {_field("available", "%segment", layout.SEGMENT_LENGTH)}
+{signature(RuntimeFunction.TABLE_INIT, "execution record segment to from count")} {{
+  {field("elements", "%record", layout.TABLE_RECORD_ELEMENTS, "ptr")}
+  {field("length", "%record", layout.TABLE_RECORD_LENGTH)}
+  {field("references", "%segment", layout.SEGMENT_POINTER, "ptr")}
+  {field("available", "%segment", layout.SEGMENT_LENGTH)}
   {_outside("to.bad", "%to", "%count", "%length")}
   {_outside("from.bad", "%from", "%count", "%available")}
   %bad = or i1 %to.bad, %from.bad

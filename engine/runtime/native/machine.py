@@ -7,6 +7,7 @@ trampolines of every function type that was needed so far.
 from __future__ import annotations
 
 import ctypes
+import os
 import signal
 import threading
 import weakref
@@ -33,6 +34,7 @@ from farcall.engine.runtime.native.trampolines import (
     listener_text,
 )
 from farcall.engine.runtime.native.traps import PREVIOUS_HANDLER_WORDS, traps_text
+from farcall.engine.runtime.native.waiting import new_buckets, waiting_text
 from farcall.engine.structure.types import FunctionType
 
 T = TypeVar("T")
@@ -40,6 +42,8 @@ T = TypeVar("T")
 _ATTRIBUTES = 'attributes #0 = { nounwind "frame-pointer"="all" "probe-stack"="inline-asm" }'
 
 _TakeBudget = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int64)
+_GrowMemory = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_uint64)
+_WakeStopped = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 _GiveBudget = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64)
 _BatchEntry = ctypes.CFUNCTYPE(
     ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64
@@ -123,6 +127,8 @@ class NativeRuntime:
         allocate_exception: (address of an arena, of a tag record, bytes of values) -> exception, or None.
         free_exception: (exception): its memory goes back.
         release_exception: (exception): the same, unless references to it may be somewhere.
+        grow_memory: (address of a memory record, pages) -> the former size in pages, or -1.
+        wake_stopped: (address of an execution context): guests that wait in it look at its stop word.
     """
 
     def __init__(self) -> None:
@@ -138,6 +144,7 @@ class NativeRuntime:
         self._listening = ctypes.c_int64(0)
         self._key = c_library.create_thread_key(self._compile_thread_end())
         self._records = threading.local()
+        self._buckets = new_buckets()
         self._previous = (ctypes.c_uint64 * (PREVIOUS_HANDLER_WORDS * signal.NSIG))()
         base = self._compile_base()
         self._call_host = base.addresses["call_host"]
@@ -150,6 +157,8 @@ class NativeRuntime:
         self.allocate_exception = _AllocateException(base.addresses["exception_allocate"])
         self.free_exception = _FreeException(base.addresses["exception_free"])
         self.release_exception = _FreeException(base.addresses["exception_release"])
+        self.grow_memory = _GrowMemory(base.addresses["memory_grow"])
+        self.wake_stopped = _WakeStopped(base.addresses["wake_stopped"])
         for number in (signal.SIGSEGV, signal.SIGBUS):
             self._install(number, base.addresses["on_fault"])
 
@@ -176,6 +185,7 @@ class NativeRuntime:
                         self._handler_address("unwind"),
                     ),
                     bulk_text(),
+                    waiting_text(host_target().architecture, self.space, self._buckets),
                 )
             )
         )
@@ -217,6 +227,10 @@ class NativeRuntime:
         ctypes.pythonapi.Py_DecRef(holder)
         write_words(place, [0])
         return error
+
+    def forget_waiters(self) -> None:
+        """In a child process, which has none of the threads that wait in its parent."""
+        ctypes.memset(self._buckets, 0, ctypes.sizeof(self._buckets))
 
     def _install(self, number: int, handler: int) -> None:
         flags = c_library.SA_SIGINFO | c_library.SA_ONSTACK | c_library.SA_NODEFER
@@ -329,6 +343,7 @@ def _make_native_runtime() -> NativeRuntime:
     with _creation:
         if _runtime is None:
             runtime = NativeRuntime()
+            os.register_at_fork(after_in_child=runtime.forget_waiters)
             # It must outlive the interpreter: a daemon thread's guest may run until the process is gone.
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(runtime))
             _runtime = runtime

@@ -154,6 +154,10 @@ class _TrapKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TrapKind.Val
     """Calls nest too deeply."""
     TRAP_KIND_NULL_EXCEPTION_REFERENCE: _TrapKind.ValueType  # 11
     """`throw_ref` of a null reference."""
+    TRAP_KIND_UNALIGNED_ATOMIC: _TrapKind.ValueType  # 12
+    """An atomic access at an address that is no multiple of its size."""
+    TRAP_KIND_EXPECTED_SHARED_MEMORY: _TrapKind.ValueType  # 13
+    """A wait on a memory that is not shared."""
 
 class TrapKind(_TrapKind, metaclass=_TrapKindEnumTypeWrapper):
     """Why a trap happened (WebAssembly specification; the texts are those of its test suite)."""
@@ -182,6 +186,10 @@ TRAP_KIND_CALL_STACK_EXHAUSTED: TrapKind.ValueType  # 10
 """Calls nest too deeply."""
 TRAP_KIND_NULL_EXCEPTION_REFERENCE: TrapKind.ValueType  # 11
 """`throw_ref` of a null reference."""
+TRAP_KIND_UNALIGNED_ATOMIC: TrapKind.ValueType  # 12
+"""An atomic access at an address that is no multiple of its size."""
+TRAP_KIND_EXPECTED_SHARED_MEMORY: TrapKind.ValueType  # 13
+"""A wait on a memory that is not shared."""
 Global___TrapKind: _TypeAlias = TrapKind  # noqa: Y015
 
 @_typing.final

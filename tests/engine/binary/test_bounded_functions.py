@@ -14,6 +14,7 @@ BOUNDED = {
     "loads and stores": "(memory 1) (func (i32.store (i32.const 0) (i32.load8_u (i32.const 5))))",
     "globals": "(global $g (mut f64) (f64.const 1)) (func (global.set $g (f64.sqrt (global.get $g))))",
     "tables": "(table $t 1 funcref) (func (table.set $t (i32.const 0) (table.get $t (i32.const 0))))",
+    "atomic accesses": "(memory 1) (func (drop (i32.atomic.rmw.add (i32.const 0) (i32.const 1))) (atomic.fence))",
     "calls of such functions": "(func (call $f) (call $f)) (func $f (nop))",
 }
 
@@ -29,6 +30,9 @@ NOT_BOUNDED = {
     "growing a memory": "(memory 1) (func (drop (memory.grow (i32.const 1))))",
     "growing a table": "(table $t 1 funcref) (func (drop (table.grow $t (ref.null func) (i32.const 1))))",
     "filling a table": "(table $t 1 funcref) (func (table.fill $t (i32.const 0) (ref.null func) (i32.const 1)))",
+    "waiting": "(memory 1 1 shared)"
+    " (func (drop (memory.atomic.wait32 (i32.const 0) (i32.const 0) (i64.const -1))))",
+    "notifying": "(memory 1 1 shared) (func (drop (memory.atomic.notify (i32.const 0) (i32.const 1))))",
     "very many instructions": f"(func {'(nop)' * INSTRUCTION_BUDGET})",
     "very many locals": f"(func (local {'i32 ' * (INSTRUCTION_BUDGET + 1)}))",
     "calls that multiply": "".join(

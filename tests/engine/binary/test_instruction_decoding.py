@@ -106,6 +106,7 @@ ENCODERS = {
     Immediate.VECTOR: _bits(16),
     Immediate.LANE: _lane,
     Immediate.LANES: _lanes,
+    Immediate.ZERO_BYTE: lambda _: (0, b"\0"),
 }
 
 
@@ -161,7 +162,6 @@ def test_an_opcode_without_a_row_is_refused():
 @pytest.mark.parametrize(
     ("encoded", "feature"),
     [
-        (b"\xfe\x00", "threads"),
         (b"\xfb\x00", "gc"),
         (b"\xd3", "gc"),
         (b"\x14", "function-references"),
@@ -189,6 +189,7 @@ def test_what_later_proposals_add_is_named(encoded, feature):
         (b"\xfd\x0d" + bytes(15), "unexpected end of section or function"),
         (b"\xfd\x9a\x01", "illegal opcode fd 9a"),
         (b"\xfd\x94\x02", "illegal opcode fd 114"),
+        (b"\xfe\x03\x01", "zero byte expected, found 0x01"),
     ],
 )
 def test_malformed_immediates_are_refused(encoded, reason):

@@ -222,6 +222,7 @@ MALFORMED = {
         "too many locals: 4294967296",
         29,
     ),
+    "shared table": (HEADER + section(4, b"\1\x70\3\0\0"), "malformed limits flags: 0x03", 12),
     "byte of a body before the section's size": (
         one_function(b"\xff", after=b"\x0b\x02\0"),
         "illegal opcode ff",
@@ -246,7 +247,6 @@ def test_malformed_modules_are_refused_with_reason_and_offset(source, reason, of
         (HEADER + section(1, b"\1\x60\1\x6e\0"), "gc"),
         (HEADER + section(1, b"\1\x60\1\x64\x70\0"), "function-references"),
         (HEADER + section(4, b"\1\x40\0\x70\0\0\xd0\x70\x0b"), "function-references"),
-        (HEADER + section(5, b"\1\3\0\0"), "threads"),
     ],
 )
 def test_what_later_proposals_add_is_named(source, feature):

@@ -58,6 +58,26 @@ def test_two_thousand_divisions_by_one_divisor_are_compiled_without_optimisation
 
 
 @pytest.mark.timeout(60)
+def test_thousands_of_atomic_accesses_are_compiled_without_optimisation():
+    count = 5000
+    accesses = "(drop (i32.atomic.rmw.add (local.get 0) (i32.const 1)))" * count
+    with Engine() as engine, Store(engine) as store:
+        module = engine.load_module(
+            wasmtime.wat2wasm(
+                f'(module (memory 1) (func (export "f") (param i32) {accesses})'
+                ' (func (export "g") (param i32) (result i32) (i32.load (local.get 0))))'
+            )
+        )
+        assert [is_complex(module, body) for body in module.functions] == [True, False]
+        instance = store.instantiate(module)
+        instance.exports.f(8)
+        assert instance.exports.g(8) == count
+        with pytest.raises(Trap) as trapped:
+            instance.exports.f(2)
+        assert trapped.value.kind is TrapKind.UNALIGNED_ATOMIC
+
+
+@pytest.mark.timeout(60)
 def test_thousands_of_locals_changed_across_branches_are_compiled_without_optimisation():
     count = 4000
     with Engine() as engine, Store(engine) as store:

@@ -14,6 +14,8 @@ TRAPS = {
     TrapKind.UNDEFINED_ELEMENT: "(call_indirect $t (i32.const 9))",
     TrapKind.UNINITIALIZED_ELEMENT: "(call_indirect $t (i32.const 3))",
     TrapKind.CALL_STACK_EXHAUSTED: "(call $endless)",
+    TrapKind.UNALIGNED_ATOMIC: "(i32.atomic.store (i32.const 10) (i32.const 3))",
+    TrapKind.EXPECTED_SHARED_MEMORY: "(drop (memory.atomic.wait64 (i32.const 8) (i64.const 1) (i64.const -1)))",
 }
 
 

@@ -26,6 +26,8 @@ engine = Engine()
 store = Store(engine)
 def make(text, imports={}):
     return store.instantiate(engine.load_module(wasm(text)), imports)
+waiter = make('(module (memory 1 1 shared) (func (export "wait") (result i32)'
+              ' (memory.atomic.wait32 (i32.const 0) (i32.const 0) (i64.const -1))))')
 guest = make('(module (memory 1) (func (export "trap") unreachable) (func (export "spin") (loop (br 0)))'
              ' (func (export "read") (param i32) (result i32) (i32.load (local.get 0)))'
              ' (func (export "fill") (loop (memory.fill (i32.const 0) (i32.const 1) (i32.const 65536)) (br 0))))')
@@ -254,12 +256,12 @@ class TestThreads:
 
 
 class TestEndOfThePython:
-    @pytest.mark.parametrize("name", ["spin", "fill"])
-    def test_with_a_daemon_thread_in_a_guest(self, name):
+    @pytest.mark.parametrize("guest", ["guest.exports.spin", "guest.exports.fill", "waiter.exports.wait"])
+    def test_with_a_daemon_thread_in_a_guest(self, guest):
         for _ in range(5):
             outcome = run(
                 f"""
-                threading.Thread(target=guest.exports.{name}, daemon=True).start()
+                threading.Thread(target={guest}, daemon=True).start()
                 time.sleep(0.05)
                 print("end")
                 """

@@ -36,6 +36,11 @@ TRAPS = {
         "(call_indirect (type $v) (i32.const 0))",
     ),
     TrapKind.CALL_STACK_EXHAUSTED: ("call stack exhausted", "(call $endless)"),
+    TrapKind.UNALIGNED_ATOMIC: ("unaligned atomic", "(drop (i32.atomic.load (i32.const 2)))"),
+    TrapKind.EXPECTED_SHARED_MEMORY: (
+        "expected shared memory",
+        "(drop (memory.atomic.wait32 (i32.const 0) (i32.const 0) (i64.const -1)))",
+    ),
 }
 
 MODULE = """(module $guest

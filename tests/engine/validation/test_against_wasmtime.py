@@ -55,6 +55,12 @@ SEEDS = [
              (table.fill $e (i32.const 0) (ref.null extern) (i32.const 1))
              (drop (select (result externref) (local.get 0) (ref.null extern) (i32.const 1))))
            (func $s) (start $s)""",
+        """(memory 1 2 shared)
+           (func (param i32 i64) (result i64) (atomic.fence)
+             (i32.atomic.store8 (local.get 0) (i32.atomic.rmw16.add_u offset=2 (local.get 0) (i32.const 1)))
+             (drop (memory.atomic.wait64 (local.get 0) (local.get 1) (i64.const -1)))
+             (drop (memory.atomic.notify (local.get 0) (i32.const 1)))
+             (i64.atomic.rmw32.cmpxchg_u (local.get 0) (local.get 1) (i64.atomic.load (i32.const 8))))""",
         """(func (result i32) (unreachable) (select) (i32.trunc_sat_f64_u) (i32.extend8_s) (br_if 0))
            (func (param f64) (result f64) (block (param) (result i32 f64) (i32.const 1) (local.get 0)
              (block (param i32 f64) (result i32 f64))) (f64.copysign (f64.const nan:0x1)) (return))""",
@@ -94,15 +100,14 @@ LIKELY = sorted(
         0x6F,
     }
 )
-LIKELY += [0x70, 0x7C, 0x7D, 0x7E, 0x7F, 0x80, 0xD0, 0xD1, 0xD2, 0xFC, 0xFD, 0xFF]
+LIKELY += [0x70, 0x7C, 0x7D, 0x7E, 0x7F, 0x80, 0xD0, 0xD1, 0xD2, 0xFC, 0xFD, 0xFE, 0xFF]
 
 
 def wasmtime_of_version_2() -> wasmtime.Engine:
     config = wasmtime.Config()
-    for feature in ("bulk_memory", "reference_types", "multi_value", "tail_call", "exceptions"):
+    for feature in ("bulk_memory", "reference_types", "multi_value", "tail_call", "exceptions", "threads"):
         setattr(config, f"wasm_{feature}", True)
     for feature in (
-        "threads",
         "memory64",
         "multi_memory",
         "gc",
@@ -112,6 +117,7 @@ def wasmtime_of_version_2() -> wasmtime.Engine:
         "stack_switching",
     ):
         setattr(config, f"wasm_{feature}", False)
+    config.shared_memory = True
     return wasmtime.Engine(config)
 
 
@@ -129,6 +135,7 @@ LATER_FEATURES = frozenset(Feature) - {
     Feature.RELAXED_SIMD,
     Feature.TAIL_CALL,
     Feature.EXCEPTION_HANDLING,
+    Feature.THREADS,
 }
 """What is switched off in farcall, so that both have the same features."""
 

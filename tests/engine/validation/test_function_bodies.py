@@ -55,6 +55,9 @@ VALID = {
         (memory.init 0 (i32.const 0) (i32.const 0) (i32.const 1)) (data.drop 0)
         (memory.copy (i32.const 0) (i32.const 0) (i32.const 0))
         (memory.fill (i32.const 0) (i32.const 0) (memory.size)))""",
+    "atomic accesses of a memory that is not shared": """(memory 1) (func (param i32 i64) (result i64)
+        (drop (memory.atomic.wait32 (local.get 0) (i32.const 1) (local.get 1))) (atomic.fence)
+        (i64.atomic.rmw16.cmpxchg_u (local.get 0) (local.get 1) (i64.const 0)))""",
     "natural alignment": """(memory 1) (func
         (drop (i64.load align=8 (i32.const 0))) (i32.store16 align=2 (i32.const 0) (i32.const 1)))""",
 }

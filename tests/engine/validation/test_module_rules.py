@@ -19,6 +19,7 @@ def assemble(fields: str) -> bytes:
 VALID = {
     "nothing": "",
     "largest memory": "(memory 65536 65536)",
+    "shared memory": '(memory 0 65536 shared) (export "m" (memory 0))',
     "largest table": "(table 0xffffffff 0xffffffff funcref)",
     "several tables": "(table 1 funcref) (table 1 externref)",
     "initial value from an imported global": '(import "" "g" (global i32)) (global i32 (global.get 0))',
@@ -44,6 +45,8 @@ INVALID = {
         '(import "" "m" (memory 2 1))',
         "size minimum must not be greater than maximum: 2..1",
     ),
+    "shared memory without maximum": ("(memory 1 shared)", "shared memory must have maximum"),
+    "imported shared memory": ('(import "" "m" (memory 1 shared))', "shared memory must have maximum"),
     "table limits": ("(table 2 1 funcref)", "size minimum must not be greater than maximum"),
     "type of an import": ('(import "" "f" (func (type 0)))', "unknown type 0"),
     "global's initial value of another type": (

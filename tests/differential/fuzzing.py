@@ -1,0 +1,168 @@
+"""One round of comparing random modules with wasmtime."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from farcall.engine import Engine
+from farcall.engine.errors import ModuleError
+
+from .binaryen_generator import BinaryenGenerator
+from .case import Case
+from .damage import SMALLEST_DAMAGED, damaged
+from .exploration import difference, explore
+from .explorers import explore_on_farcall
+from .farcall_subject import run_on_farcall
+from .program_generator import OBSERVED_GLOBALS, generate
+from .vector_generator import vector_case
+from .wasmtime_oracle import WasmtimeOracle
+
+VECTOR_SHARE = 0.3
+"""Of our own programs, those that are made of vector instructions."""
+
+DAMAGED_EACH = 50
+"""Damaged modules made of every valid one."""
+
+
+@dataclass(slots=True)
+class Counts:
+    """What was compared, and what differed."""
+
+    programs: int = 0
+    generated: int = 0
+    damaged: int = 0
+    valid: int = 0
+    differences: list[str] = field(default_factory=list)
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(
+            self.programs + other.programs,
+            self.generated + other.generated,
+            self.damaged + other.damaged,
+            self.valid + other.valid,
+            self.differences + other.differences,
+        )
+
+
+class Fuzzer:
+    """Engine, oracle and generators of a process; a context manager."""
+
+    def __init__(self, wasm_opt: Path | None) -> None:
+        self.engine = Engine()
+        self.oracle = WasmtimeOracle()
+        self.directory = tempfile.TemporaryDirectory()
+        self.binaryen = wasm_opt and BinaryenGenerator(wasm_opt, Path(self.directory.name))
+
+    def __enter__(self) -> Fuzzer:
+        self.oracle.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.oracle.__exit__()
+        self.engine.close()
+        self.directory.cleanup()
+
+    def run(self, seed: int) -> Counts:
+        """The round of this seed."""
+        source, counts = random.Random(seed), Counts()
+        module = self._program(source, counts)
+        self._damage(source, module, counts)
+        if self.binaryen is not None:
+            self._explore(source, counts)
+        return counts
+
+    def _program(self, source: random.Random, counts: Counts) -> bytes:
+        """Compare a program of our own generators; its module."""
+        case = _case(source)
+        counts.programs += 1
+        theirs = self.oracle.run(case)
+        try:
+            ours = run_on_farcall(self.engine, case, ensure_termination=bool(source.getrandbits(1)))
+        except Exception as error:  # Whatever it is: no program may raise anything but traps.
+            counts.differences.append(f"program: farcall raises {type(error).__name__}: {error}")
+            return case.module
+        for call, our, their in zip(case.calls, ours.outcomes, theirs.outcomes, strict=True):
+            if our != their:
+                counts.differences.append(f"program, {call}: farcall {our}, wasmtime {their}")
+                return case.module
+        if ours != theirs:
+            counts.differences.append("program: the memory or the globals differ")
+        return case.module
+
+    def _damage(self, source: random.Random, module: bytes, counts: Counts) -> None:
+        """Compare the verdicts on damaged forms of a module; one that is nearly empty has none."""
+        if len(module) < SMALLEST_DAMAGED:
+            return
+        modules = [damaged(source, module) for _ in range(DAMAGED_EACH)]
+        for each, theirs in zip(modules, self.oracle.refusals(modules), strict=True):
+            counts.damaged += 1
+            counts.valid += self._verdict(each, theirs, "damaged", counts) is None
+
+    def _verdict(self, module: bytes, theirs: str, what: str, counts: Counts) -> str | None:
+        """Compare farcall's verdict on a module with wasmtime's; why farcall refuses it, None where it does not."""
+        ours = None
+        try:
+            self.engine.load_module(module)
+        except ModuleError as error:
+            ours = str(error)
+            if not 0 <= error.offset <= len(module):
+                counts.differences.append(f"{what}: the offset of {ours!r} is outside; {module.hex()}")
+        except Exception as error:
+            ours = repr(error)
+            counts.differences.append(f"{what}: farcall raises {ours}; {module.hex()}")
+            return ours
+        if (ours is None) != (not theirs):
+            counts.differences.append(f"{what}: farcall: {ours}; wasmtime: {theirs}; {module.hex()}")
+        return ours
+
+    def _explore(self, source: random.Random, counts: Counts) -> None:
+        """Compare a module of Binaryen's, and damaged forms of it."""
+        assert self.binaryen is not None
+        try:
+            module = self.binaryen.generate(source, self.engine.features)
+        except subprocess.CalledProcessError:  # a defect of Binaryen's, seldom
+            return
+        # Now and then it takes more features than it was given: then both refuse the module.
+        if self._verdict(module, self.oracle.refusals([module])[0], "Binaryen's", counts) is not None:
+            return
+        counts.generated += 1
+        exploration = explore(source, module)
+        stoppable = bool(source.getrandbits(1))
+        try:
+            theirs = self.oracle.explore(exploration)
+            ours = explore_on_farcall(self.engine, exploration, ensure_termination=stoppable)
+        except Exception as error:
+            counts.differences.append(f"Binaryen's: {type(error).__name__}: {error}")
+        else:
+            found = difference(ours, theirs, exploration)
+            if found:
+                counts.differences.append(f"Binaryen's, {found}")
+        self._damage(source, module, counts)
+
+
+def _case(source: random.Random) -> Case:
+    """A program of one of our own generators."""
+    if source.random() < VECTOR_SHARE:
+        return vector_case(source.getrandbits(32), source.choice((10, 50, 300)))
+    functions, nodes = source.randrange(1, 9), source.choice((20, 100, 500, 2000))
+    program = generate(source, functions, nodes, linked=bool(source.getrandbits(1)))
+    return Case(program.module, program.calls, "memory", OBSERVED_GLOBALS, program.library)
+
+
+_fuzzer: Fuzzer | None = None
+
+
+def prepare(wasm_opt: Path | None) -> None:
+    """Once in the process that runs rounds."""
+    global _fuzzer  # noqa: PLW0603 - the process has one
+    _fuzzer = Fuzzer(wasm_opt).__enter__()  # to the end of the process
+
+
+def run_round(seed: int) -> Counts:
+    """The round of this seed, in the process that was prepared."""
+    assert _fuzzer is not None
+    return _fuzzer.run(seed)
