@@ -103,8 +103,10 @@ LATER_FEATURES = frozenset(Feature) - {
     Feature.MULTI_VALUE,
     Feature.BULK_MEMORY,
     Feature.REFERENCE_TYPES,
+    Feature.SIMD,
+    Feature.RELAXED_SIMD,
 }
-"""What is switched off in farcall, so that both have the features of version 2.0."""
+"""What is switched off in farcall, so that both have the features of version 2.0, and relaxed SIMD."""
 
 MORE_THAN_VERSION_2_HERE = (
     # The test suite, of version 3.0, takes both; wasmtime takes them with features of 3.0 only.
