@@ -46,6 +46,12 @@ NEEDS: list[tuple[str, str, int]] = [
     ("reference-types", "(func (drop (ref.null func)))", 0x17),
     ("reference-types", "(func (block (result funcref) unreachable) drop)", 0x18),
     ("reference-types", "(global externref (ref.null extern))", 0x0B),
+    ("simd", "(func (param v128))", 0x0D),
+    ("simd", "(func (local v128))", 0x18),
+    ("simd", "(func (drop (v128.const i64x2 0 0)))", 0x17),
+    ("simd", "(func (block (result v128) unreachable) drop)", 0x18),
+    ("simd", "(global v128 (v128.const i64x2 0 0))", 0x0B),
+    ("relaxed-simd", "(func unreachable i8x16.relaxed_swizzle drop)", 0x18),
 ]
 
 

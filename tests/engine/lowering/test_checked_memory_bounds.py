@@ -15,9 +15,16 @@ import pytest
 from farcall.engine import Instance, Trap, TrapKind
 from farcall.engine.instructions.table import INSTRUCTIONS
 
-LOADS = [row for row in INSTRUCTIONS if row.rule == "load"]
-STORES = [row for row in INSTRUCTIONS if row.rule == "store"]
-ONES = {"i32": "-1", "i64": "-1", "f32": "-nan:0x7fffff", "f64": "-nan:0xfffffffffffff"}
+LOADS = [row for row in INSTRUCTIONS if row.access and row.results]
+STORES = [row for row in INSTRUCTIONS if row.access and not row.results]
+WITH_EVERY_KIND = {"v128.load", "v128.store", "v128.load16_lane", "v128.store32_lane"}
+ONES = {
+    "i32": "-1",
+    "i64": "-1",
+    "f32": "-nan:0x7fffff",
+    "f64": "-nan:0xfffffffffffff",
+    "v128": "i64x2 -1 -1",
+}
 
 
 @dataclass(frozen=True)
@@ -66,7 +73,12 @@ def all_rows(rows):
     return pytest.mark.parametrize(
         ("kind", "row"),
         # Every kind with every width, and every row with one kind.
-        [(kind, row) for kind in KINDS for row in rows if kind is KINDS[0] or row.name[:3] == "i64"],
+        [
+            (kind, row)
+            for kind in KINDS
+            for row in rows
+            if kind is KINDS[0] or row.name[:3] == "i64" or row.name in WITH_EVERY_KIND
+        ],
         ids=lambda value: (
             value.name if hasattr(value, "name") else f"{value.index}-{value.page}-{value.size}"
         ),
@@ -84,13 +96,19 @@ def expect(kind: Kind, width: int, offset: int, index: int, access: Callable[[in
     return False
 
 
+def lane(row) -> str:
+    """The last lane, of instructions that access one."""
+    return str(row.lanes - 1) if row.lanes else ""
+
+
 @all_rows(LOADS)
 def test_loads(instantiate, kind, row):
     width = row.access.size
     offsets = kind.around_borders(width)
+    operand = "(v128.const i64x2 0 0)" if row.lanes else ""
     functions = " ".join(
         f'(func (export "{offset}") (param {kind.index}) (result {row.results[0].name})'
-        f" ({row.name} $m offset={offset} (local.get 0)))"
+        f" ({row.name} $m offset={offset} {lane(row)} (local.get 0) {operand}))"
         for offset in offsets
     )
     instance = instantiate(f"(module {kind.text} {functions})")
@@ -111,7 +129,7 @@ def test_stores_write_all_or_nothing(instantiate, kind, row):
     offsets = kind.around_borders(width)
     functions = " ".join(
         f'(func (export "{offset}") (param {kind.index})'
-        f" ({row.name} $m offset={offset} (local.get 0) ({value}.const {ONES[value]})))"
+        f" ({row.name} $m offset={offset} {lane(row)} (local.get 0) ({value}.const {ONES[value]})))"
         for offset in offsets
     )
     instance = instantiate(f"(module {kind.text} {functions})")
