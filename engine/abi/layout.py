@@ -88,11 +88,13 @@ FUNCTION_IMPORT_CODE = 0
 FUNCTION_IMPORT_CONTEXT = 8
 
 FUNCTION_RECORD_SIZE = 32
-"""What a funcref points to: code, the vmctx to call it with, canonical type id (i32), function index (i32)."""
+"""What a funcref points to: code, the vmctx to call it with, canonical type id (i32), function index (i32), and a
+pointer to the type's descriptor (`abi.objects`)."""
 FUNCTION_RECORD_CODE = 0
 FUNCTION_RECORD_CONTEXT = 8
 FUNCTION_RECORD_TYPE_ID = 16
 FUNCTION_RECORD_INDEX = 20
+FUNCTION_RECORD_DESCRIPTOR = 24
 
 SEGMENT_SIZE = 16
 """A data or element segment: pointer to its bytes or references, then how many; 0 when it is dropped."""
@@ -123,7 +125,9 @@ THREAD_CALLER = 72
 """The vmctx that the innermost entry was made with, set before each call of a host function."""
 THREAD_EXCEPTION = 80
 """The Python exception (a reference of its own) that a host function or listener raised last, until it is taken."""
-THREAD_FRAMES = 88
+THREAD_GUESTS_END = 88
+"""While a host function runs: where on the stack the outermost entry is, above which are no guests; else null."""
+THREAD_FRAMES = 96
 THREAD_FRAME_CAPACITY = 64
 THREAD_RECORD_SIZE = THREAD_FRAMES + 8 * THREAD_FRAME_CAPACITY
 
@@ -142,6 +146,11 @@ class RuntimeFunction(IntEnum):
     TABLE_INIT = 8
     LISTENER_BEFORE = 9
     LISTENER_AFTER = 10
+    OBJECT_ALLOCATE = 11
+    OBJECT_ALLOCATE_LARGE = 12
+    ARRAY_ALLOCATE = 13
+    ARRAY_FILL = 14
+    BYTES_MOVE = 15
 
 
 RUNTIME_SIGNATURES: dict[RuntimeFunction, tuple[str, tuple[str, ...]]] = {
@@ -167,6 +176,16 @@ RUNTIME_SIGNATURES: dict[RuntimeFunction, tuple[str, tuple[str, ...]]] = {
     RuntimeFunction.LISTENER_BEFORE: ("void", ("ptr", "i32", "ptr")),
     # listener_after(vmctx, function index, pointer to result slots)
     RuntimeFunction.LISTENER_AFTER: ("void", ("ptr", "i32", "ptr")),
+    # object_allocate(heap, class of cells) -> a free cell of the class
+    RuntimeFunction.OBJECT_ALLOCATE: ("ptr", ("ptr", "i32")),
+    # object_allocate_large(heap, bytes) -> room, all zero, for what is larger than a cell
+    RuntimeFunction.OBJECT_ALLOCATE_LARGE: ("ptr", ("ptr", "i64")),
+    # array_allocate(heap, descriptor, bytes of an element, length) -> an array, all zero
+    RuntimeFunction.ARRAY_ALLOCATE: ("ptr", ("ptr", "ptr", "i64", "i64")),
+    # array_fill(execution context, first element, pointer to the element's value, its bytes, count)
+    RuntimeFunction.ARRAY_FILL: ("void", ("ptr", "ptr", "ptr", "i64", "i64")),
+    # bytes_move(execution context, to, from, bytes): both are in bounds
+    RuntimeFunction.BYTES_MOVE: ("void", ("ptr", "ptr", "ptr", "i64")),
 }
 """Result and parameters of each; counts, offsets and indices are unsigned, widened to i64."""
 
@@ -189,6 +208,8 @@ class ContextLayout:
         function_imports: offset of the first imported function (`FUNCTION_IMPORT_SIZE` each).
         function_records: offset of function 0's record (`FUNCTION_RECORD_SIZE` each, imports first).
         data_segments: offset of data segment 0 (`SEGMENT_SIZE` each); likewise `element_segments`.
+        heap: offset of the pointer to the record of the heap (`abi.objects`), and behind it of the pointer to the
+            descriptors of the module's types, by type index; only where `needs_descriptors`.
         size: of the whole context.
         imported_globals: how many globals are imported.
     """
@@ -201,6 +222,7 @@ class ContextLayout:
     function_records: int
     data_segments: int
     element_segments: int
+    heap: int
     size: int
     imported_globals: int
 
@@ -230,9 +252,22 @@ class ContextLayout:
         """Offset of data segment `index`."""
         return self.data_segments + index * SEGMENT_SIZE
 
+    @property
+    def descriptors(self) -> int:
+        """Offset of the pointer to the descriptors of the module's types."""
+        return self.heap + 8
+
     def element_segment(self, index: int) -> int:
         """Offset of element segment `index`."""
         return self.element_segments + index * SEGMENT_SIZE
+
+
+def needs_descriptors(module: Module) -> bool:
+    """Whether code can ask for more of a type than whether it is the same: objects have types, or types supertypes."""
+    return any(
+        defined.kind != "func" or not defined.final or defined.supertype is not None
+        for defined in module.defined_types
+    )
 
 
 def context_layout(module: Module) -> ContextLayout:
@@ -247,11 +282,12 @@ def context_layout(module: Module) -> ContextLayout:
         len(module.data) * SEGMENT_SIZE,
         len(module.elements) * SEGMENT_SIZE,
         len(module.function_types) * FUNCTION_RECORD_SIZE,
+        16 if needs_descriptors(module) else 0,
     )
     offsets = [CONTEXT_HEADER_SIZE]
     for size in sizes:
         offsets.append(offsets[-1] + size)
-    memories, cells, tables, global_imports, function_imports, data, elements, records, end = offsets
+    memories, cells, tables, global_imports, function_imports, data, elements, records, heap, end = offsets
     return ContextLayout(
         memories=memories,
         tables=tables,
@@ -261,6 +297,7 @@ def context_layout(module: Module) -> ContextLayout:
         function_records=records,
         data_segments=data,
         element_segments=elements,
+        heap=heap,
         size=end,
         imported_globals=imported_globals,
     )

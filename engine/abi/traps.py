@@ -18,6 +18,13 @@ class TrapKind(IntEnum):
     UNINITIALIZED_ELEMENT = 8
     INDIRECT_CALL_TYPE_MISMATCH = 9
     CALL_STACK_EXHAUSTED = 10
+    NULL_REFERENCE = 20
+    NULL_FUNCTION_REFERENCE = 21
+    NULL_STRUCTURE_REFERENCE = 22
+    NULL_ARRAY_REFERENCE = 23
+    NULL_I31_REFERENCE = 24
+    CAST_FAILURE = 25
+    OUT_OF_BOUNDS_ARRAY_ACCESS = 26
 
     @property
     def message(self) -> str:
@@ -36,6 +43,13 @@ _MESSAGES: dict[TrapKind, str] = {
     TrapKind.UNINITIALIZED_ELEMENT: "uninitialized element",
     TrapKind.INDIRECT_CALL_TYPE_MISMATCH: "indirect call type mismatch",
     TrapKind.CALL_STACK_EXHAUSTED: "call stack exhausted",
+    TrapKind.NULL_REFERENCE: "null reference",
+    TrapKind.NULL_FUNCTION_REFERENCE: "null function reference",
+    TrapKind.NULL_STRUCTURE_REFERENCE: "null structure reference",
+    TrapKind.NULL_ARRAY_REFERENCE: "null array reference",
+    TrapKind.NULL_I31_REFERENCE: "null i31 reference",
+    TrapKind.CAST_FAILURE: "cast failure",
+    TrapKind.OUT_OF_BOUNDS_ARRAY_ACCESS: "out of bounds array access",
 }
 
 # Codes above the traps: ways out of guest code that are no traps of the specification.

@@ -28,6 +28,9 @@ UNEXPECTED_END = "unexpected end of section or function"
 
 _HAS_MEMORY_INDEX = 0x40
 
+_FROM_NULLABLE, _TO_NULLABLE = 0x01, 0x02
+_CAST_FLAGS = _FROM_NULLABLE | _TO_NULLABLE
+
 
 def _read_labels(source: bytes, position: int) -> tuple[tuple[int, ...], int]:
     count, position = read_u32(source, position)
@@ -58,6 +61,13 @@ def _read_memory_access(source: bytes, position: int) -> tuple[tuple[int, int, i
         memory, position = read_u32(source, position)
     offset, position = read_u64(source, position)
     return (flags, memory, offset), position
+
+
+def _read_cast_flags(source: bytes, position: int) -> tuple[tuple[bool, bool], int]:
+    flags = source[position]
+    if flags > _CAST_FLAGS:
+        raise MalformedModuleError(f"malformed cast flags: {flags:#04x}", position)
+    return (bool(flags & _FROM_NULLABLE), bool(flags & _TO_NULLABLE)), position + 1
 
 
 def _read_bits(size: int) -> ImmediateReader:
@@ -96,6 +106,9 @@ READERS: dict[Immediate, ImmediateReader] = {
     Immediate.MEMORY_ACCESS: _read_memory_access,
     Immediate.VALUE_TYPES: read_value_types,
     Immediate.HEAP_TYPE: read_heap_type,
+    Immediate.FIELD: read_u32,
+    Immediate.ARRAY_LENGTH: read_u32,
+    Immediate.CAST_FLAGS: _read_cast_flags,
     Immediate.SIGNED_32: read_s32,
     Immediate.SIGNED_64: read_s64,
     Immediate.FLOAT_32: _read_bits(4),
@@ -106,13 +119,15 @@ READERS: dict[Immediate, ImmediateReader] = {
 }
 """How each kind of immediate is read, and as what:
 
-BLOCK_TYPE is a `ValueType`, the int index of a function type, or None; LABELS a tuple of ints, the default
-last; MEMORY_ACCESS (exponent of the alignment, memory index, offset); VALUE_TYPES a tuple of `ValueType`;
-HEAP_TYPE the nullable `ReferenceType` to it; FLOAT_32, FLOAT_64 and VECTOR the value's bits as an unsigned int,
-a vector's first lane lowest; SIGNED_32 and SIGNED_64 a signed int; LANES a tuple of 16 ints; the others an index.
+BLOCK_TYPE is a value type, the int index of a function type, or None; LABELS a tuple of ints, the default
+last; MEMORY_ACCESS (exponent of the alignment, memory index, offset); VALUE_TYPES a tuple of value types;
+HEAP_TYPE the nullable reference type to it; CAST_FLAGS whether null belongs to the types of a cast (from, to);
+FLOAT_32, FLOAT_64 and VECTOR the value's bits as an unsigned int, a vector's first lane lowest; SIGNED_32 and
+SIGNED_64 a signed int; LANES a tuple of 16 ints; the others an index or a number. A value type is a `ValueType`, or
+an `IndexedReference` where it refers to a type of the module.
 """
 
-_FEATURE_OF_PREFIX: dict[int, str] = {0xFB: "gc", 0xFE: "threads"}
+_FEATURE_OF_PREFIX: dict[int, str] = {0xFE: "threads"}
 
 _FEATURE_OF_OPCODE: dict[int, str] = {
     0x06: "legacy-exception-handling",  # try
@@ -122,15 +137,15 @@ _FEATURE_OF_OPCODE: dict[int, str] = {
     0x0A: "exception-handling",  # throw_ref
     0x12: "tail-call",  # return_call
     0x13: "tail-call",  # return_call_indirect
-    0x14: "function-references",  # call_ref
-    0x15: "function-references",  # return_call_ref
+    0x15: "tail-call",  # return_call_ref
     0x18: "legacy-exception-handling",  # delegate
     0x19: "legacy-exception-handling",  # catch_all
     0x1F: "exception-handling",  # try_table
-    0xD3: "gc",  # ref.eq
-    0xD4: "function-references",  # ref.as_non_null
-    0xD5: "function-references",  # br_on_null
-    0xD6: "function-references",  # br_on_non_null
+}
+
+_FEATURE_AFTER_PREFIX: dict[tuple[int, int], str] = {
+    (0xFB, opcode): "custom-descriptors"
+    for opcode in range(32, 39)  # struct.new_desc to br_on_cast_desc_eq_fail
 }
 
 
@@ -185,7 +200,7 @@ def read_prefixed_opcode(source: bytes, position: int) -> tuple[Instruction, int
     row = group.get(opcode)
     if row is not None:
         return row, after
-    feature = _FEATURE_OF_PREFIX.get(prefix)
+    feature = _FEATURE_AFTER_PREFIX.get((prefix, opcode)) or _FEATURE_OF_PREFIX.get(prefix)
     if feature is not None:
         raise UnsupportedFeatureError(feature, position)
     raise MalformedModuleError(f"illegal opcode {prefix:02x} {opcode:02x}", position)

@@ -54,6 +54,8 @@ IMPLEMENTED: frozenset[Feature] = frozenset(
         Feature.MEMORY64,
         Feature.CUSTOM_PAGE_SIZES,
         Feature.WIDE_ARITHMETIC,
+        Feature.FUNCTION_REFERENCES,
+        Feature.GC,
     }
 )
 """What there is beyond the first version; on unless switched off. No row is of a feature that is not here."""
@@ -98,6 +100,9 @@ class Immediate(Enum):
     MEMORY_ACCESS = auto()
     VALUE_TYPES = auto()
     HEAP_TYPE = auto()
+    FIELD = auto()
+    ARRAY_LENGTH = auto()
+    CAST_FLAGS = auto()
     SIGNED_32 = auto()
     SIGNED_64 = auto()
     FLOAT_32 = auto()

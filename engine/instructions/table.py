@@ -10,8 +10,10 @@ from collections.abc import Iterable, Mapping
 
 from farcall.engine.instructions import (
     control,
+    function_reference,
     memory,
     numeric,
+    objects,
     table_and_reference,
     vector,
     vector_conversion,
@@ -26,6 +28,8 @@ from farcall.engine.instructions.instruction import IMPLEMENTED, Feature, Instru
 INSTRUCTIONS: tuple[Instruction, ...] = (
     *control.ROWS,
     *table_and_reference.ROWS,
+    *function_reference.ROWS,
+    *objects.ROWS,
     *memory.ROWS,
     *numeric.ROWS,
     *wide_arithmetic.ROWS,

@@ -21,11 +21,24 @@ _CHECKED_ACCESSES = 4_000
 _MANY_VALUES = 100
 """Parameters and results of a function type: with a thousand of each, functions that do nothing else took 10 s."""
 
-_BRANCHING_RULES = frozenset({"block", "loop", "if", "br", "br_if", "return"})
+_BRANCHING_RULES = frozenset(
+    {
+        "block",
+        "loop",
+        "if",
+        "br",
+        "br_if",
+        "br_on_null",
+        "br_on_non_null",
+        "br_on_cast",
+        "br_on_cast_fail",
+        "return",
+    }
+)
 
 
 def _is_wide(module: Module, type_index: int) -> bool:
-    function_type = module.types[type_index]
+    function_type = module.signature(type_index)
     return len(function_type.parameters) + len(function_type.results) > _MANY_VALUES
 
 

@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 
 from farcall.engine.abi.calls import result_type
 from farcall.engine.abi.layout import ContextLayout
+from farcall.engine.abi.objects import StructLayout, struct_layout
 from farcall.engine.errors import ExhaustionError
+from farcall.engine.structure.defined_types import DefinedType
 from farcall.engine.structure.module import Module
 from farcall.engine.structure.types import ExternKind, FunctionType
 
@@ -55,7 +57,7 @@ class ModuleContext:
 
     Attributes:
         imported_tables: how many tables are imported.
-        signatures: by type index; made when first asked for.
+        signatures: by type index; made when first asked for; likewise `struct_layouts`, and `type_indices` by type.
         called: functions of the module that lowered code calls directly.
         named: definitions of structures that have names, by type index.
         carried: values that branches and calls with many of them carry.
@@ -69,17 +71,33 @@ class ModuleContext:
     signatures: dict[int, Signature] = field(default_factory=dict)
     named: dict[int, str] = field(default_factory=dict)
     carried: int = 0
+    struct_layouts: dict[int, StructLayout] = field(default_factory=dict)
+    type_indices: dict[DefinedType, int] = field(default_factory=dict)
     called: set[int] = field(default_factory=set)
     checking: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.imported_tables = len(self.module.imported(ExternKind.TABLE))
 
+    def struct_layout(self, type_index: int) -> StructLayout:
+        """Where the fields of structure type `type_index` lie."""
+        found = self.struct_layouts.get(type_index)
+        if found is None:
+            struct = self.module.defined_types[type_index].struct
+            found = self.struct_layouts[type_index] = struct_layout(struct)
+        return found
+
+    def type_index(self, defined: DefinedType) -> int:
+        """An index of a type of the module."""
+        if not self.type_indices:
+            self.type_indices = {each: index for index, each in enumerate(self.module.defined_types)}
+        return self.type_indices[defined]
+
     def signature(self, type_index: int) -> Signature:
         """The signature of function type `type_index`."""
         found = self.signatures.get(type_index)
         if found is None:
-            function_type = self.module.types[type_index]
+            function_type = self.module.signature(type_index)
             result = result_type(function_type.results)
             if len(function_type.results) > _NAMED_RESULTS:
                 self.named[type_index] = f"%results{type_index} = type {result}"

@@ -5,23 +5,25 @@ from __future__ import annotations
 from typing import Any
 
 from farcall.engine.abi.layout import EXECUTION_CHECK
+from farcall.engine.binary.types import BlockType
 from farcall.engine.instructions.instruction import Instruction
 from farcall.engine.lowering.function import Frame, FunctionLowering
-from farcall.engine.structure.types import FunctionType, ValueType
+from farcall.engine.structure.types import FunctionType
 
 _EMPTY = FunctionType((), ())
 
 
-def _block_type(function: FunctionLowering, block_type: ValueType | int | None) -> FunctionType:
+def _block_type(function: FunctionLowering, block_type: BlockType) -> FunctionType:
     """The function type that a block type stands for (section 4.2.13)."""
     if block_type is None:
         return _EMPTY
-    if isinstance(block_type, ValueType):
-        return FunctionType((), (block_type,))
-    return function.context.module.types[block_type]
+    module = function.context.module
+    if isinstance(block_type, int):
+        return module.signature(block_type)
+    return FunctionType((), (module.value_type(block_type),))
 
 
-def _open(function: FunctionLowering, kind: str, block_type: ValueType | int | None) -> Frame:
+def _open(function: FunctionLowering, kind: str, block_type: BlockType) -> Frame:
     types = _block_type(function, block_type)
     height = len(function.stack) - len(types.parameters)
     frame = Frame(
@@ -31,7 +33,7 @@ def _open(function: FunctionLowering, kind: str, block_type: ValueType | int | N
     return frame
 
 
-def _edge(function: FunctionLowering, frame: Frame, block: str | None = None) -> str:
+def branch_edge(function: FunctionLowering, frame: Frame, block: str | None = None) -> str:
     """Record a branch with the top operands from `block` (the current one) to the frame's label; the label."""
     count = len(frame.label_types)
     if count:
@@ -44,7 +46,7 @@ def _edge(function: FunctionLowering, frame: Frame, block: str | None = None) ->
 
 
 def _jump(function: FunctionLowering, frame: Frame) -> None:
-    function.lines.append(f"br label %{_edge(function, frame)}")
+    function.lines.append(f"br label %{branch_edge(function, frame)}")
     function.reachable = False
 
 
@@ -155,8 +157,12 @@ def br(function: FunctionLowering, row: Instruction, immediates: tuple[Any, ...]
 
 def br_if(function: FunctionLowering, row: Instruction, immediates: tuple[Any, ...]) -> None:
     """`br_if`."""
-    condition = function.pop_condition()
-    target = _edge(function, function.frames[-1 - immediates[0]])
+    branch_if(function, function.pop_condition(), immediates[0])
+
+
+def branch_if(function: FunctionLowering, condition: str, depth: int) -> None:
+    """Branch to a label where `condition`, an i1, holds, with the top operands, which stay for what goes on."""
+    target = branch_edge(function, function.frames[-1 - depth])
     after = function.name()
     function.lines.append(f"br i1 {condition}, label %{target}, label %{after}")
     function.continue_in(after)
@@ -177,9 +183,9 @@ def br_table(function: FunctionLowering, row: Instruction, immediates: tuple[Any
         frame = function.frames[-1 - depth]
         if frame.label_types:
             label = targets[depth] = f"{switch}.to{depth}"
-            between.append(f"{label}:\nbr label %{_edge(function, frame, label)}")
+            between.append(f"{label}:\nbr label %{branch_edge(function, frame, label)}")
         else:
-            targets[depth] = _edge(function, frame)
+            targets[depth] = branch_edge(function, frame)
     cases = " ".join(
         f"i32 {position}, label %{targets[depth]}"
         for position, depth in enumerate(depths)

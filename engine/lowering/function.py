@@ -240,6 +240,12 @@ class FunctionLowering:
         self.lines.append(f"store volatile {llvm} {text}, ptr {slot}, align {ALIGNMENT[llvm]}")
         return self.define(f"load volatile {llvm}, ptr {slot}, align {ALIGNMENT[llvm]}")
 
+    def define_slot(self) -> str:
+        """A stack slot of 16 bytes."""
+        slot = f"%{self.name()}.slot"
+        self.entry.append(f"{slot} = alloca [16 x i8], align 16")
+        return slot
+
     def trap_if(self, condition: str, kind: str) -> None:
         """Leave with a trap where `condition`, an i1, holds; go on in a new block."""
         self.traps.add(kind)

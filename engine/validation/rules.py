@@ -3,9 +3,23 @@
 from __future__ import annotations
 
 from farcall.engine.instructions.table import check_rules
-from farcall.engine.validation import control_rules, memory_rules, table_rules
+from farcall.engine.validation import (
+    cast_rules,
+    control_rules,
+    memory_rules,
+    object_rules,
+    reference_rules,
+    table_rules,
+)
 from farcall.engine.validation.control_rules import Rule
 
-RULES: dict[str, Rule] = {**control_rules.RULES, **memory_rules.RULES, **table_rules.RULES}
+RULES: dict[str, Rule] = {
+    **control_rules.RULES,
+    **memory_rules.RULES,
+    **table_rules.RULES,
+    **reference_rules.RULES,
+    **object_rules.RULES,
+    **cast_rules.RULES,
+}
 
 check_rules("validator", RULES)

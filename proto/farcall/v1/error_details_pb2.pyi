@@ -148,6 +148,20 @@ class _TrapKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TrapKind.Val
     """An indirect call of a function of another type."""
     TRAP_KIND_CALL_STACK_EXHAUSTED: _TrapKind.ValueType  # 10
     """Calls nest too deeply."""
+    TRAP_KIND_NULL_REFERENCE: _TrapKind.ValueType  # 20
+    """A null reference where another one is needed."""
+    TRAP_KIND_NULL_FUNCTION_REFERENCE: _TrapKind.ValueType  # 21
+    """A call of a null reference."""
+    TRAP_KIND_NULL_STRUCTURE_REFERENCE: _TrapKind.ValueType  # 22
+    """An access to a field of a null reference."""
+    TRAP_KIND_NULL_ARRAY_REFERENCE: _TrapKind.ValueType  # 23
+    """An access to a null array."""
+    TRAP_KIND_NULL_I31_REFERENCE: _TrapKind.ValueType  # 24
+    """A null reference read as an i31."""
+    TRAP_KIND_CAST_FAILURE: _TrapKind.ValueType  # 25
+    """A reference is not of the type that it is cast to."""
+    TRAP_KIND_OUT_OF_BOUNDS_ARRAY_ACCESS: _TrapKind.ValueType  # 26
+    """An index is not in an array."""
 
 class TrapKind(_TrapKind, metaclass=_TrapKindEnumTypeWrapper):
     """Why a trap happened (WebAssembly specification; the texts are those of its test suite)."""
@@ -174,6 +188,20 @@ TRAP_KIND_INDIRECT_CALL_TYPE_MISMATCH: TrapKind.ValueType  # 9
 """An indirect call of a function of another type."""
 TRAP_KIND_CALL_STACK_EXHAUSTED: TrapKind.ValueType  # 10
 """Calls nest too deeply."""
+TRAP_KIND_NULL_REFERENCE: TrapKind.ValueType  # 20
+"""A null reference where another one is needed."""
+TRAP_KIND_NULL_FUNCTION_REFERENCE: TrapKind.ValueType  # 21
+"""A call of a null reference."""
+TRAP_KIND_NULL_STRUCTURE_REFERENCE: TrapKind.ValueType  # 22
+"""An access to a field of a null reference."""
+TRAP_KIND_NULL_ARRAY_REFERENCE: TrapKind.ValueType  # 23
+"""An access to a null array."""
+TRAP_KIND_NULL_I31_REFERENCE: TrapKind.ValueType  # 24
+"""A null reference read as an i31."""
+TRAP_KIND_CAST_FAILURE: TrapKind.ValueType  # 25
+"""A reference is not of the type that it is cast to."""
+TRAP_KIND_OUT_OF_BOUNDS_ARRAY_ACCESS: TrapKind.ValueType  # 26
+"""An index is not in an array."""
 Global___TrapKind: _TypeAlias = TrapKind  # noqa: Y015
 
 @_typing.final
