@@ -78,6 +78,7 @@ class FunctionLowering:
         reachable: whether control can come to the end of `lines`; where it cannot, nothing is emitted.
         stack: the operand stack; `frames` the open blocks, the innermost last; `outermost_loop` one of them.
         known: what locals hold, where that is known.
+        not_null: references that are known not to be null, on the only way to where the code is now.
         indexed: pointers into memories that were computed in the current LLVM block: by memory and index operand.
         traps: the kinds of trap that the function branches to.
         calls: whether it calls guest functions.
@@ -104,6 +105,7 @@ class FunctionLowering:
         "known",
         "lines",
         "locals",
+        "not_null",
         "outermost_loop",
         "prologue",
         "reachable",
@@ -131,6 +133,7 @@ class FunctionLowering:
         self.known: dict[int, Operand] = {
             index: (llvm, f"%p{index}") for index, llvm in enumerate(self.signature.parameters)
         }
+        self.not_null: set[str] = set()
         self.indexed: dict[tuple[int, str], str] = {}
         # Runs of locals of one type, as they are encoded: a run may count ten thousands.
         runs = [(1, parameter) for parameter in self.signature.type.parameters] + [*body.locals]
@@ -159,6 +162,7 @@ class FunctionLowering:
     def start_block(self, label: str) -> None:
         """Go on in a new LLVM block to which control comes on several ways."""
         self.known.clear()
+        self.not_null.clear()
         self.continue_in(label)
 
     def continue_in(self, label: str) -> None:

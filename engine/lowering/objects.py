@@ -104,6 +104,7 @@ def _fill_struct(function: FunctionLowering, type_index: int, values: list[str])
     offsets = function.context.struct_layout(type_index).offsets
     for field, offset, value in zip(_fields(function, type_index), offsets, values, strict=True):
         object_access.store_field(function, field, function.address(place, offset), value)
+    function.not_null.add(place)
     function.stack.append(("ptr", place))
 
 

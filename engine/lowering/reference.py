@@ -24,7 +24,9 @@ def ref_is_null(function: FunctionLowering, row: Instruction, immediates: tuple[
 
 def check_not_null(function: FunctionLowering, reference: str, trap: str) -> str:
     """Trap where a reference is null; the reference."""
-    function.trap_if(function.define(f"icmp eq ptr {reference}, null"), trap)
+    if reference not in function.not_null:
+        function.trap_if(function.define(f"icmp eq ptr {reference}, null"), trap)
+        function.not_null.add(reference)
     return reference
 
 
@@ -38,6 +40,7 @@ def br_on_null(function: FunctionLowering, row: Instruction, immediates: tuple[A
     reference = function.stack.pop()
     condition = function.define(f"icmp eq ptr {reference[1]}, null")
     branch_if(function, condition, immediates[0])
+    function.not_null.add(reference[1])
     function.stack.append(reference)
 
 

@@ -75,16 +75,22 @@ def test_types_that_nobody_uses_are_forgotten():
 
 
 def test_a_pickled_type_is_the_type_itself():
-    for defined in types(f"{NODE} (type (sub $node (struct (field (mut (ref null $node))) (field i32 i64))))"):
+    for defined in types(
+        f"{NODE} (type (sub $node (struct (field (mut (ref null $node))) (field i32 i64))))"
+    ):
         assert pickle.loads(pickle.dumps(defined)) is defined
         reference = defined.reference(nullable=False)
         assert pickle.loads(pickle.dumps(reference)) is reference
 
 
 def test_names_do_not_follow_references_without_end():
-    first, second = types("(rec (type (struct (field (ref 1)))) (type (func (param (ref 0)) (result (ref null 1)))))")
+    first, second = types(
+        "(rec (type (struct (field (ref 1)))) (type (func (param (ref 0)) (result (ref null 1)))))"
+    )
     assert str(first) == "struct {(ref func ...)}"
-    assert second.reference(nullable=True).name == "(ref null func ((ref struct ...)) -> ((ref null func ...)))"
+    assert (
+        second.reference(nullable=True).name == "(ref null func ((ref struct ...)) -> ((ref null func ...)))"
+    )
 
 
 HIERARCHY = types(
