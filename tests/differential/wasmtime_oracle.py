@@ -52,8 +52,6 @@ class WasmtimeOracle:
 
 LATER_FEATURES = (
     "exceptions",
-    "function_references",
-    "gc",
     "stack_switching",
     "tail_call",
     "threads",
@@ -61,7 +59,7 @@ LATER_FEATURES = (
 """wasmtime's names of what farcall does not have. It has none for extended constants: they stay switched on."""
 
 
-PROPOSALS = ("custom_page_sizes", "wide_arithmetic")
+PROPOSALS = ("custom_page_sizes", "function_references", "gc", "wide_arithmetic")
 """wasmtime's names of what farcall has and wasmtime only when it is asked to."""
 
 
@@ -168,8 +166,12 @@ def _trap_name(code: Any) -> str:
         "INTEGER_DIVISION_BY_ZERO": "integer divide by zero",
         "BAD_CONVERSION_TO_INTEGER": "invalid conversion to integer",
         "UNREACHABLE": "unreachable",
+        "CAST_FAILURE": "cast failure",
+        "NULL_REFERENCE": NULL_TRAP,
+        "ARRAY_OUT_OF_BOUNDS": "out of bounds array access",
     }[code.name]
 
 
 TABLE_TRAP = "out of bounds of a table"
+NULL_TRAP = "null reference"
 """What the two traps of the specification for this are compared as."""

@@ -164,7 +164,7 @@ def test_indirect_calls_take_functions_of_subtypes_of_other_instances(make):
     )
     caller = make(
         f"""(module {FUNCTIONS} (import "p" "table" (table $t 3 3 funcref))
-          (func (export "as_any") (param i32) (result i32) 
+          (func (export "as_any") (param i32) (result i32)
             (call_indirect $t (type $any) (i32.const 10) (local.get 0)))
           (func (export "as_some") (param i32) (result i32)
             (call_indirect $t (type $some) (i32.const 10) (local.get 0)))
