@@ -8,7 +8,7 @@ from farcall.engine.abi.calls import CALLING_CONVENTION
 from farcall.engine.abi.layout import ContextLayout, needs_descriptors
 from farcall.engine.lowering.body import lower_body
 from farcall.engine.lowering.context import LoweringOptions, ModuleContext
-from farcall.engine.lowering.metadata import DEFINITIONS, GUEST_FUNCTION, OBJECT_DEFINITIONS
+from farcall.engine.lowering.metadata import DEFINITIONS, GUEST_FUNCTION, LENGTH, OBJECT_DEFINITIONS
 from farcall.engine.structure.module import FunctionBody, Module
 
 _BATCH_TEXT = 16 << 20
@@ -64,7 +64,7 @@ def _text(context: ModuleContext, functions: Sequence[FunctionBody], definitions
         parameters = ", ".join(("ptr", *signature.parameters))
         result = f"{CALLING_CONVENTION} {signature.result}"
         parts.append(f"declare hidden {result} @f{index}({parameters}) {GUEST_FUNCTION}\n")
-    if needs_descriptors(context.module):
+    if needs_descriptors(context.module) or any(LENGTH in definition for definition in definitions):
         parts.append(OBJECT_DEFINITIONS)
     parts.append(DEFINITIONS)
     return "\n".join((*context.named.values(), *parts))
