@@ -28,7 +28,6 @@ from farcall.engine.runtime.module_engine import NativeModuleEngine
 from farcall.engine.runtime.references import References
 from farcall.engine.runtime.table import Table
 from farcall.engine.runtime.values import ValueConverter
-from farcall.engine.structure.defined_types import define_function
 from farcall.engine.structure.types import FunctionType, GlobalType, MemoryType, TableType, refers_to
 
 if TYPE_CHECKING:
@@ -227,7 +226,7 @@ class Store:
                 exception that it raises ends the guest's call, and reaches the caller as it is.
         """
         label = name or getattr(implementation, "__name__", None)
-        type_id = self.engine.types.keep(define_function(type))
+        type_id = self.engine.types.keep(type)
         return HostFunction(implementation, label, self.references, type_id)
 
     def memory(self, type: MemoryType) -> Memory:

@@ -68,10 +68,12 @@ class TypeRegistry:
 
     def id_of(self, type: FunctionType | DefinedType) -> int:
         """The id of a type, as `ModuleEngine.lookup_function` wants it; the same for equal types."""
-        return self.keep(define_function(type) if isinstance(type, FunctionType) else type).number
+        return self.keep(type).number
 
-    def keep(self, type: DefinedType) -> TypeId:
+    def keep(self, type: FunctionType | DefinedType) -> TypeId:
         """The id of a type. Who uses its number or descriptor keeps the id."""
+        if isinstance(type, FunctionType):
+            type = define_function(type)
         with self._lock:
             found = self._ids.get(type)
             if found is None:
