@@ -105,9 +105,10 @@ class Heap:
         return self._blocks.bytes
 
     def member(self) -> Member | None:
-        """A member of the group, if there is one left."""
+        """An open member of the group, if there is one left."""
         owner = self.owner()
-        return None if owner is None else next(iter(owner.members), None)
+        members = () if owner is None else tuple(owner.members)
+        return next((member for member in members if not member.closed), None)
 
     def keep_types(self, types: object) -> None:
         """Keep the types that objects may have: their descriptors must live as long as the objects."""

@@ -199,6 +199,8 @@ class LinkedGroup:
             else:
                 self.heap.absorb(other.heap)
             other.heap = None
+        if self.heap is not None:
+            self.shares_references = True  # objects may hold functions, and may come to wherever objects do
         for member in other.members:
             member.group = self
             member.moved(self.execution_context)

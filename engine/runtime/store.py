@@ -236,7 +236,7 @@ class Store:
                 exception that it raises ends the guest's call, and reaches the caller as it is.
         """
         label = name or getattr(implementation, "__name__", None)
-        type_id = self.engine.types.keep(define_function(type))
+        type_id = self.engine.types.keep(type)
         return HostFunction(implementation, label, self.references, type_id)
 
     def memory(self, type: MemoryType) -> Memory:

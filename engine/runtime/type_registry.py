@@ -9,6 +9,7 @@ import weakref
 
 from farcall.engine.abi import objects as abi
 from farcall.engine.abi.objects import DescriptorKind
+from farcall.engine.runtime.native.address_space import write_words
 from farcall.engine.structure.defined_types import ArrayType, DefinedType, StructType, define_function
 from farcall.engine.structure.types import FunctionType
 
@@ -46,11 +47,10 @@ class TypeId:
                 element_size = abi.element_size(array)
         place = 0 if self._offsets is None else ctypes.addressof(self._offsets)
         _HEAD.pack_into(self._buffer, 0, number, type.depth, kind, references, place, element_size)
-        ancestor: TypeId | None = self
-        while ancestor is not None:
-            offset = abi.DESCRIPTOR_DISPLAY + 8 * ancestor.type.depth
-            ctypes.c_uint64.from_buffer(self._buffer, offset).value = ancestor.descriptor
-            ancestor = ancestor._above
+        display = self.descriptor + abi.DESCRIPTOR_DISPLAY
+        if above is not None:
+            ctypes.memmove(display, above.descriptor + abi.DESCRIPTOR_DISPLAY, 8 * type.depth)
+        write_words(display + 8 * type.depth, [self.descriptor])
 
 
 assert _HEAD.size == abi.DESCRIPTOR_DISPLAY
@@ -68,10 +68,12 @@ class TypeRegistry:
 
     def id_of(self, type: FunctionType | DefinedType) -> int:
         """The id of a type, as `ModuleEngine.lookup_function` wants it; the same for equal types."""
-        return self.keep(define_function(type) if isinstance(type, FunctionType) else type).number
+        return self.keep(type).number
 
-    def keep(self, type: DefinedType) -> TypeId:
+    def keep(self, type: FunctionType | DefinedType) -> TypeId:
         """The id of a type. Who uses its number or descriptor keeps the id."""
+        if isinstance(type, FunctionType):
+            type = define_function(type)
         with self._lock:
             found = self._ids.get(type)
             if found is None:

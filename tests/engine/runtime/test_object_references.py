@@ -234,6 +234,41 @@ def test_typed_functions_of_the_host_are_final(make, store):
     assert caller.exports.is_any() == 0
 
 
+def test_a_module_without_types_of_its_own_can_look_at_objects(make):
+    looker = make(
+        """(module (func (export "length") (param arrayref) (result i32) (array.len (local.get 0)))
+          (func (export "is_array") (param anyref) (result i32) (ref.test (ref array) (local.get 0)))
+          (func (export "is_struct") (param anyref) (result i32) (ref.test (ref struct) (local.get 0))))"""
+    ).exports
+    maker = make(
+        """(module (type $a (array i8)) (type $s (struct))
+          (func (export "array") (result arrayref) (array.new_default $a (i32.const 12)))
+          (func (export "struct") (result structref) (struct.new $s)))"""
+    ).exports
+    assert looker.length(maker.array()) == 12
+    assert [looker.is_array(each()) for each in (maker.array, maker.struct)] == [1, 0]
+    assert [looker.is_struct(each()) for each in (maker.array, maker.struct)] == [0, 1]
+
+
+def test_a_function_in_an_object_that_went_to_another_instance_keeps_its_own(make):
+    holder = make('(module (global (export "kept") (mut anyref) (ref.null any)))')
+    maker = make(
+        """(module (type $f (func (result i32))) (type $box (struct (field (ref $f))))
+          (func $f (type $f) (i32.const 42)) (elem declare func $f)
+          (func (export "box") (result anyref) (struct.new $box (ref.func $f))))"""
+    )
+    caller = make(
+        """(module (type $f (func (result i32))) (type $box (struct (field (ref $f))))
+          (func (export "call") (param anyref) (result i32)
+            (call_ref $f (struct.get $box 0 (ref.cast (ref $box) (local.get 0))))))"""
+    )
+    holder.exports.kept.value = maker.exports.box()
+    maker.close()
+    gc.collect()
+    make("(module)").close()
+    assert caller.exports.call(holder.exports.kept.value) == 42
+
+
 def test_engines_agree_on_types_by_their_own_ids():
     with Engine() as first, Engine() as second:
         for engine in (first, second):
