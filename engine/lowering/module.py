@@ -8,14 +8,8 @@ from farcall.engine.abi.calls import CALLING_CONVENTION, symbol
 from farcall.engine.abi.layout import ContextLayout, needs_descriptors
 from farcall.engine.lowering.body import lower_body
 from farcall.engine.lowering.context import LoweringOptions, ModuleContext
-<<<<<<< HEAD
-from farcall.engine.lowering.metadata import DEFINITIONS, GUEST_FUNCTION, OBJECT_DEFINITIONS
-from farcall.engine.lowering.tail_call import tail_entry_declaration
-||||||| 1f9926f
-from farcall.engine.lowering.metadata import DEFINITIONS, GUEST_FUNCTION, OBJECT_DEFINITIONS
-=======
 from farcall.engine.lowering.metadata import DEFINITIONS, GUEST_FUNCTION, LENGTH, OBJECT_DEFINITIONS
->>>>>>> types
+from farcall.engine.lowering.tail_call import tail_entry_declaration
 from farcall.engine.structure.module import FunctionBody, Module
 
 _BATCH_TEXT = 16 << 20
@@ -70,18 +64,10 @@ def _text(context: ModuleContext, functions: Sequence[FunctionBody], definitions
         signature = context.signature(context.module.function_types[index])
         parameters = ", ".join(("ptr", *signature.parameters))
         result = f"{CALLING_CONVENTION} {signature.result}"
-<<<<<<< HEAD
         parts.append(f"declare hidden {result} @{symbol(index)}({parameters}) {GUEST_FUNCTION}\n")
     for index in sorted(context.tail_called - {body.index for body in functions}):
         parts.append(tail_entry_declaration(context, index))
-    if needs_descriptors(context.module):
-||||||| 1f9926f
-        parts.append(f"declare hidden {result} @f{index}({parameters}) {GUEST_FUNCTION}\n")
-    if needs_descriptors(context.module):
-=======
-        parts.append(f"declare hidden {result} @f{index}({parameters}) {GUEST_FUNCTION}\n")
     if needs_descriptors(context.module) or any(LENGTH in definition for definition in definitions):
->>>>>>> types
         parts.append(OBJECT_DEFINITIONS)
     parts.append(DEFINITIONS)
     return "\n".join((*context.named.values(), *parts))

@@ -1,8 +1,8 @@
-define hidden fastcc ptr @f0(ptr noundef nonnull align 8 dereferenceable(320) %vmctx, i32 noundef %p0) #0 align 32 {
+define hidden fastcc ptr @f0(ptr noundef nonnull align 8 dereferenceable(376) %vmctx, i32 noundef %p0) #0 align 32 {
 entry:
 br label %body
 body:
-%v1 = getelementptr i8, ptr %vmctx, i64 304
+%v1 = getelementptr i8, ptr %vmctx, i64 360
 %v2 = load ptr, ptr %v1, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %v3 = load ptr, ptr %v2, align 8, !tbaa !6
 %v4 = getelementptr i8, ptr %v2, i64 8
@@ -13,7 +13,7 @@ br i1 %v7, label %v8.slow, label %v8.fast, !prof !0
 v8.slow:
 %v9 = getelementptr i8, ptr %vmctx, i64 8
 %v10 = load ptr, ptr %v9, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
-%v11 = getelementptr i8, ptr %v10, i64 88
+%v11 = getelementptr i8, ptr %v10, i64 152
 %v12 = load ptr, ptr %v11, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %v13 = call ptr %v12(ptr %v2, i32 0)
 br label %v8
@@ -22,7 +22,7 @@ store volatile ptr %v6, ptr %v2, align 8, !tbaa !6
 br label %v8
 v8:
 %v14 = phi ptr [ %v13, %v8.slow ], [ %v3, %v8.fast ]
-%v15 = getelementptr i8, ptr %vmctx, i64 312
+%v15 = getelementptr i8, ptr %vmctx, i64 368
 %v16 = load ptr, ptr %v15, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %v17 = load ptr, ptr %v16, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 store volatile ptr %v17, ptr %v14, align 8, !tbaa !21
@@ -34,7 +34,7 @@ store volatile i8 %v20, ptr %v19, align 1, !tbaa !21
 ret ptr %v14
 }
 
-define hidden fastcc i32 @f1(ptr noundef nonnull align 8 dereferenceable(320) %vmctx, ptr noundef %p0) #0 align 32 {
+define hidden fastcc i32 @f1(ptr noundef nonnull align 8 dereferenceable(376) %vmctx, ptr noundef %p0) #0 align 32 {
 entry:
 br label %body
 body:
@@ -55,11 +55,11 @@ trap.null_structure_reference:
 %trap.null_structure_reference.runtime = load ptr, ptr %trap.null_structure_reference.at, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %trap.null_structure_reference.entry = getelementptr i8, ptr %trap.null_structure_reference.runtime, i64 0
 %trap.null_structure_reference.exit = load ptr, ptr %trap.null_structure_reference.entry, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
-call void %trap.null_structure_reference.exit(i32 22) #1
+call void %trap.null_structure_reference.exit(i32 16) #1
 unreachable
 }
 
-define hidden fastcc ptr @f2(ptr noundef nonnull align 8 dereferenceable(320) %vmctx, ptr noundef %p0, i32 noundef %p1) #0 align 32 {
+define hidden fastcc ptr @f2(ptr noundef nonnull align 8 dereferenceable(376) %vmctx, ptr noundef %p0, i32 noundef %p1) #0 align 32 {
 entry:
 br label %body
 body:
@@ -94,18 +94,18 @@ trap.null_array_reference:
 %trap.null_array_reference.runtime = load ptr, ptr %trap.null_array_reference.at, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %trap.null_array_reference.entry = getelementptr i8, ptr %trap.null_array_reference.runtime, i64 0
 %trap.null_array_reference.exit = load ptr, ptr %trap.null_array_reference.entry, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
-call void %trap.null_array_reference.exit(i32 23) #1
+call void %trap.null_array_reference.exit(i32 17) #1
 unreachable
 trap.out_of_bounds_array_access:
 %trap.out_of_bounds_array_access.at = getelementptr i8, ptr %vmctx, i64 8
 %trap.out_of_bounds_array_access.runtime = load ptr, ptr %trap.out_of_bounds_array_access.at, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %trap.out_of_bounds_array_access.entry = getelementptr i8, ptr %trap.out_of_bounds_array_access.runtime, i64 0
 %trap.out_of_bounds_array_access.exit = load ptr, ptr %trap.out_of_bounds_array_access.entry, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
-call void %trap.out_of_bounds_array_access.exit(i32 26) #1
+call void %trap.out_of_bounds_array_access.exit(i32 20) #1
 unreachable
 }
 
-define hidden fastcc void @f3(ptr noundef nonnull align 8 dereferenceable(320) %vmctx, ptr noundef %p0, i32 noundef %p1) #0 align 32 {
+define hidden fastcc void @f3(ptr noundef nonnull align 8 dereferenceable(376) %vmctx, ptr noundef %p0, i32 noundef %p1) #0 align 32 {
 entry:
 %v14.slot = alloca [16 x i8], align 16
 %execution = load ptr, ptr %vmctx, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
@@ -130,7 +130,7 @@ store volatile ptr null, ptr %v14.slot, align 8, !tbaa !21
 %v15 = zext i32 %p1 to i64
 %v16 = getelementptr i8, ptr %vmctx, i64 8
 %v17 = load ptr, ptr %v16, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
-%v18 = getelementptr i8, ptr %v17, i64 112
+%v18 = getelementptr i8, ptr %v17, i64 176
 %v19 = load ptr, ptr %v18, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 call void %v19(ptr %execution, ptr %v13, ptr %v14.slot, i64 8, i64 %v15)
 ret void
@@ -139,18 +139,18 @@ trap.null_array_reference:
 %trap.null_array_reference.runtime = load ptr, ptr %trap.null_array_reference.at, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %trap.null_array_reference.entry = getelementptr i8, ptr %trap.null_array_reference.runtime, i64 0
 %trap.null_array_reference.exit = load ptr, ptr %trap.null_array_reference.entry, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
-call void %trap.null_array_reference.exit(i32 23) #1
+call void %trap.null_array_reference.exit(i32 17) #1
 unreachable
 trap.out_of_bounds_array_access:
 %trap.out_of_bounds_array_access.at = getelementptr i8, ptr %vmctx, i64 8
 %trap.out_of_bounds_array_access.runtime = load ptr, ptr %trap.out_of_bounds_array_access.at, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %trap.out_of_bounds_array_access.entry = getelementptr i8, ptr %trap.out_of_bounds_array_access.runtime, i64 0
 %trap.out_of_bounds_array_access.exit = load ptr, ptr %trap.out_of_bounds_array_access.entry, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
-call void %trap.out_of_bounds_array_access.exit(i32 26) #1
+call void %trap.out_of_bounds_array_access.exit(i32 20) #1
 unreachable
 }
 
-define hidden fastcc i32 @f4(ptr noundef nonnull align 8 dereferenceable(320) %vmctx, ptr noundef %p0) #0 align 32 {
+define hidden fastcc i32 @f4(ptr noundef nonnull align 8 dereferenceable(376) %vmctx, ptr noundef %p0) #0 align 32 {
 entry:
 br label %body
 body:
@@ -162,7 +162,7 @@ body:
 br i1 %v5, label %v6.done, label %v6.test
 v6.test:
 %v7 = load ptr, ptr %p0, align 8, !tbaa !6
-%v8 = getelementptr i8, ptr %vmctx, i64 312
+%v8 = getelementptr i8, ptr %vmctx, i64 368
 %v9 = load ptr, ptr %v8, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %v10 = load ptr, ptr %v9, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %v11 = icmp eq ptr %v7, %v10
@@ -190,7 +190,7 @@ v6.done:
 ret i32 %v23
 }
 
-define hidden fastcc ptr @f5(ptr noundef nonnull align 8 dereferenceable(320) %vmctx, ptr noundef %p0) #0 align 32 {
+define hidden fastcc ptr @f5(ptr noundef nonnull align 8 dereferenceable(376) %vmctx, ptr noundef %p0) #0 align 32 {
 entry:
 br label %body
 body:
@@ -202,7 +202,7 @@ body:
 br i1 %v5, label %v6.done, label %v6.test
 v6.test:
 %v7 = load ptr, ptr %p0, align 8, !tbaa !6
-%v8 = getelementptr i8, ptr %vmctx, i64 312
+%v8 = getelementptr i8, ptr %vmctx, i64 368
 %v9 = load ptr, ptr %v8, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %v10 = getelementptr i8, ptr %v9, i64 8
 %v11 = load ptr, ptr %v10, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
@@ -219,11 +219,11 @@ trap.cast_failure:
 %trap.cast_failure.runtime = load ptr, ptr %trap.cast_failure.at, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %trap.cast_failure.entry = getelementptr i8, ptr %trap.cast_failure.runtime, i64 0
 %trap.cast_failure.exit = load ptr, ptr %trap.cast_failure.entry, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
-call void %trap.cast_failure.exit(i32 25) #1
+call void %trap.cast_failure.exit(i32 19) #1
 unreachable
 }
 
-define hidden fastcc i32 @f6(ptr noundef nonnull align 8 dereferenceable(320) %vmctx, i32 noundef %p0) #0 align 32 {
+define hidden fastcc i32 @f6(ptr noundef nonnull align 8 dereferenceable(376) %vmctx, i32 noundef %p0) #0 align 32 {
 entry:
 br label %body
 body:
@@ -243,7 +243,7 @@ trap.null_i31_reference:
 %trap.null_i31_reference.runtime = load ptr, ptr %trap.null_i31_reference.at, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %trap.null_i31_reference.entry = getelementptr i8, ptr %trap.null_i31_reference.runtime, i64 0
 %trap.null_i31_reference.exit = load ptr, ptr %trap.null_i31_reference.entry, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
-call void %trap.null_i31_reference.exit(i32 24) #1
+call void %trap.null_i31_reference.exit(i32 18) #1
 unreachable
 }
 

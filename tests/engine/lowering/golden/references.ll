@@ -1,4 +1,4 @@
-define hidden fastcc i32 @f0(ptr noundef nonnull align 8 dereferenceable(240) %vmctx, ptr noundef %p0, i32 noundef %p1) #0 align 32 {
+define hidden fastcc i32 @f0(ptr noundef nonnull align 8 dereferenceable(272) %vmctx, ptr noundef %p0, i32 noundef %p1) #0 align 32 {
 entry:
 %execution = load ptr, ptr %vmctx, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %check = load volatile i64, ptr %execution, align 8
@@ -17,11 +17,11 @@ trap.null_function_reference:
 %trap.null_function_reference.runtime = load ptr, ptr %trap.null_function_reference.at, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %trap.null_function_reference.entry = getelementptr i8, ptr %trap.null_function_reference.runtime, i64 0
 %trap.null_function_reference.exit = load ptr, ptr %trap.null_function_reference.entry, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
-call void %trap.null_function_reference.exit(i32 21) #1
+call void %trap.null_function_reference.exit(i32 15) #1
 unreachable
 }
 
-define hidden fastcc i32 @f1(ptr noundef nonnull align 8 dereferenceable(240) %vmctx, i32 noundef %p0) #0 align 32 {
+define hidden fastcc i32 @f1(ptr noundef nonnull align 8 dereferenceable(272) %vmctx, i32 noundef %p0) #0 align 32 {
 entry:
 %execution = load ptr, ptr %vmctx, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %check = load volatile i64, ptr %execution, align 8
@@ -43,9 +43,9 @@ v3:
 %v13 = icmp ne i32 %v9, %v12
 br i1 %v13, label %v14.other, label %v14, !prof !0
 v14.other:
-%v15 = getelementptr i8, ptr %v7, i64 24
+%v15 = getelementptr i8, ptr %v7, i64 32
 %v16 = load ptr, ptr %v15, align 8, !tbaa !6
-%v17 = getelementptr i8, ptr %vmctx, i64 232
+%v17 = getelementptr i8, ptr %vmctx, i64 264
 %v18 = load ptr, ptr %v17, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %v19 = load ptr, ptr %v18, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %v20 = getelementptr i8, ptr %v16, i64 4
@@ -85,7 +85,7 @@ call void %trap.undefined_element.exit(i32 7) #1
 unreachable
 }
 
-define hidden fastcc i32 @f2(ptr noundef nonnull align 8 dereferenceable(240) %vmctx, ptr noundef %p0) #0 align 32 {
+define hidden fastcc i32 @f2(ptr noundef nonnull align 8 dereferenceable(272) %vmctx, ptr noundef %p0) #0 align 32 {
 entry:
 br label %body
 body:
@@ -100,7 +100,7 @@ return:
 ret i32 %return.0
 }
 
-define hidden fastcc ptr @f3(ptr noundef nonnull align 8 dereferenceable(240) %vmctx, ptr noundef %p0) #0 align 32 {
+define hidden fastcc ptr @f3(ptr noundef nonnull align 8 dereferenceable(272) %vmctx, ptr noundef %p0) #0 align 32 {
 entry:
 br label %body
 body:
@@ -113,7 +113,7 @@ trap.null_reference:
 %trap.null_reference.runtime = load ptr, ptr %trap.null_reference.at, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %trap.null_reference.entry = getelementptr i8, ptr %trap.null_reference.runtime, i64 0
 %trap.null_reference.exit = load ptr, ptr %trap.null_reference.entry, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
-call void %trap.null_reference.exit(i32 20) #1
+call void %trap.null_reference.exit(i32 14) #1
 unreachable
 }
 
