@@ -226,6 +226,7 @@ def gated_instructions(disabled: Features) -> Callable[[bytes, int], tuple[Instr
     def read(source: bytes, position: int) -> tuple[Instruction, Immediates, int]:
         row, immediates, after = read_instruction(source, position)
         require(row.feature, disabled, position)
+        require(row.also, disabled, position)
         place = position + 1 if row.prefix is None else read_u32(source, position + 1)[1]
         for immediate in row.immediates:
             _, place = gated(READERS[immediate], disabled)(source, place)

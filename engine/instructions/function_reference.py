@@ -9,7 +9,13 @@ _FUNCTION_REFERENCES = Feature.FUNCTION_REFERENCES
 ROWS: tuple[Instruction, ...] = (
     Instruction("call_ref", None, 0x14, (Immediate.TYPE,), feature=_FUNCTION_REFERENCES, rule="call_ref"),
     Instruction(
-        "return_call_ref", None, 0x15, (Immediate.TYPE,), feature=_FUNCTION_REFERENCES, rule="return_call_ref"
+        "return_call_ref",
+        None,
+        0x15,
+        (Immediate.TYPE,),
+        feature=_FUNCTION_REFERENCES,
+        also=Feature.TAIL_CALL,
+        rule="return_call_ref",
     ),
     Instruction("ref.as_non_null", None, 0xD4, feature=_FUNCTION_REFERENCES, rule="ref_as_non_null"),
     Instruction(

@@ -181,6 +181,7 @@ class Instruction:
         parameters: operand types, the last on top of the stack; where the rule decides, empty.
         results: result types; where the rule decides, empty.
         feature: what must be switched on.
+        also: a second feature that must be, where it is of two.
         template: LLVM IR in which {n} stands for the result's name (without %), {a}, {b} and {c} for operands,
             `%trap.<kind>` for the block that leaves with that trap.
         rule: the name of the rule.
@@ -200,6 +201,7 @@ class Instruction:
     parameters: tuple[ValueType, ...] = ()
     results: tuple[ValueType, ...] = ()
     feature: Feature = Feature.CORE
+    also: Feature = Feature.CORE
     template: str | None = None
     rule: str | None = None
     access: MemoryAccess | None = None

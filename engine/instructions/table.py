@@ -70,7 +70,9 @@ BY_NAME: Mapping[str, Instruction] = {row.name: row for row in INSTRUCTIONS}
 if len(BY_NAME) != len(INSTRUCTIONS):
     raise ValueError("two instructions have the same name")
 
-if any(row.feature not in IMPLEMENTED | {Feature.CORE} for row in INSTRUCTIONS):
+if not {feature for row in INSTRUCTIONS for feature in (row.feature, row.also)} <= IMPLEMENTED | {
+    Feature.CORE
+}:
     raise ValueError("an instruction is of a feature that is not listed as implemented")
 
 RULES: frozenset[str] = frozenset(row.rule for row in INSTRUCTIONS if row.rule is not None)

@@ -50,6 +50,7 @@ _BRANCHING_RULES = frozenset(
     }
 )
 _CATCHING_RULES = frozenset({"try_table", "try"})
+_TYPED_CALL_RULES = frozenset({"call_indirect", "call_ref", "return_call_indirect", "return_call_ref"})
 
 
 _CATCHING_OPCODES = tuple(bytes([row.opcode]) for row in INSTRUCTIONS if row.rule in _CATCHING_RULES)
@@ -80,10 +81,10 @@ def is_complex(module: Module, body: FunctionBody) -> bool:
             trapping += 1
         elif row.access is not None:
             checked += immediates[0][1] in unguarded or row.rule in _ATOMIC_RULES
-        elif row.rule == "call":
+        elif row.rule in ("call", "return_call"):
             if _is_wide(module, module.function_types[immediates[0]]):
                 return True
-        elif row.rule == "call_indirect":
+        elif row.rule in _TYPED_CALL_RULES:
             if _is_wide(module, immediates[0]):
                 return True
         elif row.rule in ("local_set", "local_tee"):

@@ -61,7 +61,7 @@ def _all_steps(disabled: Features) -> tuple[list[_Step | None], dict[str, _Step]
     by_opcode: list[_Step | None] = [None] * 256
     prefixed: dict[str, _Step] = {}
     for row in INSTRUCTIONS:
-        if row.feature in disabled:
+        if row.feature in disabled or row.also in disabled:
             continue
         if row.prefix is None:
             by_opcode[row.opcode] = _step(row, disabled)

@@ -40,6 +40,10 @@ NEEDS: list[tuple[str, str, int]] = [
     ("exception-handling", "(func (try_table))", 0x17),
     ("exception-handling", "(func (unreachable) (throw_ref))", 0x18),
     ("legacy-exceptions", "(func try end)", 0x17),
+    ("function-references", "(func unreachable (br_on_null 0) drop)", 0x18),
+    ("gc", "(type (struct))", 0x0B),
+    ("gc", "(type (sub (func)))", 0x0B),
+    ("gc", "(func unreachable ref.eq drop)", 0x18),
     ("reference-types", "(table 1 externref)", 0x0B),
     ("reference-types", "(func (param funcref))", 0x0D),
     ("reference-types", "(func (local externref))", 0x18),
@@ -53,6 +57,16 @@ NEEDS: list[tuple[str, str, int]] = [
     ("simd", "(global v128 (v128.const i64x2 0 0))", 0x0B),
     ("relaxed-simd", "(func unreachable i8x16.relaxed_swizzle drop)", 0x18),
 ]
+
+
+@pytest.mark.parametrize("feature", ["function-references", "tail-call"])
+def test_what_needs_two_features_is_refused_without_either(feature):
+    source = wasm("(module (type $t (func)) (func unreachable (return_call_ref $t)))")
+    with Engine() as engine:
+        engine.load_module(source)
+    refused = pytest.raises(UnsupportedFeatureError, match=f"needs the feature '{feature}'")
+    with Engine(disabled_features=[feature]) as engine, refused:
+        engine.load_module(source)
 
 
 @pytest.mark.parametrize(("feature", "fields", "offset"), NEEDS)
