@@ -17,7 +17,15 @@ from farcall.engine.instructions.table import INSTRUCTIONS
 
 LOADS = [row for row in INSTRUCTIONS if row.rule == "load"]
 STORES = [row for row in INSTRUCTIONS if row.rule == "store"]
-ONES = {"i32": "-1", "i64": "-1", "f32": "-nan:0x7fffff", "f64": "-nan:0xfffffffffffff"}
+LANE_LOADS = [row for row in INSTRUCTIONS if row.rule in ("vector_load", "load_lane")]
+LANE_STORES = [row for row in INSTRUCTIONS if row.rule == "store_lane"]
+ONES = {
+    "i32": "-1",
+    "i64": "-1",
+    "f32": "-nan:0x7fffff",
+    "f64": "-nan:0xfffffffffffff",
+    "v128": "i64x2 -1 -1",
+}
 
 
 @dataclass(frozen=True)
@@ -66,7 +74,12 @@ def all_rows(rows):
     return pytest.mark.parametrize(
         ("kind", "row"),
         # Every kind with every width, and every row with one kind.
-        [(kind, row) for kind in KINDS for row in rows if kind is KINDS[0] or row.name[:3] == "i64"],
+        [
+            (kind, row)
+            for kind in KINDS
+            for row in rows
+            if kind is KINDS[0] or row.name[:3] == "i64" or "64" in row.name
+        ],
         ids=lambda value: (
             value.name if hasattr(value, "name") else f"{value.index}-{value.page}-{value.size}"
         ),
@@ -119,6 +132,31 @@ def test_stores_write_all_or_nothing(instantiate, kind, row):
     for offset in offsets:
         for index in kind.around_borders(width):
             if expect(kind, width, offset, index, instance.function(str(offset))):
+                assert memory.read(index + offset, width) == b"\xff" * width
+                memory.write(index + offset, bytes(width))
+        assert memory.read(0, kind.size) == bytes(kind.size)
+
+
+@all_rows(LANE_LOADS + LANE_STORES)
+def test_vector_accesses(instantiate, kind, row):
+    """What is not a plain load or store: only where they trap, and that what traps has written nothing."""
+    width = row.access.size
+    offsets = kind.around_borders(width)
+    lane = "0" if row.rule.endswith("lane") else ""
+    vector = f"(v128.const {ONES['v128']})" if lane else ""
+    access = "({name} $m offset={offset} {lane} (local.get 0) {vector})"
+    access = f"(drop {access})" if row.results else access
+    functions = " ".join(
+        f'(func (export "{offset}") (param {kind.index}) '
+        + access.format(name=row.name, offset=offset, lane=lane, vector=vector)
+        + ")"
+        for offset in offsets
+    )
+    instance = instantiate(f"(module {kind.text} {functions})")
+    memory = instance.memory("m")
+    for offset in offsets:
+        for index in kind.around_borders(width):
+            if expect(kind, width, offset, index, instance.function(str(offset))) and not row.results:
                 assert memory.read(index + offset, width) == b"\xff" * width
                 memory.write(index + offset, bytes(width))
         assert memory.read(0, kind.size) == bytes(kind.size)
