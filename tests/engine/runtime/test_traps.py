@@ -36,6 +36,7 @@ TRAPS = {
         "(call_indirect (type $v) (i32.const 0))",
     ),
     TrapKind.CALL_STACK_EXHAUSTED: ("call stack exhausted", "(call $endless)"),
+    TrapKind.NULL_EXCEPTION_REFERENCE: ("null exception reference", "(throw_ref (ref.null exn))"),
     TrapKind.UNALIGNED_ATOMIC: ("unaligned atomic", "(drop (i32.atomic.load (i32.const 2)))"),
     TrapKind.EXPECTED_SHARED_MEMORY: (
         "expected shared memory",
