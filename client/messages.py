@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -31,7 +31,10 @@ VALUE_TYPES: dict[int, types.ValueType] = {
 
 def read_function_type(message: value_pb2.FunctionType) -> types.FunctionType:
     """The type of a function."""
-    return types.FunctionType(_value_types(message.parameters), _value_types(message.results))
+    return types.FunctionType(
+        _value_types(message.parameters, message.parameter_names),
+        _value_types(message.results, message.result_names),
+    )
 
 
 def read_memory_type(message: value_pb2.MemoryType) -> types.MemoryType:
@@ -47,12 +50,13 @@ def read_memory_type(message: value_pb2.MemoryType) -> types.MemoryType:
 def read_table_type(message: value_pb2.TableType) -> types.TableType:
     """The type of a table."""
     index_type = VALUE_TYPES.get(message.index_type, types.ValueType.I32)
-    return types.TableType(VALUE_TYPES[message.element], _limits(message.limits), index_type)
+    element = _value_type(message.element, message.element_name)
+    return types.TableType(element, _limits(message.limits), index_type)
 
 
 def read_global_type(message: value_pb2.GlobalType) -> types.GlobalType:
     """The type of a global."""
-    return types.GlobalType(VALUE_TYPES[message.value], message.mutable)
+    return types.GlobalType(_value_type(message.value, message.value_name), message.mutable)
 
 
 def read_extern_type(message: value_pb2.ExternType) -> types.ExternType:
@@ -86,6 +90,7 @@ def read_module(message: module_pb2.Module, with_content: bool = False) -> types
         ),
         exports=_exports(message.exports),
         types=tuple(read_function_type(entry) for entry in message.types),
+        type_texts=tuple(message.type_texts),
         sections=tuple(
             types.Section(entry.id, entry.name, entry.offset, entry.size_bytes) for entry in message.sections
         ),
@@ -177,8 +182,14 @@ def _exports(messages: Iterable[module_pb2.Export]) -> tuple[types.Export, ...]:
     return tuple(types.Export(entry.name, read_extern_type(entry.type)) for entry in messages)
 
 
-def _value_types(codes: Iterable[int]) -> tuple[types.ValueType, ...]:
-    return tuple(VALUE_TYPES[code] for code in codes)
+def _value_types(codes: Iterable[int], names: Sequence[str]) -> tuple[types.AnyValueType, ...]:
+    """Types by their codes, or where there are names (as many then), by these."""
+    return tuple(_value_type(code, names[index] if names else "") for index, code in enumerate(codes))
+
+
+def _value_type(code: int, name: str) -> types.AnyValueType:
+    known = VALUE_TYPES.get(code)
+    return types.ReferenceType(name) if known is None else known
 
 
 def _limits(message: value_pb2.Limits) -> types.Limits:

@@ -25,12 +25,21 @@ class ValueType(StrEnum):
     EXNREF = "exnref"
 
 
+class ReferenceType(str):
+    """Another reference type, by its name: to a structure, an array, a function of a certain type..."""
+
+    __slots__ = ()
+
+
+AnyValueType = ValueType | ReferenceType
+
+
 @dataclass(frozen=True, slots=True)
 class FunctionType:
     """Types of a function's parameters and results."""
 
-    parameters: tuple[ValueType, ...]
-    results: tuple[ValueType, ...]
+    parameters: tuple[AnyValueType, ...]
+    results: tuple[AnyValueType, ...]
 
     def __str__(self) -> str:
         return f"function ({', '.join(self.parameters)}) -> ({', '.join(self.results)})"
@@ -68,7 +77,7 @@ class MemoryType:
 class TableType:
     """A table's type."""
 
-    element: ValueType
+    element: AnyValueType
     limits: Limits
     index_type: ValueType = ValueType.I32
 
@@ -81,7 +90,7 @@ class TableType:
 class GlobalType:
     """A global's type."""
 
-    value: ValueType
+    value: AnyValueType
     mutable: bool
 
     def __str__(self) -> str:
@@ -124,10 +133,17 @@ class FunctionReference:
     function_index: int | None = field(default=None, compare=False)
 
 
-Value = int | float | bytes | FunctionReference | None
+@dataclass(frozen=True, slots=True)
+class ObjectReference:
+    """A structure, array or the like that a result refers to. It stays on the server, and cannot be an argument."""
+
+    description: str
+
+
+Value = int | float | bytes | FunctionReference | ObjectReference | None
 """A WebAssembly value in Python: i32 and i64 in the signed range; a v128 is 16 bytes, the first lane first and lanes
 little-endian, as in a memory; an externref is a number of the caller's choice (unsigned, 64 bits) or None; a funcref
-is a `FunctionReference` or None."""
+is a `FunctionReference` or None; an i31 is an int."""
 
 Argument = Any
 """A `Value`, or what Python can turn into one without loss (an int of numpy, a `Function` of a client)."""
@@ -184,6 +200,7 @@ class Module:
         imports: in the module's order; like all below empty in lists.
         exports: in the module's order.
         types: its function types.
+        type_texts: all its types in the text format, by index.
         sections: all of them, in the order of the bytes.
         custom_sections: in the order of the bytes.
     """
@@ -195,6 +212,7 @@ class Module:
     imports: tuple[Import, ...] = ()
     exports: tuple[Export, ...] = ()
     types: tuple[FunctionType, ...] = ()
+    type_texts: tuple[str, ...] = ()
     sections: tuple[Section, ...] = ()
     custom_sections: tuple[CustomSection, ...] = ()
 

@@ -66,6 +66,8 @@ def _parse(text: str, type_name: str) -> int | float | bytes | None:
         if text == "null":
             return None
         raise ValueTextError(f"only null can be written as an argument of type {type_name}")
+    if type_name.endswith("ref") or type_name.startswith("(ref"):
+        return None if text == "null" else _parse_integer(text, 31, "i31")
     raise ValueTextError(f"values of type {type_name} cannot be written as arguments")
 
 

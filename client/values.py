@@ -13,7 +13,16 @@ from typing import Any, TypeVar, cast
 
 from farcall.client.errors import ArgumentError
 from farcall.client.floats import f32_bits, f32_from_bits
-from farcall.client.types import Argument, FunctionReference, Results, Value, ValueType
+from farcall.client.types import (
+    AnyValueType,
+    Argument,
+    FunctionReference,
+    ObjectReference,
+    ReferenceType,
+    Results,
+    Value,
+    ValueType,
+)
 from farcall.proto.farcall.v1 import invocation_service_pb2 as invocation_messages
 from farcall.proto.farcall.v1 import value_pb2 as messages
 
@@ -67,7 +76,16 @@ def _encode_externref(value: Argument) -> Fields:
 def _encode_exnref(value: Argument) -> Fields:
     if value is not None:
         raise TypeError
-    return {"externref": {}}
+    return {"reference": {}}
+
+
+def _encode_reference(value: Argument) -> Fields:
+    """A reference of a type that has no name of its own: null, a function, or an i31."""
+    if value is None:
+        return {"reference": {}}
+    if isinstance(value, int) and not isinstance(value, bool):
+        return {"reference": {"i31": value}}
+    return _encode_funcref(value)
 
 
 def _encode_v128(value: Argument) -> Fields:
@@ -76,7 +94,7 @@ def _encode_v128(value: Argument) -> Fields:
     return {"v128": bytes(value)}
 
 
-_ENCODERS: dict[ValueType, Callable[[Argument], Fields]] = {
+_ENCODERS: dict[AnyValueType, Callable[[Argument], Fields]] = {
     ValueType.I32: _encode_i32,
     ValueType.I64: _encode_i64,
     ValueType.F32: _encode_f32,
@@ -102,23 +120,28 @@ _WANTED = {
 }
 
 
-def encode_value(value: Argument, wanted: ValueType, index: int | None = None) -> messages.Value:
+def _encoder(wanted: AnyValueType) -> Callable[[Argument], Fields]:
+    return _encode_reference if isinstance(wanted, ReferenceType) else _ENCODERS[wanted]
+
+
+def encode_value(value: Argument, wanted: AnyValueType, index: int | None = None) -> messages.Value:
     """One value, of which `wanted` is wanted; `index` is its position among arguments.
 
     Raises:
         ArgumentError: it does not fit.
     """
     try:
-        return messages.Value(**_ENCODERS[wanted](value))
+        return messages.Value(**_encoder(wanted)(value))
     except _REFUSALS:
         raise _refusal(value, wanted, index) from None
 
 
-def _refusal(value: object, wanted: ValueType, index: int | None) -> ArgumentError:
+def _refusal(value: object, wanted: AnyValueType, index: int | None) -> ArgumentError:
     given = f"{type(value).__name__} {_shortened(repr(value))}"
     where = "" if index is None else f"argument {index}: "
-    message = f"{where}wanted {wanted} ({_WANTED[wanted]}), given {given}"
-    return ArgumentError(message, index=index, wanted=wanted.value, given=given)
+    possible = _WANTED[wanted] if isinstance(wanted, ValueType) else "None, an int as an i31, or a function"
+    message = f"{where}wanted {wanted} ({possible}), given {given}"
+    return ArgumentError(message, index=index, wanted=str(wanted), given=given)
 
 
 def _shortened(text: str) -> str:
@@ -134,7 +157,14 @@ _READERS: dict[str | None, Callable[[messages.Value], Value]] = {
     "f32_bits": lambda message: f32_from_bits(message.f32_bits),
     "funcref": lambda message: _decode_funcref(message.funcref),
     "externref": lambda message: message.externref.handle if message.externref.HasField("handle") else None,
+    "reference": lambda message: _decode_reference(message.reference),
 }
+
+
+def _decode_reference(message: messages.DataReference) -> int | ObjectReference | None:
+    if message.HasField("i31"):
+        return message.i31
+    return ObjectReference(message.object) if message.object else None
 
 
 def _decode_funcref(message: messages.FunctionReference) -> FunctionReference | None:
@@ -168,9 +198,9 @@ class ArgumentEncoder:
 
     __slots__ = ("_encoders", "parameters")
 
-    def __init__(self, parameters: Sequence[ValueType]) -> None:
+    def __init__(self, parameters: Sequence[AnyValueType]) -> None:
         self.parameters = tuple(parameters)
-        self._encoders = tuple(_ENCODERS[parameter] for parameter in parameters)
+        self._encoders = tuple(_encoder(parameter) for parameter in parameters)
 
     def message(
         self, kind: Callable[..., MessageT], arguments: Sequence[Argument], instance: str, function: str
@@ -248,7 +278,7 @@ def _f32_column(values: Iterable[Argument]) -> messages.ValueColumn:
     return messages.ValueColumn(f32=messages.F32Column(values=column))
 
 
-_COLUMNS: dict[ValueType, Callable[[Iterable[Argument]], messages.ValueColumn]] = {
+_COLUMNS: dict[AnyValueType, Callable[[Iterable[Argument]], messages.ValueColumn]] = {
     ValueType.I32: lambda values: messages.ValueColumn(i32=messages.I32Column(values=values)),
     ValueType.I64: lambda values: messages.ValueColumn(i64=messages.I64Column(values=values)),
     ValueType.F32: _f32_column,

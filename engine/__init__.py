@@ -49,19 +49,26 @@ from farcall.engine.runtime.instantiation import Instantiation
 from farcall.engine.runtime.limits import StoreLimits
 from farcall.engine.runtime.linking import Extern, Imports
 from farcall.engine.runtime.memory import Memory
+from farcall.engine.runtime.object_references import I31, ArrayReference, ObjectReference, StructReference
 from farcall.engine.runtime.stoppable import Stoppable
 from farcall.engine.runtime.store import Store
 from farcall.engine.runtime.table import Table
 from farcall.engine.runtime.tag import Tag
 from farcall.engine.structure.module import Export, Import, Module
+from farcall.engine.structure.type_text import type_texts
 from farcall.engine.structure.types import (
+    ANYREF,
+    ARRAYREF,
+    EQREF,
     EXNREF,
     EXTERNREF,
     F32,
     F64,
     FUNCREF,
+    I31REF,
     I32,
     I64,
+    STRUCTREF,
     V128,
     ExternKind,
     ExternType,
@@ -76,16 +83,23 @@ from farcall.engine.structure.types import (
 )
 
 __all__ = [
+    "ANYREF",
+    "ARRAYREF",
+    "EQREF",
     "EXNREF",
     "EXTERNREF",
     "F32",
     "F64",
     "FUNCREF",
+    "I31",
+    "I31REF",
     "I32",
     "I64",
+    "STRUCTREF",
     "V128",
     "AbstractEngine",
     "ArgumentError",
+    "ArrayReference",
     "ClosedError",
     "CompiledModule",
     "Engine",
@@ -122,6 +136,7 @@ __all__ = [
     "ModuleEngine",
     "ModuleError",
     "NameTakenError",
+    "ObjectReference",
     "RangeError",
     "ReentrancyError",
     "ReferenceType",
@@ -129,6 +144,7 @@ __all__ = [
     "Stoppable",
     "Store",
     "StoreLimits",
+    "StructReference",
     "Table",
     "TableType",
     "Tag",
@@ -145,4 +161,5 @@ __all__ = [
     "features_named",
     "section_headers",
     "try_turn",
+    "type_texts",
 ]

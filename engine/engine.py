@@ -29,13 +29,14 @@ from farcall.engine.errors import ClosedError, ExhaustionError
 from farcall.engine.instructions.instruction import IMPLEMENTED, features_named
 from farcall.engine.interface import AbstractCompiledModule, AbstractEngine, FunctionListener
 from farcall.engine.lowering import LoweringOptions, is_complex, is_soon_compiled, lower_in_batches
-from farcall.engine.runtime import exception_arena, function, listening
-from farcall.engine.runtime.compiled_module import CompiledCode, CompiledModule, TypeRegistry
+from farcall.engine.runtime import exception_arena, function, heap, listening
+from farcall.engine.runtime.compiled_module import CompiledCode, CompiledModule
 from farcall.engine.runtime.instance import Instance
 from farcall.engine.runtime.memory_budget import MemoryBudget
 from farcall.engine.runtime.module_engine import NativeModuleEngine
 from farcall.engine.runtime.native.machine import native_runtime
 from farcall.engine.runtime.store import Store
+from farcall.engine.runtime.type_registry import TypeRegistry
 from farcall.engine.structure.module import FunctionBody, Module
 from farcall.engine.validation import validate_module
 
@@ -139,6 +140,7 @@ class Engine(AbstractEngine):
         function.install()
         listening.install()
         exception_arena.install()
+        heap.install()
         self.types = TypeRegistry()
         self._cache: MemoryCache[_CodeKey, CompiledCode] = MemoryCache()
         self._lock = threading.Lock()

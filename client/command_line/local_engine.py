@@ -12,7 +12,18 @@ from farcall.client import errors
 from farcall.client.command_line.guest_arguments import read_arguments
 from farcall.client.floats import f32_bits, f32_from_bits, f64_bits, f64_from_bits
 from farcall.client.messages import read_module
-from farcall.client.types import Argument, FunctionReference, FunctionType, Module, Results, Value, ValueType
+from farcall.client.types import (
+    AnyValueType,
+    Argument,
+    FunctionReference,
+    FunctionType,
+    Module,
+    ObjectReference,
+    ReferenceType,
+    Results,
+    Value,
+    ValueType,
+)
 from farcall.engine.binary import decode_module
 from farcall.engine.validation import validate_module
 
@@ -139,6 +150,10 @@ def _call(
 def _reference(value: Any, instance: str) -> Value:
     if isinstance(value, engine.Function):
         return FunctionReference(instance, value.name or "", value.index)
+    if isinstance(value, engine.I31):
+        return int(value)
+    if isinstance(value, engine.ObjectReference):
+        return ObjectReference(str(value.type))
     result: Value = value
     return result
 
@@ -149,7 +164,7 @@ def _signed(bits: int, width: int) -> int:
 
 _VECTOR = struct.Struct("<2Q")
 
-_TO_SLOTS: dict[ValueType, Callable[[Any], tuple[int, ...]]] = {
+_TO_SLOTS: dict[AnyValueType, Callable[[Any], tuple[int, ...]]] = {
     ValueType.I32: lambda value: (value & 0xFFFF_FFFF,),
     ValueType.I64: lambda value: (value & 0xFFFF_FFFF_FFFF_FFFF,),
     ValueType.F32: lambda value: (f32_bits(value),),
@@ -157,7 +172,7 @@ _TO_SLOTS: dict[ValueType, Callable[[Any], tuple[int, ...]]] = {
     ValueType.V128: _VECTOR.unpack,
 }
 
-_FROM_SLOTS: dict[ValueType, Callable[[Iterator[int]], Value]] = {
+_FROM_SLOTS: dict[AnyValueType, Callable[[Iterator[int]], Value]] = {
     ValueType.I32: lambda slots: _signed(next(slots), 32),
     ValueType.I64: lambda slots: _signed(next(slots), 64),
     ValueType.F32: lambda slots: f32_from_bits(next(slots) & 0xFFFF_FFFF),
@@ -166,10 +181,17 @@ _FROM_SLOTS: dict[ValueType, Callable[[Iterator[int]], Value]] = {
 }
 
 
+def _value_type(type_: engine.ValueType) -> AnyValueType:
+    return ValueType(type_.name) if type_.name in _NAMED else ReferenceType(type_.name)
+
+
+_NAMED = frozenset(ValueType)
+
+
 def _function_type(type_: engine.FunctionType) -> FunctionType:
     return FunctionType(
-        tuple(ValueType(parameter.name) for parameter in type_.parameters),
-        tuple(ValueType(result.name) for result in type_.results),
+        tuple(map(_value_type, type_.parameters)),
+        tuple(map(_value_type, type_.results)),
     )
 
 

@@ -162,7 +162,8 @@ def _print_module(module: Module) -> None:
         ("ID", "NAME", "OFFSET", "SIZE"),
         [(entry.id, name, f"{entry.offset:#x}", entry.size) for entry, name in _named_sections(module)],
     )
-    _print_part("types", ("INDEX", "TYPE"), [(index, str(entry)) for index, entry in enumerate(module.types)])
+    texts = module.type_texts or tuple(map(str, module.types))
+    _print_part("types", ("INDEX", "TYPE"), list(enumerate(texts)))
     _print_part(
         "imports",
         ("MODULE", "NAME", "TYPE"),

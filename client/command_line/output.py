@@ -61,15 +61,23 @@ def plain(value: Any) -> Any:
     return value.value if isinstance(value, Enum) else value
 
 
-def result_texts(results: object, result_types: Sequence[types.ValueType]) -> list[str]:
+def result_texts(results: object, result_types: Sequence[types.AnyValueType]) -> list[str]:
     """The text of each result; `results` as a call gives them."""
     return [
-        reference_text(value) if isinstance(value, types.FunctionReference) else format_value(value, type_)
+        _text(value, type_)
         for value, type_ in zip(result_list(results, result_types), result_types, strict=True)
     ]
 
 
-def result_list(results: object, result_types: Sequence[types.ValueType]) -> Sequence[Any]:
+def _text(value: Any, type_: types.AnyValueType) -> str:
+    if isinstance(value, types.FunctionReference):
+        return reference_text(value)
+    if isinstance(type_, types.ReferenceType):
+        return "null" if value is None else str(getattr(value, "description", value))
+    return format_value(value, type_)
+
+
+def result_list(results: object, result_types: Sequence[types.AnyValueType]) -> Sequence[Any]:
     """The results of a call as a sequence, however many they are."""
     if len(result_types) == 1:
         return (results,)
@@ -82,7 +90,7 @@ def reference_text(reference: types.FunctionReference) -> str:
     return f"{reference.instance.rpartition('/')[2] or '<instance>'}!{function}"
 
 
-def print_results(results: object, result_types: Sequence[types.ValueType], as_json: bool) -> None:
+def print_results(results: object, result_types: Sequence[types.AnyValueType], as_json: bool) -> None:
     """Each result on its own line and nothing else; as JSON, numbers where JSON has them, else their text."""
     texts = result_texts(results, result_types)
     if not as_json:
@@ -101,7 +109,7 @@ def _json_value(value: object, text: str) -> object:
     if isinstance(value, float):
         number = float(text) if ":" not in text else value
         return number if number - number == 0 else text
-    return text if isinstance(value, types.FunctionReference | bytes) else value
+    return text if isinstance(value, types.FunctionReference | types.ObjectReference | bytes) else value
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], right: Sequence[str] = ()) -> None:

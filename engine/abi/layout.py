@@ -92,14 +92,16 @@ FUNCTION_IMPORT_SIZE = 16
 FUNCTION_IMPORT_CODE = 0
 FUNCTION_IMPORT_CONTEXT = 8
 
-FUNCTION_RECORD_SIZE = 32
-"""What a funcref points to: code, the vmctx to call it with, type id (i32), function index (i32), tail entry."""
+FUNCTION_RECORD_SIZE = 40
+"""What a funcref points to: code, the vmctx to call it with, canonical type id (i32), function index (i32), tail entry,
+and a pointer to the type's descriptor (`abi.objects`)."""
 FUNCTION_RECORD_CODE = 0
 FUNCTION_RECORD_CONTEXT = 8
 FUNCTION_RECORD_TYPE_ID = 16
 FUNCTION_RECORD_INDEX = 20
 FUNCTION_RECORD_TAIL = 24
 """Its code in the convention of tail calls (see `abi.calls`); null where it makes none itself."""
+FUNCTION_RECORD_DESCRIPTOR = 32
 
 TAG_ENTRY_SIZE = 8
 """A tag in the context: a pointer to its tag record, whose address is its identity. Before the first tag of a module
@@ -167,7 +169,9 @@ THREAD_EXCEPTION = 80
 """The Python exception (a reference of its own) that a host function or listener raised last, until it is taken."""
 THREAD_THROWN = 88
 """An exception of a guest's: the one by which it was left, or that a host function lets its caller throw."""
-THREAD_FRAMES = 96
+THREAD_GUESTS_END = 96
+"""While a host function runs: where on the stack the outermost entry is, above which are no guests; else null."""
+THREAD_FRAMES = 104
 THREAD_FRAME_CAPACITY = 64
 THREAD_RECORD_SIZE = THREAD_FRAMES + 8 * THREAD_FRAME_CAPACITY
 
@@ -195,6 +199,11 @@ class RuntimeFunction(IntEnum):
     THROW = 16
     MEMORY_WAIT = 17
     MEMORY_NOTIFY = 18
+    OBJECT_ALLOCATE = 19
+    OBJECT_ALLOCATE_LARGE = 20
+    ARRAY_ALLOCATE = 21
+    ARRAY_FILL = 22
+    BYTES_MOVE = 23
 
 
 RUNTIME_SIGNATURES: dict[RuntimeFunction, tuple[str, tuple[str, ...]]] = {
@@ -237,6 +246,16 @@ RUNTIME_SIGNATURES: dict[RuntimeFunction, tuple[str, tuple[str, ...]]] = {
     RuntimeFunction.MEMORY_WAIT: ("i32", ("ptr", "ptr", "i64", "i32", "i64")),
     # memory_notify(address, most to wake) -> how many were woken
     RuntimeFunction.MEMORY_NOTIFY: ("i32", ("ptr", "i32")),
+    # object_allocate(heap, class of cells) -> a free cell of the class
+    RuntimeFunction.OBJECT_ALLOCATE: ("ptr", ("ptr", "i32")),
+    # object_allocate_large(heap, bytes) -> room, all zero, for what is larger than a cell
+    RuntimeFunction.OBJECT_ALLOCATE_LARGE: ("ptr", ("ptr", "i64")),
+    # array_allocate(heap, descriptor, bytes of an element, length) -> an array, all zero
+    RuntimeFunction.ARRAY_ALLOCATE: ("ptr", ("ptr", "ptr", "i64", "i64")),
+    # array_fill(execution context, first element, pointer to the element's value, its bytes, count)
+    RuntimeFunction.ARRAY_FILL: ("void", ("ptr", "ptr", "ptr", "i64", "i64")),
+    # bytes_move(execution context, to, from, bytes): both are in bounds
+    RuntimeFunction.BYTES_MOVE: ("void", ("ptr", "ptr", "ptr", "i64")),
 }
 """Result and parameters of each; counts, offsets and indices are unsigned, widened to i64."""
 
@@ -260,6 +279,8 @@ class ContextLayout:
         function_records: offset of function 0's record (`FUNCTION_RECORD_SIZE` each, imports first).
         data_segments: offset of data segment 0 (`SEGMENT_SIZE` each); likewise `element_segments`.
         exception_arena: offset of the pointer to it; the tags (`TAG_ENTRY_SIZE` each) follow.
+        heap: offset of the pointer to the record of the heap (`abi.objects`), and behind it of the pointer to the
+            descriptors of the module's types, by type index; only where `needs_descriptors`.
         size: of the whole context.
         imported_globals: how many globals are imported.
     """
@@ -273,6 +294,7 @@ class ContextLayout:
     data_segments: int
     element_segments: int
     exception_arena: int
+    heap: int
     size: int
     imported_globals: int
 
@@ -302,6 +324,11 @@ class ContextLayout:
         """Offset of data segment `index`."""
         return self.data_segments + index * SEGMENT_SIZE
 
+    @property
+    def descriptors(self) -> int:
+        """Offset of the pointer to the descriptors of the module's types."""
+        return self.heap + 8
+
     def element_segment(self, index: int) -> int:
         """Offset of element segment `index`."""
         return self.element_segments + index * SEGMENT_SIZE
@@ -309,6 +336,14 @@ class ContextLayout:
     def tag(self, index: int) -> int:
         """Offset of tag `index`'s entry."""
         return self.exception_arena + TAG_ENTRY_SIZE * (1 + index)
+
+
+def needs_descriptors(module: Module) -> bool:
+    """Whether code can ask for more of a type than whether it is the same: objects have types, or types supertypes."""
+    return any(
+        defined.kind != "func" or not defined.final or defined.supertype is not None
+        for defined in module.defined_types
+    )
 
 
 def context_layout(module: Module) -> ContextLayout:
@@ -324,11 +359,14 @@ def context_layout(module: Module) -> ContextLayout:
         len(module.elements) * SEGMENT_SIZE,
         len(module.function_types) * FUNCTION_RECORD_SIZE,
         (1 + len(module.tag_types)) * TAG_ENTRY_SIZE if module.tag_types else 0,
+        16 if needs_descriptors(module) else 0,
     )
     offsets = [CONTEXT_HEADER_SIZE]
     for size in sizes:
         offsets.append(offsets[-1] + size)
-    memories, cells, tables, global_imports, function_imports, data, elements, records, tags, end = offsets
+    memories, cells, tables, global_imports, function_imports, data, elements, records, tags, heap, end = (
+        offsets
+    )
     return ContextLayout(
         memories=memories,
         tables=tables,
@@ -339,6 +377,7 @@ def context_layout(module: Module) -> ContextLayout:
         data_segments=data,
         element_segments=elements,
         exception_arena=tags,
+        heap=heap,
         size=end,
         imported_globals=imported_globals,
     )

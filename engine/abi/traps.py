@@ -22,6 +22,13 @@ class TrapKind(IntEnum):
     NULL_EXCEPTION_REFERENCE = 11
     UNALIGNED_ATOMIC = 12
     EXPECTED_SHARED_MEMORY = 13
+    NULL_REFERENCE = 14
+    NULL_FUNCTION_REFERENCE = 15
+    NULL_STRUCTURE_REFERENCE = 16
+    NULL_ARRAY_REFERENCE = 17
+    NULL_I31_REFERENCE = 18
+    CAST_FAILURE = 19
+    OUT_OF_BOUNDS_ARRAY_ACCESS = 20
 
     @property
     def message(self) -> str:
@@ -43,6 +50,13 @@ _MESSAGES: dict[TrapKind, str] = {
     TrapKind.NULL_EXCEPTION_REFERENCE: "null exception reference",
     TrapKind.UNALIGNED_ATOMIC: "unaligned atomic",
     TrapKind.EXPECTED_SHARED_MEMORY: "expected shared memory",
+    TrapKind.NULL_REFERENCE: "null reference",
+    TrapKind.NULL_FUNCTION_REFERENCE: "null function reference",
+    TrapKind.NULL_STRUCTURE_REFERENCE: "null structure reference",
+    TrapKind.NULL_ARRAY_REFERENCE: "null array reference",
+    TrapKind.NULL_I31_REFERENCE: "null i31 reference",
+    TrapKind.CAST_FAILURE: "cast failure",
+    TrapKind.OUT_OF_BOUNDS_ARRAY_ACCESS: "out of bounds array access",
 }
 
 # Codes above the traps: ways out of guest code that are no traps of the specification.

@@ -20,6 +20,10 @@ _BOUNDED_RULES = frozenset(
         "table_get", "table_set", "table_size", "ref_null", "ref_is_null", "ref_func", "memory_size", "constant",
         "add128", "sub128", "mul_wide_s", "mul_wide_u",
         "atomic_fence",
+        "ref_as_non_null", "br_on_null", "br_on_non_null", "struct_get", "struct_get_s", "struct_get_u", "struct_set",
+        "array_get", "array_get_s", "array_get_u", "array_set", "array_len", "ref_i31", "i31_get_s", "i31_get_u",
+        "ref_test", "ref_test_null", "ref_cast", "ref_cast_null", "br_on_cast", "br_on_cast_fail",
+        "any_convert_extern", "extern_convert_any",
     }
 )  # fmt: skip
 """Rules of instructions that take constant time, beside those that a template lowers, and accesses to memory."""

@@ -5,10 +5,9 @@ from __future__ import annotations
 from farcall.engine.binary.contents import Contents
 from farcall.engine.binary.limits import MAXIMUM_BODY_SIZE, MAXIMUM_FUNCTIONS, MAXIMUM_LOCALS
 from farcall.engine.binary.reader import Reader
-from farcall.engine.binary.types import read_value_type
 from farcall.engine.errors import MalformedModuleError, ModuleLimitError
 from farcall.engine.structure.module import FunctionBody
-from farcall.engine.structure.types import ValueType
+from farcall.engine.structure.types import FunctionType, ValueType
 
 _LOCALS_OF_FORMAT = (1 << 32) - 1
 
@@ -39,8 +38,7 @@ def _read_body(reader: Reader, contents: Contents, index: int) -> FunctionBody:
     reader.position = start
     runs = _read_locals(reader)
     type_index = contents.function_types[index] if index < len(contents.function_types) else 0
-    parameters = contents.types[type_index].parameters if type_index < len(contents.types) else ()
-    total = len(parameters) + sum([count for count, _ in runs])
+    total = _parameter_count(reader, type_index) + sum([count for count, _ in runs])
     if total > MAXIMUM_LOCALS:
         reason = f"too many locals: {total} with parameters, at most {MAXIMUM_LOCALS} are possible"
         raise ModuleLimitError(reason, start, index)
@@ -51,13 +49,21 @@ def _read_body(reader: Reader, contents: Contents, index: int) -> FunctionBody:
     return FunctionBody(index, type_index, runs, code, end)
 
 
+def _parameter_count(reader: Reader, type_index: int) -> int:
+    """Of a function type; 0 where validation will refuse the index."""
+    if type_index >= len(reader.types):
+        return 0
+    composite = reader.types[type_index].composite
+    return len(composite.parameters) if isinstance(composite, FunctionType) else 0
+
+
 def _read_locals(reader: Reader) -> tuple[tuple[int, ValueType], ...]:
     runs = []
     total = 0
     for _ in range(reader.u32()):
         start = reader.position
         count = reader.u32()
-        value = reader.read(read_value_type)
+        value = reader.value_type()
         total += count
         if total > _LOCALS_OF_FORMAT:
             raise MalformedModuleError(f"too many locals: {total}", start)

@@ -6,6 +6,7 @@ from array import array
 from dataclasses import dataclass, field
 
 from farcall.engine.structure.module import (
+    ConstantExpression,
     CustomSection,
     DataSegment,
     ElementSegment,
@@ -14,7 +15,7 @@ from farcall.engine.structure.module import (
     Global,
     Import,
 )
-from farcall.engine.structure.types import FunctionType, GlobalType, MemoryType, TableType
+from farcall.engine.structure.types import GlobalType, MemoryType, TableType
 
 
 @dataclass(slots=True)
@@ -26,13 +27,14 @@ class Contents:
         ..._offsets: where the definitions stand, without imports.
     """
 
-    types: list[FunctionType] = field(default_factory=list)
+    type_offsets: array[int] = field(default_factory=lambda: array("Q"))
     imports: list[Import] = field(default_factory=list)
     function_types: list[int] = field(default_factory=list)
     imported_functions: int = 0
     function_offsets: array[int] = field(default_factory=lambda: array("Q"))
     functions: list[FunctionBody] = field(default_factory=list)
     tables: list[TableType] = field(default_factory=list)
+    table_initializers: list[ConstantExpression | None] = field(default_factory=list)
     table_offsets: list[int] = field(default_factory=list)
     memories: list[MemoryType] = field(default_factory=list)
     memory_offsets: list[int] = field(default_factory=list)

@@ -87,9 +87,10 @@ def decode_module(source: bytes, disabled: Features = NONE_DISABLED) -> Module:
     if len(source) > MAXIMUM_MODULE_SIZE:
         raise ModuleLimitError(f"{len(source)} bytes, at most {MAXIMUM_MODULE_SIZE} are possible", 0)
     contents = Contents()
+    reader = Reader(source, len(_MAGIC) + len(_VERSION), disabled)
     _check_header(source)
     try:
-        _decode_sections(Reader(source, len(_MAGIC) + len(_VERSION), disabled), contents)
+        _decode_sections(reader, contents)
         check_function_count(contents, len(source))
         _check_data_count(contents, len(source))
     except MalformedModuleError:
@@ -99,7 +100,7 @@ def decode_module(source: bytes, disabled: Features = NONE_DISABLED) -> Module:
     return Module(
         source=source,
         digest=hashlib.sha256(source).hexdigest(),
-        types=tuple(contents.types),
+        types=tuple([defined.composite for defined in reader.types]),
         imports=tuple(contents.imports),
         function_types=tuple(contents.function_types),
         functions=tuple(contents.functions),
@@ -115,6 +116,7 @@ def decode_module(source: bytes, disabled: Features = NONE_DISABLED) -> Module:
         custom_sections=tuple(contents.custom_sections),
         names=decode_names(source, contents),
         offsets=Offsets(
+            contents.type_offsets,
             contents.function_offsets,
             contents.table_offsets,
             contents.memory_offsets,
@@ -122,6 +124,9 @@ def decode_module(source: bytes, disabled: Features = NONE_DISABLED) -> Module:
             contents.start_offset,
         ),
         tag_types=tuple(contents.tag_types),
+        defined_types=tuple(reader.types),
+        type_problem=reader.type_problem,
+        table_initializers=tuple(contents.table_initializers),
     )
 
 

@@ -18,7 +18,7 @@ from farcall.engine.binary.limits import (
     MAXIMUM_TAGS,
 )
 from farcall.engine.binary.reader import Reader
-from farcall.engine.errors import UnsupportedFeatureError
+from farcall.engine.errors import MalformedModuleError
 from farcall.engine.instructions.instruction import Feature
 from farcall.engine.structure.module import Global
 
@@ -34,13 +34,19 @@ def decode_function_section(reader: Reader, contents: Contents) -> None:
 
 
 def decode_table_section(reader: Reader, contents: Contents) -> None:
-    """Read the tables' types."""
+    """Read the tables: types, and initial elements where they are given (section 5.5.7)."""
     for _ in range(reader.count("tables", MAXIMUM_TABLES, len(contents.tables))):
         start = reader.position
-        if reader.source[start] == _TABLE_WITH_INITIALIZER:
-            raise UnsupportedFeatureError("function-references", start)
+        initialized = reader.source[start] == _TABLE_WITH_INITIALIZER
+        if initialized:
+            reader.require(Feature.FUNCTION_REFERENCES, start)
+            reader.position += 1
+            reserved = reader.byte()
+            if reserved != 0:
+                raise MalformedModuleError(f"malformed table: {reserved:#04x} before its type", start)
         contents.table_offsets.append(start)
         contents.tables.append(read_table_type(reader))
+        contents.table_initializers.append(read_constant_expression(reader) if initialized else None)
 
 
 def decode_memory_section(reader: Reader, contents: Contents) -> None:

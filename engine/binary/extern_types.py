@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from farcall.engine.binary.leb128 import read_u64
 from farcall.engine.binary.reader import Reader
-from farcall.engine.binary.types import read_reference_type, read_value_type
 from farcall.engine.errors import MalformedModuleError
 from farcall.engine.instructions.instruction import Feature
 from farcall.engine.structure.types import I32, I64, GlobalType, Limits, MemoryType, TableType
@@ -39,7 +38,7 @@ def _read_limits(reader: Reader, flags: int) -> Limits:
 
 def read_table_type(reader: Reader) -> TableType:
     """Read the type of a table."""
-    element = reader.read(read_reference_type)
+    element = reader.reference_type()
     flags = _read_flags(reader, _TABLE_FLAGS)
     return TableType(element, _read_limits(reader, flags), I64 if flags & _64_BIT else I32)
 
@@ -70,7 +69,7 @@ def _read_page_size(reader: Reader) -> int:
 
 def read_global_type(reader: Reader) -> GlobalType:
     """Read the type of a global."""
-    value = reader.read(read_value_type)
+    value = reader.value_type()
     start = reader.position
     mutability = reader.byte()
     if mutability > 1:

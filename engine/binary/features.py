@@ -13,19 +13,22 @@ from typing import Any
 
 from farcall.engine.binary.types import (
     BlockType,
+    EncodedType,
     read_block_type,
     read_heap_type,
     read_reference_type,
+    read_storage_type,
     read_value_type,
     read_value_types,
 )
 from farcall.engine.errors import UnsupportedFeatureError
 from farcall.engine.instructions.instruction import Feature, Features
-from farcall.engine.structure.types import EXNREF, EXTERNREF, V128, ReferenceType, ValueType
+from farcall.engine.structure.defined_types import IndexedReference, PackedType, StorageType
+from farcall.engine.structure.types import EXNREF, EXTERNREF, FUNCREF, V128, ReferenceType, ValueType
 
 _Read = Callable[[bytes, int], tuple[Any, int]]
 
-_FEATURE_OF_TYPE: dict[ValueType, Feature] = {
+_FEATURE_OF_TYPE: dict[EncodedType, Feature] = {
     V128: Feature.SIMD,
     EXTERNREF: Feature.REFERENCE_TYPES,
     EXNREF: Feature.EXCEPTION_HANDLING,
@@ -33,19 +36,34 @@ _FEATURE_OF_TYPE: dict[ValueType, Feature] = {
 """Of types that can stand somewhere without that other things of their feature are there."""
 
 
-def _of_value_type(value: ValueType) -> Iterator[Feature]:
-    if isinstance(value, ReferenceType):
+def _of_value_type(value: EncodedType) -> Iterator[Feature]:
+    if not isinstance(value, ValueType) or value.is_reference:
         yield Feature.REFERENCE_TYPES
     yield from _of_element_type(value)
 
 
-def _of_element_type(value: ValueType) -> Iterator[Feature]:
+def _of_element_type(value: EncodedType) -> Iterator[Feature]:
     feature = _FEATURE_OF_TYPE.get(value)
     if feature is not None:
         yield feature
+    elif not isinstance(value, ReferenceType):
+        if not isinstance(value, ValueType):
+            yield Feature.FUNCTION_REFERENCES
+    elif value is not FUNCREF:
+        if not value.nullable:
+            yield Feature.FUNCTION_REFERENCES
+        if value.top == "exn":
+            yield Feature.EXCEPTION_HANDLING
+        if value.heap not in ("func", "extern", "exn"):
+            yield Feature.GC
 
 
-def _of_value_types(values: tuple[ValueType, ...]) -> Iterator[Feature]:
+def _of_storage_type(value: StorageType | IndexedReference) -> Iterator[Feature]:
+    if not isinstance(value, PackedType):
+        yield from _of_value_type(value)
+
+
+def _of_value_types(values: tuple[EncodedType, ...]) -> Iterator[Feature]:
     for value in values:
         yield from _of_value_type(value)
 
@@ -62,6 +80,7 @@ _FEATURES_OF: dict[_Read, Callable[[Any], Iterator[Feature]]] = {
     read_value_types: _of_value_types,
     read_reference_type: _of_element_type,
     read_heap_type: _of_element_type,
+    read_storage_type: _of_storage_type,
     read_block_type: _of_block_type,
 }
 """The features of what is read, by the function that reads it."""

@@ -49,14 +49,19 @@ def read_extern_kind(reader: Reader, what: str) -> ExternKind:
         raise MalformedModuleError(f"malformed {what} kind: {code:#04x}", start) from None
 
 
+def _function_type(reader: Reader, index: int) -> FunctionType:
+    # Validation refuses an index that is too high, or no function type's: not before all proved well-formed.
+    composite = reader.types[index].composite if index < len(reader.types) else None
+    return composite if isinstance(composite, FunctionType) else _UNKNOWN
+
+
 def _read_description(reader: Reader, contents: Contents, kind: ExternKind) -> tuple[ExternType, int | None]:
     match kind:
         case ExternKind.FUNCTION:
             index = reader.u32()
             contents.function_types.append(index)
             contents.imported_functions += 1
-            # Validation refuses an index that is too high: not before the whole module proved well-formed.
-            return contents.types[index] if index < len(contents.types) else _UNKNOWN, index
+            return _function_type(reader, index), index
         case ExternKind.TABLE:
             _check_count("tables", contents.tables, MAXIMUM_TABLES, reader.position)
             table = read_table_type(reader)
@@ -77,7 +82,7 @@ def _read_description(reader: Reader, contents: Contents, kind: ExternKind) -> t
         case ExternKind.TAG:
             index = read_tag_type_index(reader)
             contents.tag_types.append(index)
-            return TagType(contents.types[index] if index < len(contents.types) else _UNKNOWN), index
+            return TagType(_function_type(reader, index)), index
 
 
 def _check_count(what: str, present: Sequence[object], limit: int, offset: int) -> None:

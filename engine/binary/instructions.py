@@ -29,6 +29,9 @@ UNEXPECTED_END = "unexpected end of section or function"
 
 _HAS_MEMORY_INDEX = 0x40
 
+_FROM_NULLABLE, _TO_NULLABLE = 0x01, 0x02
+_CAST_FLAGS = _FROM_NULLABLE | _TO_NULLABLE
+
 
 def _read_labels(source: bytes, position: int) -> tuple[tuple[int, ...], int]:
     count, position = read_u32(source, position)
@@ -81,6 +84,13 @@ def _read_catches(source: bytes, position: int) -> tuple[tuple[Catch, ...], int]
     return tuple(catches), position
 
 
+def _read_cast_flags(source: bytes, position: int) -> tuple[tuple[bool, bool], int]:
+    flags = source[position]
+    if flags > _CAST_FLAGS:
+        raise MalformedModuleError(f"malformed cast flags: {flags:#04x}", position)
+    return (bool(flags & _FROM_NULLABLE), bool(flags & _TO_NULLABLE)), position + 1
+
+
 def _read_bits(size: int) -> ImmediateReader:
     def read(source: bytes, position: int) -> tuple[int, int]:
         end = position + size
@@ -125,6 +135,9 @@ READERS: dict[Immediate, ImmediateReader] = {
     Immediate.HEAP_TYPE: read_heap_type,
     Immediate.TAG: read_u32,
     Immediate.CATCHES: _read_catches,
+    Immediate.FIELD: read_u32,
+    Immediate.ARRAY_LENGTH: read_u32,
+    Immediate.CAST_FLAGS: _read_cast_flags,
     Immediate.SIGNED_32: read_s32,
     Immediate.SIGNED_64: read_s64,
     Immediate.FLOAT_32: _read_bits(4),
@@ -136,22 +149,17 @@ READERS: dict[Immediate, ImmediateReader] = {
 }
 """How each kind of immediate is read, and as what:
 
-BLOCK_TYPE is a `ValueType`, the int index of a function type, or None; LABELS a tuple of ints, the default
-last; MEMORY_ACCESS (exponent of the alignment, memory index, offset); VALUE_TYPES a tuple of `ValueType`;
-HEAP_TYPE the nullable `ReferenceType` to it; CATCHES a tuple of `Catch`; FLOAT_32, FLOAT_64 and VECTOR the value's
-bits as an unsigned int, a vector's first lane lowest; SIGNED_32 and SIGNED_64 a signed int; LANES a tuple of 16 ints;
-ZERO_BYTE is 0; the others an index.
+BLOCK_TYPE is a value type, the int index of a function type, or None; LABELS a tuple of ints, the default
+last; MEMORY_ACCESS (exponent of the alignment, memory index, offset); VALUE_TYPES a tuple of value types;
+HEAP_TYPE the nullable reference type to it; CAST_FLAGS whether null belongs to the types of a cast (from, to);
+CATCHES a tuple of `Catch`; FLOAT_32, FLOAT_64 and VECTOR the value's bits as an unsigned int, a vector's first lane
+lowest; SIGNED_32 and SIGNED_64 a signed int; LANES a tuple of 16 ints; ZERO_BYTE is 0; the others an index or a number.
+A value type is a `ValueType`, or an `IndexedReference` where it refers to a type of the module.
 """
 
-_FEATURE_OF_PREFIX: dict[int, str] = {0xFB: "gc"}
-
-_FEATURE_OF_OPCODE: dict[int, str] = {
-    0x14: "function-references",  # call_ref
-    0x15: "function-references",  # return_call_ref
-    0xD3: "gc",  # ref.eq
-    0xD4: "function-references",  # ref.as_non_null
-    0xD5: "function-references",  # br_on_null
-    0xD6: "function-references",  # br_on_non_null
+_FEATURE_AFTER_PREFIX: dict[tuple[int, int], str] = {
+    (0xFB, opcode): "custom-descriptors"
+    for opcode in range(32, 39)  # struct.new_desc to br_on_cast_desc_eq_fail
 }
 
 
@@ -198,15 +206,12 @@ def read_prefixed_opcode(source: bytes, position: int) -> tuple[Instruction, int
     prefix = source[position]
     group = BY_PREFIX.get(prefix)
     if group is None:
-        feature = _FEATURE_OF_PREFIX.get(prefix) or _FEATURE_OF_OPCODE.get(prefix)
-        if feature is not None:
-            raise UnsupportedFeatureError(feature, position)
         raise MalformedModuleError(f"illegal opcode {prefix:02x}", position)
     opcode, after = read_u32(source, position + 1)
     row = group.get(opcode)
     if row is not None:
         return row, after
-    feature = _FEATURE_OF_PREFIX.get(prefix)
+    feature = _FEATURE_AFTER_PREFIX.get((prefix, opcode))
     if feature is not None:
         raise UnsupportedFeatureError(feature, position)
     raise MalformedModuleError(f"illegal opcode {prefix:02x} {opcode:02x}", position)

@@ -8,8 +8,12 @@ from typing import TypeVar
 from farcall.engine.binary.features import gated, require
 from farcall.engine.binary.instructions import UNEXPECTED_END
 from farcall.engine.binary.leb128 import read_u32
+from farcall.engine.binary.types import read_reference_type, read_value_type
 from farcall.engine.errors import MalformedModuleError, ModuleLimitError
 from farcall.engine.instructions.instruction import NONE_DISABLED, Feature, Features
+from farcall.engine.structure.defined_types import DefinedType, IndexedReference
+from farcall.engine.structure.module import TypeProblem
+from farcall.engine.structure.types import ANYREF, ReferenceType, ValueType
 
 T = TypeVar("T")
 
@@ -24,18 +28,27 @@ class Reader:
         source: the whole module.
         position: of the next byte; an offset from the start of the module.
         disabled: features that are switched off.
+        types: the module's types, once their section was read.
+        type_problem: the first invalid type that was read.
     """
 
-    __slots__ = ("disabled", "position", "source")
+    __slots__ = ("disabled", "position", "source", "type_problem", "types")
 
     def __init__(self, source: bytes, position: int = 0, disabled: Features = NONE_DISABLED) -> None:
         self.source = source
         self.position = position
         self.disabled = disabled
+        self.types: list[DefinedType] = []
+        self.type_problem: TypeProblem | None = None
 
     def require(self, feature: Feature, offset: int) -> None:
         """Refuse what stands at `offset` unless its feature is on. Raises UnsupportedFeatureError."""
         require(feature, self.disabled, offset)
+
+    def note_type_problem(self, reason: str, offset: int) -> None:
+        """What stands at `offset` is invalid, which is to be said once all is known to be well-formed."""
+        if self.type_problem is None:
+            self.type_problem = TypeProblem(reason, offset)
 
     def byte(self) -> int:
         """Read a byte."""
@@ -54,6 +67,24 @@ class Reader:
             read = gated(read, self.disabled)
         value, self.position = read(self.source, self.position)
         return value
+
+    def value_type(self) -> ValueType:
+        """Read a value type (section 5.3.5)."""
+        start = self.position
+        value = self.read(read_value_type)
+        return self._reference(value, start) if isinstance(value, IndexedReference) else value
+
+    def reference_type(self) -> ReferenceType:
+        """Read a reference type (section 5.3.4)."""
+        start = self.position
+        value = self.read(read_reference_type)
+        return self._reference(value, start) if isinstance(value, IndexedReference) else value
+
+    def _reference(self, encoded: IndexedReference, start: int) -> ReferenceType:
+        if encoded.index < len(self.types):
+            return self.types[encoded.index].reference(encoded.nullable)
+        self.note_type_problem(f"unknown type {encoded.index}", start)
+        return ANYREF
 
     def count(self, what: str, limit: int, taken: int = 0) -> int:
         """Read the length of a vector, refusing one over the limit, of which `taken` are used up."""

@@ -12,7 +12,6 @@ from farcall.engine.binary.limits import (
     MAXIMUM_ELEMENT_SEGMENTS,
 )
 from farcall.engine.binary.reader import Reader
-from farcall.engine.binary.types import read_reference_type
 from farcall.engine.errors import MalformedModuleError
 from farcall.engine.instructions.instruction import Feature
 from farcall.engine.structure.module import (
@@ -21,7 +20,7 @@ from farcall.engine.structure.module import (
     DataSegment,
     ElementSegment,
 )
-from farcall.engine.structure.types import FUNCREF, ReferenceType
+from farcall.engine.structure.types import FUNCREF, ReferenceType, reference_to
 
 # Bits of an element segment's flags.
 _NOT_ACTIVE = 0x01
@@ -30,6 +29,9 @@ _EXPRESSIONS = 0x04
 _ELEMENT_FLAGS = _NOT_ACTIVE | _EXPLICIT_TABLE | _EXPRESSIONS
 
 _FUNCTION_ELEMENTS = 0x00
+
+_FUNCTIONS = reference_to("func", nullable=False)
+"""The type of elements that are given as functions."""
 
 # A data segment's flags.
 _ACTIVE, _PASSIVE, _ACTIVE_WITH_INDEX = 0, 1, 2
@@ -87,7 +89,8 @@ class _Initializers:
     def _identity(self, expression: ConstantExpression) -> tuple[str, object]:
         """What two expressions have in common that are equal, or invalid for the same reason."""
         if len(expression.instructions) != 1:
-            return "not one instruction", None
+            content = [(instruction.name, instruction.immediates) for instruction in expression.instructions]
+            return "several instructions", tuple(content)
         instruction = expression.instructions[0]
         match instruction.name, instruction.immediates:
             case "ref.func", (int() as index,):
@@ -114,7 +117,7 @@ def _read_element_segment(reader: Reader, initializers: _Initializers) -> Elemen
         table_offset = read_constant_expression(reader)
     else:
         mode = "declarative" if flags & _EXPLICIT_TABLE else "passive"
-    element: ReferenceType = FUNCREF
+    element = FUNCREF if flags & _EXPRESSIONS else _FUNCTIONS
     if flags & (_NOT_ACTIVE | _EXPLICIT_TABLE):  # the two forms without them leave the type out
         element = _read_element_type(reader, bool(flags & _EXPRESSIONS))
     read = initializers.expression if flags & _EXPRESSIONS else initializers.function
@@ -124,12 +127,12 @@ def _read_element_segment(reader: Reader, initializers: _Initializers) -> Elemen
 
 def _read_element_type(reader: Reader, expressions: bool) -> ReferenceType:
     if expressions:
-        return reader.read(read_reference_type)
+        return reader.reference_type()
     start = reader.position
     kind = reader.byte()
     if kind != _FUNCTION_ELEMENTS:
         raise MalformedModuleError(f"malformed element kind: {kind:#04x}", start)
-    return FUNCREF
+    return _FUNCTIONS
 
 
 def _read_data_segment(reader: Reader) -> DataSegment:

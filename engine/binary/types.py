@@ -7,18 +7,29 @@ from __future__ import annotations
 
 from farcall.engine.binary.leb128 import read_s33, read_u32
 from farcall.engine.errors import MalformedModuleError, UnsupportedFeatureError
-from farcall.engine.structure.types import VALUE_TYPES, ReferenceType, ValueType
+from farcall.engine.structure.defined_types import I8, I16, IndexedReference, StorageType
+from farcall.engine.structure.types import (
+    HEAP_TYPE_CODES,
+    NON_NULLABLE_REFERENCE,
+    NULLABLE_REFERENCE,
+    VALUE_TYPES,
+    ReferenceType,
+    ValueType,
+    reference_to,
+)
 
-BlockType = ValueType | int | None
+EncodedType = ValueType | IndexedReference
+"""A value type as it is encoded: what refers to a type of the module does so by its index."""
+
+EncodedReference = ReferenceType | IndexedReference
+
+BlockType = ValueType | IndexedReference | int | None
 """A block's type: one result, the index of a function type, or neither parameters nor results."""
 
 _NO_TYPE = 0x40
 
 _FEATURE_OF_CODE: dict[int, str] = {
-    0x64: "function-references",  # (ref ht)
-    0x63: "function-references",  # (ref null ht)
-    0x74: "exception-handling",  # nullexnref
-    **dict.fromkeys((0x6A, 0x6B, 0x6C, 0x6D, 0x6E, 0x71, 0x72, 0x73), "gc"),  # arrayref, structref, i31ref...
+    0x62: "custom-descriptors",  # (exact ht)
 }
 """Types of later proposals, by their byte."""
 
@@ -26,40 +37,62 @@ _SUPPORTED: dict[int, ValueType] = {
     code: value for code, value in VALUE_TYPES.items() if code not in _FEATURE_OF_CODE
 }
 
+_PREFIXES = (NULLABLE_REFERENCE, NON_NULLABLE_REFERENCE)
 
-def read_value_type(source: bytes, position: int) -> tuple[ValueType, int]:
+_PACKED: dict[int, StorageType] = {0x78: I8, 0x77: I16}
+
+
+def read_value_type(source: bytes, position: int) -> tuple[EncodedType, int]:
     """Read a value type.
 
     Raises:
         MalformedModuleError: the byte is no value type's.
         UnsupportedFeatureError: it is one of a feature that is not there.
     """
-    value = _SUPPORTED.get(source[position])
-    if value is None:
-        raise _refusal(source, position, "malformed value type")
-    return value, position + 1
+    code = source[position]
+    value = _SUPPORTED.get(code)
+    if value is not None:
+        return value, position + 1
+    if code in _PREFIXES:
+        return _read_reference(source, position + 1, code == NULLABLE_REFERENCE)
+    raise _refusal(source, position, "malformed value type")
 
 
-def read_reference_type(source: bytes, position: int) -> tuple[ReferenceType, int]:
+def read_reference_type(source: bytes, position: int) -> tuple[EncodedReference, int]:
     """Read a reference type; raises like `read_value_type`."""
-    value = _SUPPORTED.get(source[position])
+    code = source[position]
+    value = _SUPPORTED.get(code)
     if isinstance(value, ReferenceType):
         return value, position + 1
+    if code in _PREFIXES:
+        return _read_reference(source, position + 1, code == NULLABLE_REFERENCE)
     raise _refusal(source, position, "malformed reference type")
 
 
-def read_heap_type(source: bytes, position: int) -> tuple[ReferenceType, int]:
-    """Read a heap type, the immediate of `ref.null`, as the nullable reference to it; raises as above."""
-    value = _SUPPORTED.get(source[position])
-    if isinstance(value, ReferenceType):
-        return value, position + 1
-    index, _ = read_s33(source, position)
+def read_heap_type(source: bytes, position: int) -> tuple[EncodedReference, int]:
+    """Read a heap type, as the nullable reference to it; raises as above."""
+    return _read_reference(source, position, True)
+
+
+def _read_reference(source: bytes, position: int, nullable: bool) -> tuple[EncodedReference, int]:
+    """Read a heap type: a byte, or the index of a type."""
+    code = source[position]
+    heap = HEAP_TYPE_CODES.get(code)
+    if heap is not None and code not in _FEATURE_OF_CODE:
+        return reference_to(heap, nullable), position + 1
+    index, after = read_s33(source, position)
     if index >= 0:
-        raise UnsupportedFeatureError("function-references", position)
+        return IndexedReference(index, nullable), after
     raise _refusal(source, position, "malformed reference type")
 
 
-def read_value_types(source: bytes, position: int) -> tuple[tuple[ValueType, ...], int]:
+def read_storage_type(source: bytes, position: int) -> tuple[StorageType | IndexedReference, int]:
+    """Read the type of a field: a value type or a packed one; raises like `read_value_type`."""
+    packed = _PACKED.get(source[position])
+    return read_value_type(source, position) if packed is None else (packed, position + 1)
+
+
+def read_value_types(source: bytes, position: int) -> tuple[tuple[EncodedType, ...], int]:
     """Read a vector of value types; raises like `read_value_type`."""
     count, position = read_u32(source, position)
     types = []
@@ -78,6 +111,8 @@ def read_block_type(source: bytes, position: int) -> tuple[BlockType, int]:
     if value is not None:
         return value, position + 1
     if byte & 0xC0 == _NO_TYPE:  # a negative integer in one byte: the space of type codes
+        if byte in _PREFIXES:
+            return _read_reference(source, position + 1, byte == NULLABLE_REFERENCE)
         raise _refusal(source, position, "malformed value type")
     index, after = read_s33(source, position)
     if index < 0:

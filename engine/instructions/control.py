@@ -51,7 +51,7 @@ CLOSING_RULES = frozenset({"end", "delegate"})
 DIVIDING_RULES = frozenset({"else", "catch", "catch_all"})
 """The rules of the instructions that end one part of a block and begin the next."""
 
-TAIL_CALL_RULES = frozenset({"return_call", "return_call_indirect"})
+TAIL_CALL_RULES = frozenset({"return_call", "return_call_indirect", "return_call_ref"})
 """The rules of the instructions that make tail calls."""
 
 CONDITION = I32

@@ -59,6 +59,8 @@ IMPLEMENTED: frozenset[Feature] = frozenset(
         Feature.TAIL_CALL,
         Feature.EXCEPTION_HANDLING,
         Feature.LEGACY_EXCEPTIONS,
+        Feature.FUNCTION_REFERENCES,
+        Feature.GC,
     }
 )
 """What there is beyond the first version; on unless switched off. No row is of a feature that is not here."""
@@ -105,6 +107,9 @@ class Immediate(Enum):
     HEAP_TYPE = auto()
     TAG = auto()
     CATCHES = auto()
+    FIELD = auto()
+    ARRAY_LENGTH = auto()
+    CAST_FLAGS = auto()
     SIGNED_32 = auto()
     SIGNED_64 = auto()
     FLOAT_32 = auto()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from farcall.engine.instructions.instruction import Feature, Immediate, Instruction
-from farcall.engine.structure.types import FUNCREF, I32
+from farcall.engine.structure.types import I32
 
 _REFERENCES = Feature.REFERENCE_TYPES
 _BULK = Feature.BULK_MEMORY
@@ -18,7 +18,6 @@ ROWS: tuple[Instruction, ...] = (
         None,
         0xD2,
         (Immediate.FUNCTION,),
-        results=(FUNCREF,),
         feature=_REFERENCES,
         rule="ref_func",
     ),

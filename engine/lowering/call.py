@@ -8,9 +8,11 @@ from typing import Any
 from farcall.engine.abi import layout as abi
 from farcall.engine.abi.calls import CALLING_CONVENTION, symbol
 from farcall.engine.instructions.instruction import Instruction
+from farcall.engine.lowering.casts import function_is_below
 from farcall.engine.lowering.context import Signature
 from farcall.engine.lowering.function import FunctionLowering, Operand
 from farcall.engine.lowering.metadata import CONTEXT, ELEMENT, INVARIANT, INVARIANT_POINTER
+from farcall.engine.lowering.reference import check_not_null
 from farcall.engine.lowering.table import element_address
 
 
@@ -83,10 +85,50 @@ def indirect_callee(function: FunctionLowering, immediates: tuple[Any, ...]) -> 
     found = function.define(f"load volatile i32, ptr {found_at}, align 4{CONTEXT}")
     type_ids = function.load("ptr", "%vmctx", abi.CONTEXT_TYPE_IDS, INVARIANT_POINTER)
     wanted = function.load("i32", type_ids, 4 * type_index, INVARIANT)
-    function.trap_if(function.define(f"icmp ne i32 {found}, {wanted}"), "indirect_call_type_mismatch")
+    different = function.define(f"icmp ne i32 {found}, {wanted}")
+    defined = function.context.module.defined_types[type_index]
+    if defined.final:
+        function.trap_if(different, "indirect_call_type_mismatch")
+    else:
+        _check_below(function, different, record, type_index)
+    return _callee_of(function, signature, record), record, texts
+
+
+def _callee_of(function: FunctionLowering, signature: Signature, record: str) -> Callee:
     code = function.load("ptr", record, abi.FUNCTION_RECORD_CODE, CONTEXT)
     vmctx = function.load("ptr", record, abi.FUNCTION_RECORD_CONTEXT, CONTEXT)
-    return Callee(signature, code, vmctx), record, texts
+    return Callee(signature, code, vmctx)
+
+
+def _check_below(function: FunctionLowering, different: str, record: str, type_index: int) -> None:
+    """Where a function's type is another than the one wanted, it must be below that."""
+    defined = function.context.module.defined_types[type_index]
+    name = function.name()
+    function.lines.append(f"br i1 {different}, label %{name}.other, label %{name}, !prof !0")
+    function.continue_in(f"{name}.other")
+    below = function_is_below(function, record, defined, type_index)
+    function.trap_if(function.define(f"xor i1 {below}, true"), "indirect_call_type_mismatch")
+    function.lines.append(f"br label %{name}")
+    function.continue_in(name)
+
+
+def call_ref(function: FunctionLowering, row: Instruction, immediates: tuple[Any, ...]) -> None:
+    """`call_ref`."""
+    callee, _, texts = referenced_callee(function, immediates)
+    emit_call(function, callee, texts)
+
+
+def referenced_callee(
+    function: FunctionLowering, immediates: tuple[Any, ...]
+) -> tuple[Callee, str, list[str]]:
+    """Take the operands of a call through a reference: the callee, its function record, and the arguments.
+
+    Validation has seen to the type of the function, so only null is asked for.
+    """
+    signature = function.context.signature(immediates[0])
+    record = check_not_null(function, function.pop(), "null_function_reference")
+    texts = function.pop_many(len(signature.parameters))
+    return _callee_of(function, signature, record), record, texts
 
 
 def emit_return(function: FunctionLowering, operands: list[Operand]) -> None:

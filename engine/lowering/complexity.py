@@ -33,7 +33,22 @@ _MANY_VALUES = 100
 _CATCHING_BLOCKS = 200
 """Blocks that catch, over each of which registers are kept: 200 took 0.5 s, 1,000 took 14 s."""
 
-_BRANCHING_RULES = frozenset({"block", "loop", "if", "br", "br_if", "return", "throw", "rethrow"})
+_BRANCHING_RULES = frozenset(
+    {
+        "block",
+        "loop",
+        "if",
+        "br",
+        "br_if",
+        "br_on_null",
+        "br_on_non_null",
+        "br_on_cast",
+        "br_on_cast_fail",
+        "return",
+        "throw",
+        "rethrow",
+    }
+)
 _CATCHING_RULES = frozenset({"try_table", "try"})
 
 
@@ -46,7 +61,7 @@ def _perhaps_catching(module: Module, body: FunctionBody) -> int:
 
 
 def _is_wide(module: Module, type_index: int) -> bool:
-    function_type = module.types[type_index]
+    function_type = module.signature(type_index)
     return len(function_type.parameters) + len(function_type.results) > _MANY_VALUES
 
 

@@ -6,9 +6,11 @@ from dataclasses import dataclass, field
 
 from farcall.engine.abi.calls import result_type
 from farcall.engine.abi.layout import ContextLayout
+from farcall.engine.abi.objects import StructLayout, struct_layout
 from farcall.engine.binary.instructions import decode_body
 from farcall.engine.errors import ExhaustionError
 from farcall.engine.instructions.control import TAIL_CALL_RULES
+from farcall.engine.structure.defined_types import DefinedType
 from farcall.engine.structure.module import Module
 from farcall.engine.structure.types import ExternKind, FunctionType
 
@@ -57,7 +59,7 @@ class ModuleContext:
 
     Attributes:
         imported_tables: how many tables are imported.
-        signatures: by type index; made when first asked for.
+        signatures: by type index; made when first asked for; likewise `struct_layouts`, and `type_indices` by type.
         called: functions of the module that lowered code calls directly.
         tail_called: functions of the module for whose tail entries lowered code leaves.
         named: definitions of structures that have names, by type index.
@@ -72,6 +74,8 @@ class ModuleContext:
     signatures: dict[int, Signature] = field(default_factory=dict)
     named: dict[int, str] = field(default_factory=dict)
     carried: int = 0
+    struct_layouts: dict[int, StructLayout] = field(default_factory=dict)
+    type_indices: dict[DefinedType, int] = field(default_factory=dict)
     called: set[int] = field(default_factory=set)
     tail_called: set[int] = field(default_factory=set)
     checking: set[int] = field(default_factory=set)
@@ -89,11 +93,25 @@ class ModuleContext:
             found = self._tail_entries[index] = any(row.rule in TAIL_CALL_RULES for row, _, _ in code)
         return found
 
+    def struct_layout(self, type_index: int) -> StructLayout:
+        """Where the fields of structure type `type_index` lie."""
+        found = self.struct_layouts.get(type_index)
+        if found is None:
+            struct = self.module.defined_types[type_index].struct
+            found = self.struct_layouts[type_index] = struct_layout(struct)
+        return found
+
+    def type_index(self, defined: DefinedType) -> int:
+        """An index of a type of the module."""
+        if not self.type_indices:
+            self.type_indices = {each: index for index, each in enumerate(self.module.defined_types)}
+        return self.type_indices[defined]
+
     def signature(self, type_index: int) -> Signature:
         """The signature of function type `type_index`."""
         found = self.signatures.get(type_index)
         if found is None:
-            function_type = self.module.types[type_index]
+            function_type = self.module.signature(type_index)
             result = result_type(function_type.results)
             if len(function_type.results) > _NAMED_RESULTS:
                 self.named[type_index] = f"%results{type_index} = type {result}"

@@ -5,23 +5,25 @@ from __future__ import annotations
 from typing import Any
 
 from farcall.engine.abi.layout import EXECUTION_CHECK
+from farcall.engine.binary.types import BlockType
 from farcall.engine.instructions.instruction import Instruction
 from farcall.engine.lowering.function import Frame, FunctionLowering
-from farcall.engine.structure.types import FunctionType, ValueType
+from farcall.engine.structure.types import FunctionType
 
 _EMPTY = FunctionType((), ())
 
 
-def block_type_of(function: FunctionLowering, block_type: ValueType | int | None) -> FunctionType:
+def block_type_of(function: FunctionLowering, block_type: BlockType) -> FunctionType:
     """The function type that a block type stands for (section 4.2.13)."""
     if block_type is None:
         return _EMPTY
-    if isinstance(block_type, ValueType):
-        return FunctionType((), (block_type,))
-    return function.context.module.types[block_type]
+    module = function.context.module
+    if isinstance(block_type, int):
+        return module.signature(block_type)
+    return FunctionType((), (module.value_type(block_type),))
 
 
-def open_block(function: FunctionLowering, kind: str, block_type: ValueType | int | None) -> Frame:
+def open_block(function: FunctionLowering, kind: str, block_type: BlockType) -> Frame:
     """Open a block whose parameters are on the operand stack."""
     types = block_type_of(function, block_type)
     height = len(function.stack) - len(types.parameters)
@@ -32,7 +34,7 @@ def open_block(function: FunctionLowering, kind: str, block_type: ValueType | in
     return frame
 
 
-def _edge(function: FunctionLowering, frame: Frame, block: str | None = None) -> str:
+def branch_edge(function: FunctionLowering, frame: Frame, block: str | None = None) -> str:
     """Record a branch with the top operands from `block` (the current one) to the frame's label; the label."""
     count = len(frame.label_types)
     if count:
@@ -53,7 +55,7 @@ def jump(function: FunctionLowering, frame: Frame) -> None:
 
 
 def _branch(function: FunctionLowering, frame: Frame) -> None:
-    function.lines.append(f"br label %{_edge(function, frame)}")
+    function.lines.append(f"br label %{branch_edge(function, frame)}")
     function.reachable = False
 
 
@@ -175,17 +177,21 @@ def br(function: FunctionLowering, row: Instruction, immediates: tuple[Any, ...]
 
 def br_if(function: FunctionLowering, row: Instruction, immediates: tuple[Any, ...]) -> None:
     """`br_if`."""
-    condition = function.pop_condition()
-    frame = function.frames[-1 - immediates[0]]
+    branch_if(function, function.pop_condition(), immediates[0])
+
+
+def branch_if(function: FunctionLowering, condition: str, depth: int) -> None:
+    """Branch to a label where `condition`, an i1, holds, with the top operands, which stay for what goes on."""
+    frame = function.frames[-1 - depth]
     leaving = leave_handlers(function, frame)
     if leaving:
         name = function.name()
-        target = _edge(function, frame, f"{name}.leave")
+        target = branch_edge(function, frame, f"{name}.leave")
         function.lines.append(f"br i1 {condition}, label %{name}.leave, label %{name}")
         function.lines.append(f"{name}.leave:\n{leaving}\nbr label %{target}")
         function.continue_in(name)
         return
-    target = _edge(function, frame)
+    target = branch_edge(function, frame)
     after = function.name()
     function.lines.append(f"br i1 {condition}, label %{target}, label %{after}")
     function.continue_in(after)
@@ -207,10 +213,11 @@ def br_table(function: FunctionLowering, row: Instruction, immediates: tuple[Any
         leaving = leave_handlers(function, frame)
         if frame.label_types or leaving:
             label = targets[depth] = f"{switch}.to{depth}"
-            lines = [f"{label}:", *filter(None, [leaving]), f"br label %{_edge(function, frame, label)}"]
+            target = branch_edge(function, frame, label)
+            lines = [f"{label}:", *filter(None, [leaving]), f"br label %{target}"]
             between.append("\n".join(lines))
         else:
-            targets[depth] = _edge(function, frame)
+            targets[depth] = branch_edge(function, frame)
     cases = " ".join(
         f"i32 {position}, label %{targets[depth]}"
         for position, depth in enumerate(depths)

@@ -108,6 +108,7 @@ class FunctionLowering:
         reachable: whether control can come to the end of `lines`; where it cannot, nothing is emitted.
         stack: the operand stack; `frames` the open blocks, the innermost last; `outermost_loop` one of them.
         known: what locals hold, where that is known.
+        not_null: references that are known not to be null, on the only way to where the code is now.
         indexed: pointers into memories that were computed in the current LLVM block: by memory and index operand.
         traps: the kinds of trap that the function branches to.
         calls: whether it calls guest functions.
@@ -141,6 +142,7 @@ class FunctionLowering:
         "lines",
         "locals",
         "makes_tail_calls",
+        "not_null",
         "outermost_loop",
         "prologue",
         "reachable",
@@ -174,6 +176,7 @@ class FunctionLowering:
         self.known: dict[int, Operand] = {
             index: (llvm, f"%p{index}") for index, llvm in enumerate(self.signature.parameters)
         }
+        self.not_null: set[str] = set()
         self.indexed: dict[tuple[int, str], str] = {}
         # Runs of locals of one type, as they are encoded: a run may count ten thousands.
         runs = [(1, parameter) for parameter in self.signature.type.parameters] + [*body.locals]
@@ -202,6 +205,7 @@ class FunctionLowering:
     def start_block(self, label: str) -> None:
         """Go on in a new LLVM block to which control comes on several ways."""
         self.known.clear()
+        self.not_null.clear()
         self.continue_in(label)
 
     def continue_in(self, label: str) -> None:
@@ -282,6 +286,12 @@ class FunctionLowering:
             self.entry.append(f"{slot} = alloca {llvm}, align {ALIGNMENT[llvm]}")
         self.lines.append(f"store volatile {llvm} {text}, ptr {slot}, align {ALIGNMENT[llvm]}")
         return self.define(f"load volatile {llvm}, ptr {slot}, align {ALIGNMENT[llvm]}")
+
+    def define_slot(self) -> str:
+        """A stack slot of 16 bytes."""
+        slot = f"%{self.name()}.slot"
+        self.entry.append(f"{slot} = alloca [16 x i8], align 16")
+        return slot
 
     def handler(self, depth: int, size: int) -> str:
         """The place in the frame for the handler of a block inside of `depth` others that catch."""

@@ -27,6 +27,20 @@ GLOBAL = ", !tbaa !7"
 ELEMENT = ", !tbaa !8"
 """On accesses to the elements of tables."""
 
+OBJECT = ", !tbaa !21"
+"""On accesses to fields of structures and elements of arrays."""
+
+LENGTH = ", !tbaa !23"
+"""On loads of the lengths of arrays, which never change."""
+
+OBJECT_DEFINITIONS = """\
+!20 = !{!"object", !3}
+!21 = !{!20, !20, i64 0}
+!22 = !{!"length", !3}
+!23 = !{!22, !22, i64 0}
+"""
+"""Of the last two, for the modules that have them."""
+
 GUEST_FUNCTION = "#0"
 """Attributes of guest functions.
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from farcall.engine.abi.calls import CALLING_CONVENTION, symbol
-from farcall.engine.abi.layout import ContextLayout
+from farcall.engine.abi.layout import ContextLayout, needs_descriptors
 from farcall.engine.lowering.body import lower_body
 from farcall.engine.lowering.context import LoweringOptions, ModuleContext
-from farcall.engine.lowering.metadata import DEFINITIONS, GUEST_FUNCTION
+from farcall.engine.lowering.metadata import DEFINITIONS, GUEST_FUNCTION, LENGTH, OBJECT_DEFINITIONS
 from farcall.engine.lowering.tail_call import tail_entry_declaration
 from farcall.engine.structure.module import FunctionBody, Module
 
@@ -67,5 +67,7 @@ def _text(context: ModuleContext, functions: Sequence[FunctionBody], definitions
         parts.append(f"declare hidden {result} @{symbol(index)}({parameters}) {GUEST_FUNCTION}\n")
     for index in sorted(context.tail_called - {body.index for body in functions}):
         parts.append(tail_entry_declaration(context, index))
+    if needs_descriptors(context.module) or any(LENGTH in definition for definition in definitions):
+        parts.append(OBJECT_DEFINITIONS)
     parts.append(DEFINITIONS)
     return "\n".join((*context.named.values(), *parts))

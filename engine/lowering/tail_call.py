@@ -27,7 +27,7 @@ from farcall.engine.abi.calls import (
 )
 from farcall.engine.abi.layout import RuntimeFunction
 from farcall.engine.instructions.instruction import Instruction
-from farcall.engine.lowering.call import Callee, emit_call, emit_return, indirect_callee
+from farcall.engine.lowering.call import Callee, emit_call, emit_return, indirect_callee, referenced_callee
 from farcall.engine.lowering.context import ModuleContext, Signature
 from farcall.engine.lowering.control import leave_handlers
 from farcall.engine.lowering.function import ALIGNMENT, FunctionLowering, Operand
@@ -68,6 +68,13 @@ def return_call(function: FunctionLowering, row: Instruction, immediates: tuple[
 def return_call_indirect(function: FunctionLowering, row: Instruction, immediates: tuple[Any, ...]) -> None:
     """`return_call_indirect`."""
     callee, record, texts = indirect_callee(function, immediates)
+    _end_own_call(function)
+    _leave_through_record(function, callee, record, CONTEXT, texts)
+
+
+def return_call_ref(function: FunctionLowering, row: Instruction, immediates: tuple[Any, ...]) -> None:
+    """`return_call_ref`."""
+    callee, record, texts = referenced_callee(function, immediates)
     _end_own_call(function)
     _leave_through_record(function, callee, record, CONTEXT, texts)
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import struct
-import threading
-import weakref
 
 from farcall.engine.abi import layout
 from farcall.engine.abi.calls import symbol, tail_symbol
@@ -15,42 +13,11 @@ from farcall.engine.errors import EngineBug, Frame
 from farcall.engine.interface import AbstractCompiledModule, FunctionListener
 from farcall.engine.runtime.native.code_memory import MappedCode
 from farcall.engine.runtime.native.machine import is_wide, native_runtime
+from farcall.engine.runtime.type_registry import TypeRegistry
 from farcall.engine.structure.module import Module
 from farcall.engine.structure.types import ExternKind, FunctionType
 
-_RECORD = struct.Struct("<QQiiQ")
-
-
-class TypeId:
-    """A canonical type id; it stands for its type as long as somebody keeps it, and never for another."""
-
-    __slots__ = ("__weakref__", "number")
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-
-
-class TypeRegistry:
-    """Canonical ids of function types: `call_indirect` compares them, also between modules."""
-
-    def __init__(self) -> None:
-        # Reentrant: the garbage collector may run whatever it likes in the middle of what this guards.
-        self._lock = threading.RLock()
-        self._ids: weakref.WeakValueDictionary[FunctionType, TypeId] = weakref.WeakValueDictionary()
-        self._next = 0  # guarded by _lock
-
-    def id_of(self, type: FunctionType) -> int:
-        """The id of a function type, as `ModuleEngine.lookup_function` wants it; the same for equal types."""
-        return self.keep(type).number
-
-    def keep(self, type: FunctionType) -> TypeId:
-        """The id of a function type. Who uses its number keeps the id."""
-        with self._lock:
-            found = self._ids.get(type)
-            if found is None:
-                found = self._ids[type] = TypeId(self._next)
-                self._next += 1
-            return found
+_RECORD = struct.Struct("<QQiiQQ")
 
 
 _PREPARED_ENTRIES = 128
@@ -76,7 +43,8 @@ class CompiledCode:
         module: the module that it was compiled from; every use has a module with the same content.
         layout: of its instances' contexts.
         types: whose ids `type_ids` has: those of the engine that compiled it.
-        type_ids: canonical id by type index.
+        kept_types: canonical ids by type index; who may outlive this object and uses descriptors keeps them.
+        type_ids: their numbers, for machine code; `descriptors` their descriptors.
         listening: whether it reports its calls.
     """
 
@@ -89,10 +57,10 @@ class CompiledCode:
         self._mapped = MappedCode(image)
         self.size = self._mapped.size
         self.types = types
-        self._kept_ids = [types.keep(entry) for entry in module.types]
-        self.type_ids = (ctypes.c_int32 * max(len(module.types), 1))(
-            *(kept.number for kept in self._kept_ids)
-        )
+        self.kept_types = tuple([types.keep(entry) for entry in module.defined_types])
+        count = max(len(self.kept_types), 1)
+        self.type_ids = (ctypes.c_int32 * count)(*(kept.number for kept in self.kept_types))
+        self.descriptors = (ctypes.c_uint64 * count)(*(kept.descriptor for kept in self.kept_types))
         self.function_records = self._make_function_records()
         native_runtime().registry.register(self._mapped, self)
         self._entries = native_runtime().prepare_entries(_usual_entries(module))
@@ -115,6 +83,7 @@ class CompiledCode:
                 self.type_ids[type_index],
                 index,
                 self.tail_entry(index) if index >= first else 0,
+                self.descriptors[type_index],
             )
             for index, type_index in enumerate(self.module.function_types)
         )

@@ -6,6 +6,7 @@ import operator
 from collections.abc import Callable
 
 from farcall.engine.errors import EngineBug
+from farcall.engine.runtime.object_constants import ObjectConstants
 from farcall.engine.structure.module import ConstantExpression, ConstantInstruction
 
 Evaluate = Callable[[int], int]
@@ -19,12 +20,18 @@ _ARITHMETIC: dict[str, tuple[Callable[[int, int], int], int]] = {
 """What instructions with two operands compute, and the bits of their result."""
 
 
-def evaluate(expression: ConstantExpression, global_bits: Evaluate, function_reference: Evaluate) -> int:
+def evaluate(
+    expression: ConstantExpression,
+    global_bits: Evaluate,
+    function_reference: Evaluate,
+    objects: ObjectConstants,
+) -> int:
     """The value, as the content of its slots (an unsigned pattern of 64 bits, of a vector of 128).
 
     Parameters:
         global_bits: content of a global by its index.
         function_reference: the funcref of a function by its index.
+        objects: makes objects.
     """
     stack: list[int] = []
     for instruction in expression.instructions:
@@ -45,6 +52,10 @@ def evaluate(expression: ConstantExpression, global_bits: Evaluate, function_ref
                 operation, mask = _ARITHMETIC[name]
                 second = stack.pop()
                 stack.append(operation(stack.pop(), second) & mask)
+            case "any.convert_extern" | "extern.convert_any":
+                pass  # both have the same references
+            case name if objects.makes(name):
+                objects.apply(instruction, stack)
             case name:
                 raise EngineBug(f"{name} in a validated constant expression")
     if len(stack) != 1:

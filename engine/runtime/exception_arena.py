@@ -5,6 +5,10 @@ there may be references (`catch_ref`, `catch_all_ref`) is freed when nothing ref
 has twice as many bytes as were needed last, but 256 KiB at least, the tables and globals of the group, the exceptions
 that these reach, and the stack of the calling thread are searched. Any word on the stack that could be a reference
 counts as one. All guests of the group run on that thread, since calls into one group take turns.
+
+Exceptions can carry references to objects of the group's heap, and objects references to exceptions. Each of the two
+collectors takes all that the other one has not freed yet for reachable: what only a circle of exceptions and objects
+refers to is freed with the group, and until then counts as kept.
 """
 
 from __future__ import annotations
@@ -18,9 +22,10 @@ from typing import TYPE_CHECKING, Any
 
 from farcall.engine.abi import layout
 from farcall.engine.errors import EngineBug, ExhaustionError, WasmException
+from farcall.engine.runtime.heap import Roots
 from farcall.engine.runtime.native.address_space import write_words
 from farcall.engine.runtime.native.machine import native_runtime
-from farcall.engine.structure.types import EXNREF, ReferenceType
+from farcall.engine.structure.types import refers_to
 
 if TYPE_CHECKING:
     from farcall.engine.runtime.linked_group import LinkedGroup, Member
@@ -95,15 +100,26 @@ class ExceptionArena:
             yield exception
             exception = _word(exception + layout.EXCEPTION_NEXT)
 
-    def held_references(self, element: ReferenceType) -> set[int]:
-        """The references of one type that exceptions carry, as compiled code holds them."""
-        return {reference for exception in self.exceptions() for reference in self._held(exception, element)}
+    def held_references(self, top: str) -> set[int]:
+        """The references of one hierarchy that exceptions carry, as compiled code holds them."""
+        return {reference for exception in self.exceptions() for reference in self._held(exception, top)}
 
-    def _held(self, exception: int, element: ReferenceType) -> Iterator[int]:
-        """The references of one type, or of one that is not told apart from it, that an exception carries."""
+    def roots(self) -> Roots:
+        """Where exceptions carry references to objects."""
+        roots = []
+        for exception in self.exceptions():
+            parameters = self._tag(exception).type.type.parameters
+            if any(refers_to(value, "any") or refers_to(value, "extern") for value in parameters):
+                first = exception + layout.EXCEPTION_VALUES
+                end = exception + _word(exception + layout.EXCEPTION_BYTES)
+                roots.append((first, (end - first) // 8))
+        return roots
+
+    def _held(self, exception: int, top: str) -> Iterator[int]:
+        """The references of one hierarchy that an exception carries."""
         offset = exception + layout.EXCEPTION_VALUES
         for value in self._tag(exception).type.type.parameters:
-            if isinstance(value, ReferenceType) and value.heap == element.heap:
+            if refers_to(value, top):
                 yield _word(offset)
             offset += max(value.size, layout.SLOT_SIZE)
 
@@ -177,12 +193,14 @@ class ExceptionArena:
         group = self._group()
         assert group is not None
         for member in group.members:
-            pending |= known & member.held_references(EXNREF)
+            pending |= known & member.held_references("exn")
+        if group.heap is not None:
+            pending |= known & group.heap.collect(functions=True).functions
         reached: set[int] = set()
         while pending:
             exception = pending.pop()
             reached.add(exception)
-            pending.update(known.intersection(self._held(exception, EXNREF)) - reached)
+            pending.update(known.intersection(self._held(exception, "exn")) - reached)
         return reached
 
 

@@ -23,11 +23,11 @@ from farcall.engine.runtime.native.machine import native_runtime
 from farcall.engine.runtime.native.trampolines import HOST_CONTEXT_SIZE, THREAD_NOT_PREPARED
 from farcall.engine.runtime.stoppable import Stoppable
 from farcall.engine.runtime.values import ValueConverter
-from farcall.engine.structure.types import FunctionType
+from farcall.engine.structure.defined_types import DefinedType
 
 if TYPE_CHECKING:
-    from farcall.engine.runtime.compiled_module import TypeId
     from farcall.engine.runtime.references import References
+    from farcall.engine.runtime.type_registry import TypeId
 
 _ROWS_AT_ONCE = 1 << 14
 """Of `call_many`: few enough that a request to stop need not wait until they are packed."""
@@ -39,6 +39,7 @@ class Function:
     """A function, called like a Python function.
 
     Attributes:
+        definition: the defined type.
         type: parameters and results.
         name: for messages; the export's name or the name section's.
         owner: who must be open for it to be called from Python: the instance that defines it, or one that imports
@@ -61,6 +62,7 @@ class Function:
         "_results",
         "_single",
         "_unpack_from",
+        "definition",
         "home",
         "name",
         "owner",
@@ -71,7 +73,7 @@ class Function:
 
     def __init__(
         self,
-        type: FunctionType,
+        definition: DefinedType,
         name: str | None,
         owner: Member | None,
         references: References,
@@ -79,7 +81,8 @@ class Function:
         context: int,
         reference: int,
     ) -> None:
-        self.type = type
+        self.definition = definition
+        self.type = type = definition.function
         self.name = name
         self.owner = self.home = owner
         self.references = references
@@ -449,7 +452,6 @@ class HostFunction(Function):
 
     def __init__(
         self,
-        type: FunctionType,
         implementation: Callable[..., Any],
         name: str | None,
         references: References,
@@ -457,14 +459,15 @@ class HostFunction(Function):
     ) -> None:
         self._implementation = implementation
         self._identity = next(_identities)
-        self._machine_code = native_runtime().host_call(type)
+        self._machine_code = native_runtime().host_call(type_id.type.function)
         self._host_context = ctypes.create_string_buffer(HOST_CONTEXT_SIZE)
         self._record = ctypes.create_string_buffer(layout.FUNCTION_RECORD_SIZE)
         self._type_id = type_id  # for its life, so that no other type gets it
         code, context = self._machine_code.address, ctypes.addressof(self._host_context)
         write_words(context, [self._identity])
-        write_words(ctypes.addressof(self._record), [code, context, type_id.number])
-        super().__init__(type, name, None, references, code, context, ctypes.addressof(self._record))
+        write_words(ctypes.addressof(self._record), [code, context, type_id.number, 0, type_id.descriptor])
+        record = ctypes.addressof(self._record)
+        super().__init__(type_id.type, name, None, references, code, context, record)
         _host_functions[self._identity] = weakref.ref(self)
         weakref.finalize(self, _host_functions.pop, self._identity, None).atexit = False
         references.add_host_function(self)

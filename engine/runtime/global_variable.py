@@ -7,7 +7,8 @@ import ctypes
 from typing import TYPE_CHECKING, Any
 
 from farcall.engine.errors import ArgumentError
-from farcall.engine.structure.types import GlobalType
+from farcall.engine.runtime.heap import Roots
+from farcall.engine.structure.types import GlobalType, ReferenceType
 
 if TYPE_CHECKING:
     from farcall.engine.runtime.linked_group import Member
@@ -51,6 +52,11 @@ class Global:
 
     def __repr__(self) -> str:
         return f"<farcall {self.type}>"
+
+    def roots(self) -> Roots:
+        """Where the value is, if it can be a reference to an object; the group's lock is held."""
+        value = self.type.value
+        return [(self.cell, 1)] if isinstance(value, ReferenceType) and value.top != "func" else []
 
     @property
     def value(self) -> Any:

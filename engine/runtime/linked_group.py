@@ -20,13 +20,14 @@ from typing import TYPE_CHECKING
 
 from farcall.engine.errors import ClosedError, ReentrancyError, TerminatedError
 from farcall.engine.runtime.exception_arena import ExceptionArena
+from farcall.engine.runtime.heap import Heap, Roots
 from farcall.engine.runtime.native import c_library
 from farcall.engine.runtime.native.machine import native_runtime
 
 if TYPE_CHECKING:
+    from farcall.engine.runtime.memory_budget import MemoryBudget
     from farcall.engine.runtime.references import References
     from farcall.engine.runtime.stoppable import Stoppable
-    from farcall.engine.structure.types import ReferenceType
 
 _ACCESSIBLE = c_library.PROT_READ | c_library.PROT_WRITE
 _TURN_POLL = 0.01
@@ -50,6 +51,7 @@ class LinkedGroup:
             Guarded by `lock`; read without it by those who ask to stop.
         attention: whether a request to stop is pending. Guarded by `_interruption` when written.
         members: who belongs to it. Guarded by `lock`.
+        heap: where its objects are, if there can be any. Guarded by `lock`.
         shares_references: whether functions of one member may be in tables, globals or frames of another.
             Guarded by `lock`.
         exceptions: their memory; None while no member has tags. Guarded by `lock`.
@@ -72,6 +74,7 @@ class LinkedGroup:
         # A group that is dropped without having been closed gives its page back all the same.
         self._give_back = weakref.finalize(self, contexts.release, self.execution_context)
         self._give_back.atexit = False
+        self.heap: Heap | None = None
 
     # -- Calls -----------------------------------------------------------------------------------------------------
 
@@ -189,6 +192,15 @@ class LinkedGroup:
                 self.exceptions.belong_to(self)
             else:
                 self.exceptions.absorb(other.exceptions)
+        if other.heap is not None:
+            if self.heap is None:
+                self.heap = other.heap
+                self.heap.owner = weakref.ref(self)
+            else:
+                self.heap.absorb(other.heap)
+            other.heap = None
+        if self.heap is not None:
+            self.shares_references = True  # objects may hold functions, and may come to wherever objects do
         for member in other.members:
             member.group = self
             member.moved(self.execution_context)
@@ -202,6 +214,25 @@ class LinkedGroup:
         self.members.discard(member)
         if not self.members:
             self._give_back()
+            if self.heap is not None:
+                self.heap.close()
+
+    def roots(self) -> Roots:
+        """Where tables, globals and element segments hold references to objects. The lock is held."""
+        roots = [each for member in self.members for each in member.roots()]
+        if self.exceptions is not None:
+            roots += self.exceptions.roots()
+        return roots
+
+    def need_heap(self, budget: MemoryBudget) -> Heap:
+        """The heap of the group's objects, made when it is first needed; the lock is held, or the group is new.
+
+        Parameters:
+            budget: what its memory is taken from.
+        """
+        if self.heap is None:
+            self.heap = Heap(budget, self)
+        return self.heap
 
 
 class Member:
@@ -239,12 +270,19 @@ class Member:
     def moved(self, execution_context: int) -> None:
         """The group has another execution context now."""
 
-    def held_references(self, element: ReferenceType) -> set[int]:
-        """The references of one type in its own tables and globals, as compiled code holds them.
+    def held_references(self, top: str) -> set[int]:
+        """The references of one hierarchy (`func`, `extern`) in its own tables and globals, as code holds them.
 
         The group's lock is held, and no guest of it runs.
         """
         return set()
+
+    def roots(self) -> Roots:
+        """Where its own tables, globals and element segments hold references to objects.
+
+        The group's lock is held, and no guest of it runs.
+        """
+        return []
 
     def owns(self, reference: int) -> bool:
         """Whether the function record at that address is part of it."""

@@ -11,14 +11,14 @@ from farcall.engine.runtime.global_variable import Global
 from farcall.engine.runtime.memory import Memory
 from farcall.engine.runtime.table import Table
 from farcall.engine.runtime.tag import Tag
+from farcall.engine.structure.matching import value_matches
 from farcall.engine.structure.types import (
+    ExternKind,
     ExternType,
-    FunctionType,
     GlobalType,
     Limits,
     MemoryType,
     TableType,
-    TagType,
     describe,
 )
 
@@ -46,10 +46,10 @@ def resolve(module: Module, imports: Imports, references: References) -> list[Ex
         LinkError: an import is not provided, or has another type, or is of another store.
         ClosedError: what is provided is closed.
     """
-    return [_resolve_one(entry, imports, references) for entry in module.imports]
+    return [_resolve_one(module, entry, imports, references) for entry in module.imports]
 
 
-def _resolve_one(entry: Import, imports: Imports, references: References) -> Extern:
+def _resolve_one(module: Module, entry: Import, imports: Imports, references: References) -> Extern:
     extern = imports.get((entry.module, entry.name))
     if extern is None:
         provider = imports.get(entry.module)
@@ -60,12 +60,12 @@ def _resolve_one(entry: Import, imports: Imports, references: References) -> Ext
         raise LinkError(entry.module, entry.name, describe(entry.type), None)
     if not isinstance(extern, Function | Memory | Table | Global | Tag):
         raise LinkError(entry.module, entry.name, describe(entry.type), f"a Python {type(extern).__name__}")
-    check_import(entry, extern, references)
+    check_import(module, entry, extern, references)
     return extern
 
 
-def check_import(entry: Import, extern: Extern, references: References) -> None:
-    """Whether `extern` can be what is imported into the store that `references` is of.
+def check_import(module: Module, entry: Import, extern: Extern, references: References) -> None:
+    """Whether `extern` can be what `module` imports into the store that `references` is of.
 
     Raises:
         LinkError: it is of another type, or of another store.
@@ -78,17 +78,26 @@ def check_import(entry: Import, extern: Extern, references: References) -> None:
         raise LinkError(
             entry.module, entry.name, describe(entry.type), f"{describe(extern.type)} of another store"
         )
-    if not _matches(extern.type, entry.type):
+    if isinstance(extern, Tag) and entry.kind is ExternKind.TAG:
+        assert entry.type_index is not None
+        matches = extern.definition is module.defined_types[entry.type_index]
+    elif isinstance(extern, Function) and entry.kind is ExternKind.FUNCTION:
+        assert entry.type_index is not None
+        matches = extern.definition.is_subtype_of(module.defined_types[entry.type_index])
+    else:
+        matches = _matches(extern.type, entry.type)
+    if not matches:
         raise LinkError(entry.module, entry.name, describe(entry.type), describe(extern.type))
 
 
 def _matches(found: ExternType, wanted: ExternType) -> bool:
-    """External type matching (section 3.2.6)."""
+    """External type matching (section 3.3.14), but of functions and tags, of which the defined types count."""
     match found, wanted:
-        case FunctionType(), FunctionType():
-            return found == wanted
-        case (GlobalType(), GlobalType()) | (TagType(), TagType()):
-            return found == wanted
+        case GlobalType(), GlobalType():
+            # What can change must be of the same type, for either side sets it.
+            return found == wanted or (
+                not found.mutable and not wanted.mutable and value_matches(found.value, wanted.value)
+            )
         case MemoryType(), MemoryType():
             return (
                 _limits_match(found.limits, wanted.limits)

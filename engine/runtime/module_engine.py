@@ -19,15 +19,17 @@ from farcall.engine.runtime import listening
 from farcall.engine.runtime.constant_expression import evaluate
 from farcall.engine.runtime.function import Function, HostFunction
 from farcall.engine.runtime.global_variable import Global
+from farcall.engine.runtime.heap import Heap, Roots
 from farcall.engine.runtime.linked_group import Member, joined
 from farcall.engine.runtime.linking import check_import
 from farcall.engine.runtime.memory import Memory
 from farcall.engine.runtime.native.address_space import write_words
 from farcall.engine.runtime.native.machine import native_runtime
+from farcall.engine.runtime.object_constants import ObjectConstants
 from farcall.engine.runtime.table import Table
 from farcall.engine.runtime.tag import Tag
 from farcall.engine.runtime.values import ValueConverter
-from farcall.engine.structure.types import FUNCREF, ExternKind, FunctionType, ReferenceType, ValueType
+from farcall.engine.structure.types import ExternKind, FunctionType, ValueType, refers_to
 
 if TYPE_CHECKING:
     from farcall.engine.runtime.compiled_module import CompiledModule
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from farcall.engine.structure.module import ConstantExpression, ElementSegment, Import
 
 _FLOAT_CONSTANTS = struct.pack("<4d4f", 0.0, -0.0, 1.0, -1.0, 0.0, -0.0, 1.0, -1.0)
+_RECORD_TYPE_SIZE = layout.FUNCTION_RECORD_SIZE - layout.FUNCTION_RECORD_TYPE_ID
 _identities = itertools.count(1)
 
 
@@ -68,7 +71,9 @@ class NativeModuleEngine(ModuleEngine, Member):
         self._own_tables: list[Table] = []
         self._imported_functions: dict[int, Function] = {}
         self._functions: dict[int, Function] = {}
-        self._kept: list[ctypes.Array[ctypes.c_char]] = []
+        self._kept: list[object] = []  # what machine code has pointers to
+        self._segment_roots: Roots = []  # element segments as far as they are evaluated
+        self._objects = ObjectConstants(self.module, self._heap, code.descriptors)
         self._write_header()
         instance.store.adopt(self)
         references.add_source(self.context, self)
@@ -98,6 +103,11 @@ class NativeModuleEngine(ModuleEngine, Member):
             place = context + self._layout.memory(index)
             write_words(place, [space.absent_memory, space.absent_memory_record])
         ctypes.memmove(context + layout.CONTEXT_FLOAT_CONSTANTS, _FLOAT_CONSTANTS, len(_FLOAT_CONSTANTS))
+        if self._has_heap:
+            heap = self._heap()
+            heap.keep_types(code.kept_types)
+            descriptors = ctypes.addressof(code.descriptors)
+            write_words(context + self._layout.heap, [heap.record, descriptors])
         records = code.function_records
         if records:
             first = context + self._layout.function_records
@@ -114,6 +124,15 @@ class NativeModuleEngine(ModuleEngine, Member):
         write_words(self.context + layout.CONTEXT_EXECUTION, [execution_context])
         if self.tags:
             self._use_exception_arena()
+        if self._has_heap:
+            write_words(self.context + self._layout.heap, [self._heap().record])
+
+    @property
+    def _has_heap(self) -> bool:
+        return self._layout.size > self._layout.heap
+
+    def _heap(self) -> Heap:
+        return self.group.need_heap(self._memory_budget)
 
     # -- Imports ---------------------------------------------------------------------------------------------------
 
@@ -129,7 +148,7 @@ class NativeModuleEngine(ModuleEngine, Member):
         """
         exporter = _native(imported_module_engine)
         function = exporter.new_function(index_in_imported_module)
-        check_import(self._import(ExternKind.FUNCTION, index), function, self.references)
+        check_import(self.module, self._import(ExternKind.FUNCTION, index), function, self.references)
         with joined((self, exporter)):
             self.import_function(function, index)
 
@@ -149,10 +168,9 @@ class NativeModuleEngine(ModuleEngine, Member):
         # The import's record says where the function comes from, so that references to it find its instance.
         record = self.context + self._layout.function_record(position)
         write_words(record, [code, context])
-        own = ctypes.c_uint32.from_address(function.reference + layout.FUNCTION_RECORD_INDEX).value
-        ctypes.c_uint32.from_address(record + layout.FUNCTION_RECORD_INDEX).value = own
-        tail = ctypes.c_uint64.from_address(function.reference + layout.FUNCTION_RECORD_TAIL).value
-        write_words(record + layout.FUNCTION_RECORD_TAIL, [tail])
+        # Its type may be a subtype of the import's.
+        own = ctypes.string_at(function.reference + layout.FUNCTION_RECORD_TYPE_ID, _RECORD_TYPE_SIZE)
+        ctypes.memmove(record + layout.FUNCTION_RECORD_TYPE_ID, own, len(own))
         self._imported_functions[position] = seen
 
     def resolve_imported_memory(
@@ -169,7 +187,7 @@ class NativeModuleEngine(ModuleEngine, Member):
         memory = exporter.memories.get(index_in_imported_module)
         if memory is None:
             raise IndexError(f"{exporter.title} has no memory {index_in_imported_module}")
-        check_import(self._import(ExternKind.MEMORY, index), memory, self.references)
+        check_import(self.module, self._import(ExternKind.MEMORY, index), memory, self.references)
         with joined((self, exporter)) if memory.links else self.turn():
             self._share_memory(index, memory)
 
@@ -200,7 +218,7 @@ class NativeModuleEngine(ModuleEngine, Member):
         write_words(self.context + self._layout.table(len(self.tables)), [table.elements, table.record])
         self.tables.append(table.seen_by(self))
         self.need(table.home)
-        if table.declared_type.element is FUNCREF:
+        if table.declared_type.element.top == "func":
             self.group.shares_references = True
 
     def import_global(self, global_: Global) -> None:
@@ -211,7 +229,7 @@ class NativeModuleEngine(ModuleEngine, Member):
         offset, _pointer = self._layout.global_(len(self.globals))
         if global_.links:
             self.need(global_.home)
-            if global_.type.value is FUNCREF:
+            if refers_to(global_.type.value, "func"):
                 self.group.shares_references = True
             shared = global_.seen_by(self)
         else:
@@ -251,12 +269,16 @@ class NativeModuleEngine(ModuleEngine, Member):
             write_words(self.context + self._layout.table(len(self.tables)), [table.elements, table.record])
             self._own_tables.append(table)
             self.tables.append(table)
+        for table, initializer in zip(self._own_tables, self.module.table_initializers, strict=True):
+            if initializer is not None:
+                first = self.evaluate(initializer).to_bytes(8, "little")
+                table.write_elements(0, first * table.size)
 
     def make_tags(self) -> None:
         """Make the tags that the module defines."""
         for index in range(len(self.tags), len(self.module.tag_types)):
-            type = self.module.tag_type(index)
-            self._add_tag(Tag(self, type, self.references, self.module.tag_name(index)))
+            definition = self.module.tag_definition(index)
+            self._add_tag(Tag(self, definition, self.references, self.module.tag_name(index)))
 
     def make_globals(self) -> None:
         """Make the globals that the module defines, with their first values."""
@@ -270,7 +292,7 @@ class NativeModuleEngine(ModuleEngine, Member):
 
     def evaluate(self, expression: ConstantExpression) -> int:
         """A constant expression's value, as the content of a slot."""
-        return evaluate(expression, self._global_bits, self.function_instance_reference)
+        return evaluate(expression, self._global_bits, self.function_instance_reference, self._objects)
 
     def _global_bits(self, index: int) -> int:
         global_ = self.globals[index]
@@ -293,14 +315,23 @@ class NativeModuleEngine(ModuleEngine, Member):
                 if offset + len(segment.initializers) > table.size:
                     raise Trap(TrapKind.OUT_OF_BOUNDS_TABLE_ACCESS)
                 table.write_elements(offset, references)
-            elif references:
-                kept = ctypes.create_string_buffer(references, len(references))
-                self._kept.append(kept)
+            elif segment.initializers:
+                self._kept.append(references)
                 place = self.context + self._layout.element_segment(index)
-                write_words(place, [ctypes.addressof(kept), len(segment.initializers)])
+                write_words(place, [ctypes.addressof(references), len(segment.initializers)])
+        self._segment_roots = []
 
-    def _segment_references(self, segment: ElementSegment) -> bytes:
-        return array.array("Q", [self.evaluate(entry) for entry in segment.initializers]).tobytes()
+    def _segment_references(self, segment: ElementSegment) -> ctypes.Array[ctypes.c_uint64]:
+        """The elements of a segment. Objects among them are not lost while others are made."""
+        count = len(segment.initializers)
+        references = (ctypes.c_uint64 * count)()
+        if segment.type.top == "func":
+            references[:] = [self.evaluate(entry) for entry in segment.initializers]
+            return references
+        self._segment_roots = [(ctypes.addressof(references), count)]
+        for position, entry in enumerate(segment.initializers):
+            references[position] = self.evaluate(entry)
+        return references
 
     def initialize_memories(self) -> None:
         """Copy active data segments to their memories, in order; point passive ones at the module's bytes.
@@ -344,7 +375,7 @@ class NativeModuleEngine(ModuleEngine, Member):
                     raise EngineBug(f"imported function {index} of {self.title} has not been resolved")
                 return imported
             function = self._functions[index] = Function(
-                self.module.function_type(index),
+                self.module.function_definition(index),
                 self.module.function_name(index),
                 self,
                 self.references,
@@ -380,7 +411,7 @@ class NativeModuleEngine(ModuleEngine, Member):
             if reference == 0:
                 raise Trap(TrapKind.UNINITIALIZED_ELEMENT)
             found = ctypes.c_int32.from_address(reference + layout.FUNCTION_RECORD_TYPE_ID).value
-            if found != type_id:
+            if not self._code.types.matches(found, type_id):
                 raise Trap(TrapKind.INDIRECT_CALL_TYPE_MISMATCH)
             function = self.references.function(reference)
         assert function is not None
@@ -390,19 +421,34 @@ class NativeModuleEngine(ModuleEngine, Member):
         """The reference that element segments and `ref.func` store for a function."""
         return self.context + self._layout.function_record(func_index)
 
-    def held_references(self, element: ReferenceType) -> set[int]:
-        """The references of one type in its own tables and globals, as compiled code holds them.
+    def held_references(self, top: str) -> set[int]:
+        """The references of one hierarchy in its own tables and globals, as compiled code holds them.
 
         The group's lock is held, and no guest of it runs.
         """
         held: set[int] = set()
         for table in self._own_tables:
-            if table.declared_type.element is element:
+            if table.declared_type.element.top == top:
                 held |= table.held_references()
         for global_ in self.globals:
-            if global_.type.value is element and global_.home is self:
+            if refers_to(global_.type.value, top) and global_.home is self:
                 held.add(ctypes.c_uint64.from_address(global_.cell).value)
         return held
+
+    def roots(self) -> Roots:
+        """Where its own tables, globals and element segments hold references to objects."""
+        roots = [*self._segment_roots]
+        for table in self._own_tables:
+            roots += table.roots()
+        for global_ in self.globals:
+            if global_.home is self:
+                roots += global_.roots()
+        for index, segment in enumerate(self.module.elements):
+            if segment.mode == "passive" and segment.type.top != "func":
+                place = self.context + self._layout.element_segment(index)
+                address, count = (ctypes.c_uint64 * 2).from_address(place)
+                roots.append((address, count))
+        return roots
 
     def owns(self, reference: int) -> bool:
         """Whether the function record at that address is part of the context."""
@@ -431,4 +477,4 @@ def _native(engine: ModuleEngine) -> NativeModuleEngine:
 
 
 def _carries_functions(type: FunctionType) -> bool:
-    return FUNCREF in type.parameters or FUNCREF in type.results
+    return any(refers_to(value_type, "func") for value_type in (*type.parameters, *type.results))

@@ -1,6 +1,8 @@
 """References between Python and compiled code, for one store.
 
-A funcref is the address of a function record; an externref a handle that stands for a Python object.
+A funcref is the address of a function record. A reference of the other hierarchies is an object, an i31, or a handle
+that stands for a Python object (`abi.objects` says how they are told apart); guests convert it from `extern` to `any`
+and back. In Python, objects are `ObjectReference`s and i31 are `I31`s; where only an i31 is possible, an int will do.
 """
 
 from __future__ import annotations
@@ -12,16 +14,21 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from farcall.engine.abi import layout
+from farcall.engine.abi import objects as abi
 from farcall.engine.errors import ClosedError, EngineBug, WasmException
 from farcall.engine.runtime.exception_arena import python_exception
+from farcall.engine.runtime.heap import heap_of
 from farcall.engine.runtime.linked_group import joined
+from farcall.engine.runtime.object_references import I31, ArrayReference, ObjectReference, StructReference
 from farcall.engine.runtime.values import value_error
-from farcall.engine.structure.types import EXNREF, ReferenceType, ValueType
+from farcall.engine.structure.matching import heap_matches
+from farcall.engine.structure.types import ReferenceType, ValueType, refers_to
 
 if TYPE_CHECKING:
     from farcall.engine.runtime.function import Function, HostFunction
     from farcall.engine.runtime.linked_group import Member
     from farcall.engine.runtime.tag import Tag
+    from farcall.engine.runtime.type_registry import TypeRegistry
 
 
 _FIRST_SEARCH = 1024
@@ -42,12 +49,15 @@ class References:
     handles have become twice as many as were needed last, those that nothing holds are taken back.
 
     Attributes:
-        search: finds what the store's instances hold, if none of them is in use: (handles, funcrefs); None if one is.
+        search: given how many handles there are, finds what the store's instances hold, if none of them is in use:
+            (handles, funcrefs); None if one is.
+        types: the engine's.
     """
 
-    search: Callable[[], tuple[set[int], set[int]] | None] | None = None
+    search: Callable[[int], tuple[set[int], set[int]] | None] | None = None
 
-    def __init__(self) -> None:
+    def __init__(self, types: TypeRegistry) -> None:
+        self.types = types
         # Reentrant: the garbage collector may run whatever it likes in the middle of what this guards.
         self._lock = threading.RLock()
         self._handles: dict[int, int] = {}  # id of the object -> handle; guarded by _lock
@@ -102,13 +112,25 @@ class References:
         return self.source(context).new_function(index) if host_function is None else host_function
 
     def to_python(self, type: ReferenceType, reference: int) -> Any:
-        """The Python value of a reference."""
-        if type.heap == "func":
+        """The Python value of a reference. The turn in the group that it came from is held."""
+        if type.top == "func":
             return self.function(reference)
-        if type.heap == "exn":
-            return python_exception(reference) if reference else None
-        with self._lock:
-            return self._objects[reference]
+        if reference == 0:
+            return None
+        if type.top == "exn":
+            return python_exception(reference)
+        if reference & abi.I31_TAG:
+            value = reference >> abi.I31_SHIFT
+            return I31(value - (value >> 30 << 31))
+        if reference & abi.TAG_MASK == abi.HOST_TAG:
+            with self._lock:
+                return self._objects[reference >> abi.HOST_SHIFT]
+        number = ctypes.c_int32.from_address(
+            ctypes.c_uint64.from_address(reference).value + abi.DESCRIPTOR_ID
+        ).value
+        defined = self.types.type_of(number)
+        kind = StructReference if defined.kind == "struct" else ArrayReference
+        return kind(heap_of(reference), reference, defined)
 
     def link(self, types: Sequence[ValueType], values: Sequence[Any], keeper: Member) -> None:
         """Link `keeper` with the instances whose functions are among the values, so that it can be given them.
@@ -122,13 +144,26 @@ class References:
         if len(self._handles) + len(self._stored) > self._search_at:
             self._take_back()
         for value_type, value in zip(types, values, strict=False):
-            if isinstance(value, WasmException) and value_type is EXNREF:
+            if isinstance(value, WasmException) and refers_to(value_type, "exn"):
                 self._tag(value).converter.link(value.values, keeper)
+                continue
+            if isinstance(value, ObjectReference):
+                self._link_object(value, keeper)
+                continue
             if not self._is_function(value_type, value) or value.owner is None:
                 continue
             if value.owner is not keeper or keeper.closed:
                 with joined((keeper, value.owner)) as group:
                     group.shares_references = True
+
+    def _link_object(self, value: ObjectReference, keeper: Member) -> None:
+        """Link `keeper` with the instances that the object belongs to."""
+        if value.heap.closed or value.heap is keeper.group.heap:
+            return
+        member = value.heap.member()
+        if member is not None and member.references is self:
+            with joined((keeper, member)):
+                pass
 
     def _take_back(self) -> None:
         """Take back the handles, and let go of the host functions, that nothing holds.
@@ -136,7 +171,7 @@ class References:
         With the lock held, none can be handed out meanwhile.
         """
         with self._lock:
-            found = self.search() if self.search is not None else None
+            found = self.search(len(self._objects)) if self.search is not None else None
             if found is not None:
                 handles, functions = found
                 for handle, value in enumerate(self._objects):
@@ -162,14 +197,13 @@ class References:
             ClosedError: the function's instance has been closed.
         """
         if value is None:
-            return 0
-        if type.heap == "exn":
             self.check(type, value, position)
+            return 0
+        self.check(type, value, position)
+        if type.top == "exn":
             return keeper.group.exception_arena().allocate(value, keeper)
-        if type.heap != "func":
-            return self._handle(value)
-        if not self._is_function(type, value):
-            raise value_error(position, type, value)
+        if type.top != "func":
+            return self._data_reference(value, keeper, type)
         if value.owner is None:
             with self._lock:
                 self._stored.add(value)
@@ -182,11 +216,7 @@ class References:
 
     def check(self, type: ReferenceType, value: Any, position: int | None) -> None:
         """Raise ArgumentError if the value is not of the type."""
-        if value is None:
-            return
-        if type.heap == "func" and not self._is_function(type, value):
-            raise value_error(position, type, value)
-        if type.heap == "exn" and not (isinstance(value, WasmException) and self.has_tag(value)):
+        if not self._belongs(type, value):
             raise value_error(position, type, value)
 
     def has_tag(self, error: WasmException) -> bool:
@@ -198,12 +228,41 @@ class References:
         tag: Tag = error.tag  # type: ignore[assignment]
         return tag
 
+    def _belongs(self, type: ReferenceType, value: Any) -> bool:  # noqa: PLR0911 - a case each
+        if value is None:
+            return type.nullable
+        if type.top == "func":
+            return self._is_function(type, value) and heap_matches(value.definition, type.heap)
+        if type.top == "exn":
+            return type.heap == "exn" and isinstance(value, WasmException) and self.has_tag(value)
+        if type.top == "extern":
+            return type.heap == "extern"
+        if isinstance(value, ObjectReference):
+            return heap_matches(value.type, type.heap)
+        if isinstance(value, I31):
+            return heap_matches("i31", type.heap)
+        if type.heap == "i31":
+            return isinstance(value, int) and -(1 << 30) <= value < 1 << 30
+        return type.heap == "any"  # whatever is the embedder's
+
+    def _data_reference(self, value: Any, keeper: Member, type: ReferenceType) -> int:
+        """The reference for what is no function."""
+        if isinstance(value, ObjectReference):
+            if value.heap.closed:
+                raise ClosedError("the object's instance is closed")
+            if value.heap is not keeper.group.heap:
+                raise ClosedError(f"the object is not of an instance that is linked with {keeper.title}")
+            return value.address
+        if isinstance(value, I31) or type.heap == "i31":
+            return (int(value) << abi.I31_SHIFT | abi.I31_TAG) & 0xFFFFFFFF
+        return self._handle(value) << abi.HOST_SHIFT | abi.HOST_TAG
+
     def _is_function(self, type: ValueType, value: Any) -> bool:
         from farcall.engine.runtime.function import Function  # noqa: PLC0415 - functions convert values
 
         return (
             isinstance(type, ReferenceType)
-            and type.heap == "func"
+            and type.top == "func"
             and isinstance(value, Function)
             and value.references is self
         )

@@ -7,14 +7,17 @@ import itertools
 import threading
 import weakref
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from farcall.engine.abi.objects import HOST_SHIFT, HOST_TAG, TAG_MASK
 from farcall.engine.errors import ClosedError, ExhaustionError, NameTakenError, ReentrancyError
+from farcall.engine.runtime.exception_arena import ExceptionArena
 from farcall.engine.runtime.function import HostFunction
 from farcall.engine.runtime.global_variable import Global
+from farcall.engine.runtime.heap import Roots
 from farcall.engine.runtime.instance import Instance
 from farcall.engine.runtime.instantiation import Instantiation
 from farcall.engine.runtime.limits import StoreLimits
@@ -27,15 +30,14 @@ from farcall.engine.runtime.references import References
 from farcall.engine.runtime.table import Table
 from farcall.engine.runtime.tag import Tag
 from farcall.engine.runtime.values import ValueConverter
+from farcall.engine.structure.defined_types import define_function
 from farcall.engine.structure.types import (
-    EXTERNREF,
-    FUNCREF,
     FunctionType,
     GlobalType,
     MemoryType,
-    ReferenceType,
     TableType,
     TagType,
+    refers_to,
 )
 
 if TYPE_CHECKING:
@@ -56,13 +58,19 @@ class _HostExtern(Member):
     def title(self) -> str:
         return "the store"
 
-    def held_references(self, element: ReferenceType) -> set[int]:
+    def held_references(self, top: str) -> set[int]:
         extern = self.extern
-        if isinstance(extern, Table) and extern.declared_type.element is element:
+        if isinstance(extern, Table) and extern.declared_type.element.top == top:
             return set(extern.held_references())
-        if isinstance(extern, Global) and extern.type.value is element:
+        if isinstance(extern, Global) and refers_to(extern.type.value, top):
             return {ctypes.c_uint64.from_address(extern.cell).value}
         return set()
+
+    def roots(self) -> Roots:
+        extern = self.extern
+        if isinstance(extern, Table):
+            return extern.roots()
+        return extern.roots() if isinstance(extern, Global) else []
 
     def release(self) -> None:
         if isinstance(self.extern, Memory | Table):
@@ -83,7 +91,7 @@ class Store:
     def __init__(self, engine: Engine, *, limits: StoreLimits = StoreLimits()) -> None:  # noqa: B008 - frozen
         self.engine = engine
         self.limits = limits
-        self.references = References()
+        self.references = References(engine.types)
         self.memory_budget = MemoryBudget(limits.total_memory_bytes, engine.memory_budget)
         self._lock = threading.RLock()
         self._instances: dict[str, Instance] = {}  # guarded by _lock
@@ -93,7 +101,7 @@ class Store:
         self.closed = False  # guarded by _lock when written
         # Not the method itself: a store that is dropped is to be gone at once, not when the collector finds its circle.
         itself = weakref.ref(self)
-        self.references.search = lambda: _held(itself())
+        self.references.search = lambda handles: _held(itself(), handles)
         engine.add_store(self)
 
     @property
@@ -228,7 +236,8 @@ class Store:
                 exception that it raises ends the guest's call, and reaches the caller as it is.
         """
         label = name or getattr(implementation, "__name__", None)
-        return HostFunction(type, implementation, label, self.references, self.engine.types.keep(type))
+        type_id = self.engine.types.keep(type)
+        return HostFunction(implementation, label, self.references, type_id)
 
     def memory(self, type: MemoryType) -> Memory:
         """A memory that instances can import; a shared one needs a maximum (ValueError). Raises ExhaustionError."""
@@ -272,7 +281,7 @@ class Store:
             name: for messages.
         """
         owner = self._own_extern()
-        owner.extern = tag = Tag(owner, type, self.references, name)
+        owner.extern = tag = Tag(owner, define_function(type.type), self.references, name)
         return tag
 
     def _own_extern(self) -> _HostExtern:
@@ -394,24 +403,39 @@ def _unneeded(group: LinkedGroup) -> list[Member]:
     contexts = [member.context for member in sources]
     reached: set[Member] = set()
     pending = [member for member in group.members if not member.closed]
+    if group.heap is not None:
+        # Whatever object holds a function may be reached by an open member: more is kept than must be.
+        pending += _owners(sources, contexts, group.heap.collect(functions=True).functions)
+    if group.exceptions is not None:
+        pending += _owners(sources, contexts, group.exceptions.held_references("func"))
     while pending:
         member = pending.pop()
         if member in reached:
             continue
         reached.add(member)
         pending.extend(member.needs)
-        held = member.held_references(FUNCREF)
-        if group.exceptions is not None and len(reached) == 1:
-            held |= group.exceptions.held_references(FUNCREF)
-        for reference in held:
-            position = bisect_right(contexts, reference) - 1
-            if position >= 0 and sources[position].owns(reference):
-                pending.append(sources[position])
+        pending += _owners(sources, contexts, member.held_references("func"))
     return [member for member in group.members if member not in reached]
 
 
-def _held(store: Store | None) -> tuple[set[int], set[int]] | None:
-    """What the tables and globals of a store hold: handles of host values, and funcrefs.
+def _owners(
+    sources: list[NativeModuleEngine], contexts: list[int], references: Iterable[int]
+) -> Iterator[Member]:
+    """The members whose functions these are; `sources` is sorted by `contexts`."""
+    for reference in references:
+        position = bisect_right(contexts, reference) - 1
+        if position >= 0 and sources[position].owns(reference):
+            yield sources[position]
+
+
+def _handles(holder: Member | ExceptionArena) -> set[int]:
+    """The handles of the embedder's values that somebody holds."""
+    references = holder.held_references("extern") | holder.held_references("any")
+    return {word >> HOST_SHIFT for word in references if word & TAG_MASK == HOST_TAG}
+
+
+def _held(store: Store | None, handle_count: int) -> tuple[set[int], set[int]] | None:
+    """What the tables, globals and objects of a store hold: handles of host values, and funcrefs.
 
     None if that cannot be told, because an instance is in use.
     """
@@ -431,12 +455,16 @@ def _held(store: Store | None) -> tuple[set[int], set[int]] | None:
         handles: set[int] = set()
         functions: set[int] = set()
         for member in members:
-            handles |= member.held_references(EXTERNREF)
-            functions |= member.held_references(FUNCREF)
+            handles |= _handles(member)
+            functions |= member.held_references("func")
         for group in held:
             if group.exceptions is not None:
-                handles |= group.exceptions.held_references(EXTERNREF)
-                functions |= group.exceptions.held_references(FUNCREF)
+                handles |= _handles(group.exceptions)
+                functions |= group.exceptions.held_references("func")
+            if group.heap is not None:
+                found = group.heap.collect(handle_count=handle_count, functions=True)
+                handles |= found.handles
+                functions |= found.functions
         return handles, functions
     finally:
         for group in held:

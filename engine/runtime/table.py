@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from farcall.engine.abi import layout
 from farcall.engine.errors import ExhaustionError, RangeError
+from farcall.engine.runtime.heap import Roots
 from farcall.engine.runtime.native import c_library
 from farcall.engine.runtime.native.address_space import write_words
 from farcall.engine.structure.types import Limits, TableType
@@ -109,14 +110,20 @@ class Table:
         """The reference at `index`, as compiled code holds it; the group's lock is held."""
         return ctypes.c_uint64.from_address(self.elements + 8 * index).value
 
-    def write_elements(self, offset: int, references: bytes) -> None:
+    def write_elements(self, offset: int, references: bytes | ctypes.Array[ctypes.c_uint64]) -> None:
         """Store references, as compiled code holds them, from `offset` on; they fit, and the group's lock is held."""
-        ctypes.memmove(self.elements + 8 * offset, references, len(references))
+        ctypes.memmove(self.elements + 8 * offset, references, memoryview(references).nbytes)
 
     def held_references(self) -> frozenset[int]:
         """The elements, each once, as compiled code holds them; the group's lock is held."""
         elements = memoryview(_Elements.from_address(self.elements)).cast("B").cast("Q")
         return frozenset(elements[: self.size])
+
+    def roots(self) -> Roots:
+        """Where the elements are, if they can be references to objects; the group's lock is held."""
+        if self.declared_type.element.top == "func":
+            return []
+        return [(self.elements, self.size)]
 
     @contextmanager
     def _storing(self, value: Any) -> Iterator[int]:

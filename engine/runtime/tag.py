@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from farcall.engine.abi import layout
 from farcall.engine.runtime.values import ValueConverter
+from farcall.engine.structure.defined_types import DefinedType
 from farcall.engine.structure.types import TagType
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ class Tag:
     Attributes:
         owner: who must be open for it to be imported: its maker, or an instance that imports it.
         home: the member of a linked group that made it.
+        definition: the defined type: a function type without results.
         type: the values that its exceptions carry.
         name: for messages, or None.
         record: address of its record, which is its identity.
@@ -29,9 +31,12 @@ class Tag:
         references: of its store.
     """
 
-    def __init__(self, owner: Member, type: TagType, references: References, name: str | None) -> None:
+    def __init__(
+        self, owner: Member, definition: DefinedType, references: References, name: str | None
+    ) -> None:
         self.owner = self.home = owner
-        self.type = type
+        self.definition = definition
+        self.type = type = TagType(definition.function)
         self.name = name
         self.references = references
         self.converter = ValueConverter(type.type.parameters, references)

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from farcall.engine.structure.defined_types import CompositeType, DefinedType, IndexedReference
 from farcall.engine.structure.types import (
     ExternKind,
     ExternType,
@@ -28,11 +29,11 @@ class ConstantInstruction:
     """One instruction of a constant expression: its name (`i32.const`) and decoded immediates.
 
     Immediates: i32.const and i64.const hold a signed int; f32.const and f64.const the value's bits as
-    an unsigned int; global.get and ref.func an index; ref.null a ReferenceType.
+    an unsigned int; global.get and ref.func an index; ref.null a ReferenceType or IndexedReference.
     """
 
     name: str
-    immediates: tuple[int | ReferenceType, ...]
+    immediates: tuple[int | ReferenceType | IndexedReference, ...]
     offset: int
 
 
@@ -138,11 +139,20 @@ class Names:
 class Offsets:
     """Where the definitions stand that have no object of their own; in index order, without imports."""
 
+    types: Sequence[int] = ()
     functions: Sequence[int] = ()
     tables: Sequence[int] = ()
     memories: Sequence[int] = ()
     tags: Sequence[int] = ()
     start: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TypeProblem:
+    """What decoding finds invalid about a type. Validation says so, once all is known to be well-formed."""
+
+    reason: str
+    offset: int
 
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
@@ -152,9 +162,12 @@ class Module:
     Attributes:
         source: the bytes it was decoded from.
         digest: SHA-256 of the source, in lower-case hexadecimal.
+        types: what the module's types are made of, by index; `defined_types` has the types themselves.
+        type_problem: the first invalid type, if there is one; what stands in its place means nothing.
         functions: the functions that it defines, without imports; `function_types` has all.
         function_types: type index of every function, imports first.
         tables: type of every table, imports first; likewise `memories` and `global_types`.
+        table_initializers: of the tables that it defines: what their elements are at first; None where null.
         globals: the globals that it defines, without imports.
         tag_types: type index of every tag, imports first.
         data_count: content of the data count section, if there is one.
@@ -164,7 +177,7 @@ class Module:
 
     source: bytes
     digest: str
-    types: tuple[FunctionType, ...]
+    types: tuple[CompositeType, ...]
     imports: tuple[Import, ...]
     function_types: tuple[int, ...]
     functions: tuple[FunctionBody, ...]
@@ -181,6 +194,9 @@ class Module:
     names: Names
     offsets: Offsets = Offsets()
     tag_types: tuple[int, ...] = ()
+    defined_types: tuple[DefinedType, ...] = ()
+    type_problem: TypeProblem | None = None
+    table_initializers: tuple[ConstantExpression | None, ...] = ()
     exported_names: Mapping[int, str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -197,13 +213,41 @@ class Module:
         """The imports of one kind, in index order."""
         return tuple(entry for entry in self.imports if entry.kind is kind)
 
+    def signature(self, type_index: int) -> FunctionType:
+        """Type `type_index`, which is a function type."""
+        return self.defined_types[type_index].function
+
     def function_type(self, index: int) -> FunctionType:
         """The type of function `index` (imports first)."""
-        return self.types[self.function_types[index]]
+        return self.signature(self.function_types[index])
+
+    def function_definition(self, index: int) -> DefinedType:
+        """The defined type of function `index` (imports first)."""
+        return self.defined_types[self.function_types[index]]
+
+    def value_type(self, immediate: ValueType | IndexedReference) -> ValueType:
+        """The type that an immediate of an instruction stands for.
+
+        Raises:
+            IndexError: the module has no type of that index; never after validation.
+        """
+        if isinstance(immediate, IndexedReference):
+            return self.defined_types[immediate.index].reference(immediate.nullable)
+        return immediate
+
+    def reference_type(self, immediate: ReferenceType | IndexedReference) -> ReferenceType:
+        """The same for immediates that are reference types."""
+        found = self.value_type(immediate)
+        assert isinstance(found, ReferenceType)
+        return found
 
     def tag_type(self, index: int) -> TagType:
         """The type of tag `index` (imports first)."""
-        return TagType(self.types[self.tag_types[index]])
+        return TagType(self.signature(self.tag_types[index]))
+
+    def tag_definition(self, index: int) -> DefinedType:
+        """The defined type of tag `index` (imports first)."""
+        return self.defined_types[self.tag_types[index]]
 
     def tag_name(self, index: int) -> str | None:
         """The name of tag `index`: its first export's, else its import's, else None."""

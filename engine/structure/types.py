@@ -8,6 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from farcall.engine.structure.defined_types import DefinedType
 
 
 class ValueType:
@@ -15,7 +19,7 @@ class ValueType:
 
     Attributes:
         name: the text format's name, for instance `i32` or `funcref`.
-        code: its byte in the binary format.
+        code: its byte in the binary format, or the first of its bytes.
         size: bytes of a value in a memory, global cell or argument slot (references: 8).
         llvm: LLVM's name of the type.
     """
@@ -31,7 +35,7 @@ class ValueType:
     def __repr__(self) -> str:
         return self.name
 
-    def __reduce__(self) -> tuple[Callable[[int], ValueType], tuple[int]]:
+    def __reduce__(self) -> tuple[Callable[..., ValueType], tuple[Any, ...]]:
         # A pickle or copy is the type itself: types are compared with `is`, in worker processes too.
         return _value_type, (self.code,)
 
@@ -40,21 +44,43 @@ class ValueType:
         """Whether values are references."""
         return isinstance(self, ReferenceType)
 
+    @property
+    def defaultable(self) -> bool:
+        """Whether the type has a default value (section 3.2.15): a local of it can be read before it is set."""
+        return not isinstance(self, ReferenceType) or self.nullable
+
 
 class ReferenceType(ValueType):
-    """A reference type: nullable or not, to a heap type.
+    """A reference type: nullable or not, to a heap type. `reference_to` gives them.
 
     Attributes:
-        heap: the heap type's name (`func`, `extern`, `exn`).
+        heap: the heap type: the name of an abstract one (`func`, `extern`), or a `DefinedType`.
         nullable: whether null belongs to it.
+        top: the abstract heap type that is above all of its hierarchy: `any`, `func`, `extern` or `exn`.
     """
 
-    __slots__ = ("heap", "nullable")
+    __slots__ = ("__weakref__", "heap", "nullable", "top")
 
-    def __init__(self, name: str, code: int, heap: str, nullable: bool) -> None:
-        super().__init__(name, code, 8, "ptr")
+    def __init__(
+        self, name: str | None, code: int, heap: str | DefinedType, nullable: bool, top: str
+    ) -> None:
+        if name is not None:
+            super().__init__(name, code, 8, "ptr")
+        else:  # a defined type is not complete yet: see `__getattr__`
+            self.code, self.size, self.llvm = code, 8, "ptr"
         self.heap = heap
         self.nullable = nullable
+        self.top = top
+
+    def __getattr__(self, attribute: str) -> str:
+        # The name of a reference to a defined type is made when it is first asked for.
+        if attribute != "name":
+            raise AttributeError(attribute)
+        self.name = f"(ref {'null ' if self.nullable else ''}{self.heap})"
+        return self.name
+
+    def __reduce__(self) -> tuple[Callable[..., ValueType], tuple[Any, ...]]:
+        return reference_to, (self.heap, self.nullable)
 
 
 I32 = ValueType("i32", 0x7F, 4, "i32")
@@ -62,14 +88,69 @@ I64 = ValueType("i64", 0x7E, 8, "i64")
 F32 = ValueType("f32", 0x7D, 4, "float")
 F64 = ValueType("f64", 0x7C, 8, "double")
 V128 = ValueType("v128", 0x7B, 16, "<2 x i64>")
-FUNCREF = ReferenceType("funcref", 0x70, "func", True)
-EXTERNREF = ReferenceType("externref", 0x6F, "extern", True)
-EXNREF = ReferenceType("exnref", 0x69, "exn", True)
+
+NULLABLE_REFERENCE, NON_NULLABLE_REFERENCE = 0x63, 0x64
+"""The first byte of reference types that have no byte of their own; a heap type follows."""
+
+_ABSTRACT: tuple[tuple[str, str, int, str], ...] = (
+    ("func", "func", 0x70, "funcref"),
+    ("nofunc", "func", 0x73, "nullfuncref"),
+    ("extern", "extern", 0x6F, "externref"),
+    ("noextern", "extern", 0x72, "nullexternref"),
+    ("any", "any", 0x6E, "anyref"),
+    ("eq", "any", 0x6D, "eqref"),
+    ("i31", "any", 0x6C, "i31ref"),
+    ("struct", "any", 0x6B, "structref"),
+    ("array", "any", 0x6A, "arrayref"),
+    ("none", "any", 0x71, "nullref"),
+    ("exn", "exn", 0x69, "exnref"),
+    ("noexn", "exn", 0x74, "nullexnref"),
+)
+"""The abstract heap types: name, top of the hierarchy, byte, and the short name of a nullable reference."""
+
+_ABSTRACT_REFERENCES: dict[tuple[str, bool], ReferenceType] = {}
+for _heap, _top, _code, _short in _ABSTRACT:
+    _ABSTRACT_REFERENCES[_heap, True] = ReferenceType(_short, _code, _heap, True, _top)
+    _ABSTRACT_REFERENCES[_heap, False] = ReferenceType(
+        f"(ref {_heap})", NON_NULLABLE_REFERENCE, _heap, False, _top
+    )
+
+HEAP_TYPE_CODES: dict[int, str] = {code: heap for heap, _, code, _ in _ABSTRACT}
+"""The abstract heap types by their byte."""
+
+
+def reference_to(heap: str | DefinedType, nullable: bool) -> ReferenceType:
+    """The reference type to a heap type; always the same object."""
+    return _ABSTRACT_REFERENCES[heap, nullable] if isinstance(heap, str) else heap.reference(nullable)
+
+
+FUNCREF = reference_to("func", True)
+EXTERNREF = reference_to("extern", True)
+ANYREF = reference_to("any", True)
+EQREF = reference_to("eq", True)
+I31REF = reference_to("i31", True)
+STRUCTREF = reference_to("struct", True)
+ARRAYREF = reference_to("array", True)
+NULLREF = reference_to("none", True)
+NULLFUNCREF = reference_to("nofunc", True)
+NULLEXTERNREF = reference_to("noextern", True)
+EXNREF = reference_to("exn", True)
+NULLEXNREF = reference_to("noexn", True)
+
+
+def refers_to(value_type: ValueType, top: str) -> bool:
+    """Whether values are references of the hierarchy below an abstract heap type."""
+    return isinstance(value_type, ReferenceType) and value_type.top == top
+
 
 VALUE_TYPES: dict[int, ValueType] = {
-    value_type.code: value_type for value_type in (I32, I64, F32, F64, V128, FUNCREF, EXTERNREF, EXNREF)
+    value_type.code: value_type
+    for value_type in (
+        *(I32, I64, F32, F64, V128),
+        *(reference for (_, nullable), reference in _ABSTRACT_REFERENCES.items() if nullable),
+    )
 }
-"""Every value type by its byte."""
+"""Every value type that has a byte of its own, by its byte."""
 
 
 def _value_type(code: int) -> ValueType:

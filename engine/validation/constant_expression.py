@@ -1,62 +1,86 @@
-"""Constant expressions (section 3.3.10)."""
+"""Constant expressions (section 3.4.13): the instructions that are constant are checked by the same rules as code."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from farcall.engine.binary.features import require
 from farcall.engine.errors import InvalidModuleError
-from farcall.engine.instructions.instruction import Feature, Instruction
+from farcall.engine.instructions.instruction import Feature
 from farcall.engine.instructions.table import BY_NAME
 from farcall.engine.structure.module import ConstantExpression, ConstantInstruction
-from farcall.engine.structure.types import FUNCREF, ReferenceType, ValueType
-from farcall.engine.validation.module_context import ModuleContext
-from farcall.engine.validation.rejection import shorten
+from farcall.engine.structure.types import FunctionType, ValueType
+from farcall.engine.validation.control_rules import Rule
+from farcall.engine.validation.function_validator import BASE, FunctionValidator
+from farcall.engine.validation.module_context import Control, ModuleContext
+from farcall.engine.validation.rejection import Rejection, shorten
+from farcall.engine.validation.rules import RULES
 
 _EXTENDED = frozenset(
     f"{value}.{operation}" for value in ("i32", "i64") for operation in ("add", "sub", "mul")
 )
 """What the extended-const proposal adds."""
 
-_Rule = Callable[[ModuleContext, ConstantInstruction, int], ValueType]
+_CONSTANT: frozenset[str] = frozenset(
+    {
+        *("constant", "ref_null", "ref_i31", "any_convert_extern", "extern_convert_any"),
+        *("struct_new", "struct_new_default", "array_new", "array_new_default", "array_new_fixed"),
+    }
+)
+"""The rules whose instructions are constant, and are checked as in code."""
 
 
-def _constant(context: ModuleContext, instruction: ConstantInstruction, globals_known: int) -> ValueType:
-    return BY_NAME[instruction.name].results[0]
+def _ref_func(validator: _Validator, index: int) -> None:
+    module = validator.context.module
+    if index >= len(module.function_types):
+        raise Rejection(f"unknown function {index}")
+    validator.operands.append(module.function_definition(index).reference(nullable=False))
 
 
-def _ref_null(context: ModuleContext, instruction: ConstantInstruction, globals_known: int) -> ValueType:
-    reference = instruction.immediates[0]
-    assert isinstance(reference, ReferenceType)
-    return reference
-
-
-def _ref_func(context: ModuleContext, instruction: ConstantInstruction, globals_known: int) -> ValueType:
-    index = _index(instruction)
-    if index >= len(context.functions):
-        raise InvalidModuleError(f"unknown function {index}", instruction.offset)
-    return FUNCREF
-
-
-def _global_get(context: ModuleContext, instruction: ConstantInstruction, globals_known: int) -> ValueType:
-    index = _index(instruction)
-    if index >= globals_known:
-        raise InvalidModuleError(f"unknown global {index}", instruction.offset)
-    global_type = context.module.global_types[index]
+def _global_get(validator: _Validator, index: int) -> None:
+    if index >= validator.globals_known:
+        raise Rejection(f"unknown global {index}")
+    global_type = validator.context.module.global_types[index]
     if global_type.mutable:
-        raise InvalidModuleError(
-            f"constant expression required: global {index} is mutable", instruction.offset
-        )
-    return global_type.value
+        raise Rejection(f"constant expression required: global {index} is mutable")
+    validator.operands.append(global_type.value)
 
 
-_RULES: dict[str, _Rule] = {
-    "constant": _constant,
-    "ref_null": _ref_null,
-    "ref_func": _ref_func,
-    "global_get": _global_get,
-}
-"""The constant instructions, by the rules of their rows."""
+_OTHERWISE = {"ref_func": _ref_func, "global_get": _global_get}
+"""The rules whose instructions are constant under other conditions than in code."""
+
+
+class _Validator(FunctionValidator):
+    """The stack of one expression.
+
+    Attributes:
+        globals_known: how many globals, from the first on, it may refer to.
+    """
+
+    __slots__ = ("globals_known",)
+
+    def __init__(self, context: ModuleContext, globals_known: int) -> None:
+        super().__init__(context)
+        self.globals_known = globals_known
+        self.controls = [Control("function", FunctionType((), ()))]
+        self.operands = [BASE]
+
+    def step(self, instruction: ConstantInstruction) -> None:
+        """Check one instruction. Raises Rejection and UnsupportedFeatureError."""
+        row = BY_NAME[instruction.name]
+        special = _OTHERWISE.get(row.rule or "")
+        if special is not None:
+            special(self, instruction.immediates[0])  # type: ignore[arg-type]
+            return
+        if instruction.name in _EXTENDED:
+            require(Feature.EXTENDED_CONST, self.context.disabled, instruction.offset)
+        elif row.rule not in _CONSTANT:
+            raise Rejection(f"constant expression required: {instruction.name} is not constant")
+        else:
+            immediates = instruction.immediates
+            rule: Rule = RULES[row.rule]
+            rule(self, row, immediates[0] if len(immediates) == 1 else immediates or None)
+        for expected in reversed(row.parameters):
+            self.pop(expected)
+        self.push_all(row.results)
 
 
 def validate_constant_expression(
@@ -68,46 +92,26 @@ def validate_constant_expression(
         context: the module.
         expression: the expression.
         expected: the type of the value.
-        globals_known: how many globals, from the first on, it may refer to: those before it. Version 2.0 has
-            imported ones only; the test suite takes all that stand before, as later versions do.
+        globals_known: how many globals, from the first on, it may refer to: those before it.
 
     Raises:
         InvalidModuleError: it is not constant, refers to what is not there, or leaves something else.
         UnsupportedFeatureError: it is constant only with a feature that is switched off.
     """
-    left: list[ValueType] = []
+    validator = _Validator(context, globals_known)
     for instruction in expression.instructions:
-        row = BY_NAME[instruction.name]
-        rule = _RULES.get(row.rule or "")
-        if rule is None:
-            if instruction.name in _EXTENDED:
-                require(Feature.EXTENDED_CONST, context.disabled, instruction.offset)
-                _apply(row, left, instruction.offset)
-                continue
-            raise InvalidModuleError(
-                f"constant expression required: {instruction.name} is not constant", instruction.offset
-            )
-        left.append(rule(context, instruction, globals_known))
-    if left != [expected]:
+        try:
+            validator.step(instruction)
+        except Rejection as rejection:
+            raise InvalidModuleError(rejection.explain(instruction.name), instruction.offset) from None
+    left = validator.operands[1:]
+    try:
+        validator.pop(expected)
+        complete = validator.operands == [BASE]
+    except Rejection:
+        complete = False
+    if not complete:
         found = shorten(", ".join([value.name for value in left])) or "nothing"
         raise InvalidModuleError(
             f"type mismatch: constant expression expected {expected.name}, found {found}", expression.offset
         )
-
-
-def _apply(row: Instruction, stack: list[ValueType], offset: int) -> None:
-    """Take the instruction's operands from the stack and put its results there."""
-    for expected in reversed(row.parameters):
-        found = stack.pop() if stack else None
-        if found is not expected:
-            given = "nothing" if found is None else found.name
-            raise InvalidModuleError(
-                f"type mismatch: {row.name} expected {expected.name}, found {given}", offset
-            )
-    stack.extend(row.results)
-
-
-def _index(instruction: ConstantInstruction) -> int:
-    index = instruction.immediates[0]
-    assert isinstance(index, int)
-    return index

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from farcall.engine.binary.types import BlockType
+from farcall.engine.binary.types import BlockType, EncodedType
 from farcall.engine.instructions.control import CONDITION
 from farcall.engine.instructions.instruction import Instruction
-from farcall.engine.structure.types import FUNCREF, FunctionType, ValueType
+from farcall.engine.structure.matching import values_match
+from farcall.engine.structure.types import FunctionType
 from farcall.engine.validation.function_validator import UNKNOWN, FunctionValidator
 from farcall.engine.validation.rejection import Rejection, TypeMismatch, shorten
 
@@ -36,8 +37,9 @@ def _loop(state: FunctionValidator, row: Instruction, block_type: BlockType) -> 
 
 
 def _if(state: FunctionValidator, row: Instruction, block_type: BlockType) -> None:
+    control = state.context.ifs[block_type]
     state.pop(CONDITION)
-    state.push_control(state.context.ifs[block_type])
+    state.push_control(control)
 
 
 def _else(state: FunctionValidator, row: Instruction, immediate: None) -> None:
@@ -50,7 +52,7 @@ def _else(state: FunctionValidator, row: Instruction, immediate: None) -> None:
 def _end(state: FunctionValidator, row: Instruction, immediate: None) -> None:
     control = state.pop_control()
     block_type = control.type
-    if control.opener == "if" and block_type.parameters != block_type.results:
+    if control.opener == "if" and not values_match(block_type.parameters, block_type.results):
         raise Rejection(f"type mismatch: an if without else has the type {shorten(str(block_type))}")
     state.push_all(block_type.results)
 
@@ -103,11 +105,9 @@ def _indirect_callee(state: FunctionValidator, row: Instruction, immediates: tup
     if table >= len(module.tables):
         raise Rejection(f"unknown table {table}")
     element = module.tables[table].element
-    if element is not FUNCREF:
+    if element.top != "func":
         raise Rejection(f"type mismatch: {row.name} through a table of {element.name}")
-    if type_index >= len(module.types):
-        raise Rejection(f"unknown type {type_index}")
-    return module.types[type_index]
+    return state.context.function_type(type_index)
 
 
 def _call_indirect(state: FunctionValidator, row: Instruction, immediates: tuple[int, int]) -> None:
@@ -118,19 +118,19 @@ def _call_indirect(state: FunctionValidator, row: Instruction, immediates: tuple
 
 
 def _return_call(state: FunctionValidator, row: Instruction, index: int) -> None:
-    _tail_call(state, row, _callee(state, index))
+    tail_call(state, row, _callee(state, index))
 
 
 def _return_call_indirect(state: FunctionValidator, row: Instruction, immediates: tuple[int, int]) -> None:
     function_type = _indirect_callee(state, row, immediates)
     state.pop(state.context.module.tables[immediates[1]].index_type)
-    _tail_call(state, row, function_type)
+    tail_call(state, row, function_type)
 
 
-def _tail_call(state: FunctionValidator, row: Instruction, callee: FunctionType) -> None:
-    """The callee returns in the caller's place."""
+def tail_call(state: FunctionValidator, row: Instruction, callee: FunctionType) -> None:
+    """Tail calls: the callee returns in the caller's place."""
     wanted = state.controls[0].label_types
-    if callee.results != wanted:
+    if not values_match(callee.results, wanted):
         own = shorten(", ".join([value.name for value in wanted]))
         found = shorten(", ".join([value.name for value in callee.results]))
         raise Rejection(f"type mismatch: {row.name} of a function with results ({found}) in one with ({own})")
@@ -154,18 +154,19 @@ def _select(state: FunctionValidator, row: Instruction, immediate: None) -> None
     state.operands.append(second if first is UNKNOWN else first)
 
 
-def _select_typed(state: FunctionValidator, row: Instruction, types: tuple[ValueType, ...]) -> None:
+def _select_typed(state: FunctionValidator, row: Instruction, types: tuple[EncodedType, ...]) -> None:
     if len(types) != 1:
         raise Rejection(f"invalid result arity: select with {len(types)} types")
+    chosen = state.context.value_type(types[0])
     state.pop(CONDITION)
-    state.pop(types[0])
-    state.pop(types[0])
-    state.push_all(types)
+    state.pop(chosen)
+    state.pop(chosen)
+    state.operands.append(chosen)
 
 
 def _local_get(state: FunctionValidator, row: Instruction, index: int) -> None:
     try:
-        state.operands.append(state.local_types[index])
+        state.operands.append(state.readable_locals[index])
     except IndexError:
         state.operands.append(state.local_type(index))
 
@@ -178,6 +179,8 @@ def _local_set(state: FunctionValidator, row: Instruction, index: int) -> None:
     found = state.operands.pop()
     if found is not expected:
         state.accept(found, expected)
+    if state.unset_locals is not None:
+        state.unset_locals.set(index)
 
 
 def _local_tee(state: FunctionValidator, row: Instruction, index: int) -> None:
@@ -188,6 +191,8 @@ def _local_tee(state: FunctionValidator, row: Instruction, index: int) -> None:
     if state.operands[-1] is not expected:
         state.pop(expected)
         state.operands.append(expected)
+    if state.unset_locals is not None:
+        state.unset_locals.set(index)
 
 
 def _global_get(state: FunctionValidator, row: Instruction, index: int) -> None:

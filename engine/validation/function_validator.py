@@ -10,10 +10,13 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from itertools import accumulate
+from typing import Any
 
 from farcall.engine.binary.limits import MAXIMUM_OPERANDS
+from farcall.engine.instructions.instruction import Instruction
+from farcall.engine.structure.matching import BOTTOM, value_matches
 from farcall.engine.structure.module import FunctionBody
-from farcall.engine.structure.types import FunctionType, ValueType
+from farcall.engine.structure.types import FunctionType, ReferenceType, ValueType
 from farcall.engine.validation.module_context import Control, ModuleContext
 from farcall.engine.validation.rejection import LimitReached, Rejection, TypeMismatch
 
@@ -37,15 +40,29 @@ class FunctionValidator:
         operands: types on the operand stack, and markers.
         controls: open blocks, outermost first; the outermost is the function itself.
         local_types: types of the first locals, parameters first; `local_type` knows all.
+        readable_locals: the same for reading; where there are locals without a default value, it refuses those that
+            are not set yet.
+        unset_locals: what is known of such locals; None where there are none, as nearly always.
     """
 
-    __slots__ = ("_body", "_ends", "context", "controls", "local_types", "operands")
+    __slots__ = (
+        "_body",
+        "_ends",
+        "context",
+        "controls",
+        "local_types",
+        "operands",
+        "readable_locals",
+        "unset_locals",
+    )
 
     def __init__(self, context: ModuleContext) -> None:
         self.context = context
         self.operands: list[ValueType] = []
         self.controls: list[Control] = []
         self.local_types: list[ValueType] = []
+        self.readable_locals: list[ValueType] = []
+        self.unset_locals: UnsetLocals | None = None
         self._body: FunctionBody | None = None
         self._ends: list[int] = []
 
@@ -61,6 +78,11 @@ class FunctionValidator:
             if room <= 0:
                 break
             types += [value] * min(count, room)
+        self.readable_locals = types
+        self.unset_locals = None
+        if not all(value.defaultable for _, value in body.locals):
+            self.unset_locals = UnsetLocals(self, len(function_type.parameters))
+            self.readable_locals = CheckedLocals(self.unset_locals)
         self.controls = [Control("function", FunctionType((), function_type.results))]
         self.operands = [BASE]
 
@@ -92,7 +114,7 @@ class FunctionValidator:
         """Decide about what was taken off the stack and is not plainly of the expected type."""
         if found is POLYMORPHIC:
             self.operands.append(POLYMORPHIC)
-        elif found is not UNKNOWN:
+        elif found is not UNKNOWN and not value_matches(found, expected):
             raise TypeMismatch(expected, found)
 
     def pop_any(self) -> ValueType:
@@ -103,6 +125,15 @@ class FunctionValidator:
         if found is POLYMORPHIC:
             self.operands.append(POLYMORPHIC)
             return UNKNOWN
+        return found
+
+    def pop_reference(self, row: Instruction) -> ReferenceType:
+        """Take a reference of any type off the stack; its type, which may be `BOTTOM`."""
+        found = self.pop_any()
+        if found is UNKNOWN:
+            return BOTTOM
+        if not isinstance(found, ReferenceType):
+            raise Rejection(f"type mismatch: {row.name} expected a reference, found {found.name}")
         return found
 
     def pop_all(self, types: tuple[ValueType, ...]) -> None:
@@ -121,7 +152,7 @@ class FunctionValidator:
             found = operands[-1 - taken]
             if found is POLYMORPHIC:
                 return taken
-            if found is not expected and found is not UNKNOWN:
+            if found is not expected and found is not UNKNOWN and not value_matches(found, expected):
                 raise TypeMismatch(expected, found)
         return count
 
@@ -145,6 +176,8 @@ class FunctionValidator:
         """Open a block whose parameters were taken off the stack: they, or `operands`, become its own operands."""
         self.controls.append(control)
         self.operands.append(BASE)
+        if self.unset_locals is not None:
+            self.unset_locals.open()
         first = control.type.parameters if operands is None else operands
         if first:
             self.push_all(first)
@@ -159,6 +192,8 @@ class FunctionValidator:
         if marker is not BASE and marker is not POLYMORPHIC:
             raise Rejection(f"type mismatch: a value of type {marker.name} is left at the end of a block")
         self.controls.pop()
+        if self.unset_locals is not None and self.controls:
+            self.unset_locals.close()
         return control
 
     def set_unreachable(self) -> None:
@@ -178,3 +213,55 @@ class FunctionValidator:
         if depth >= len(self.controls):
             raise Rejection(f"unknown label {depth}")
         return self.controls[-1 - depth]
+
+
+class UnsetLocals:
+    """Which locals without a default value have been set (section 3.4.8 and appendix, section 7.3).
+
+    What a block sets counts in that block only: control may have come to its end, or out of it, without setting it.
+    """
+
+    __slots__ = ("_heights", "_parameters", "_set", "_validator")
+
+    def __init__(self, validator: FunctionValidator, parameters: int) -> None:
+        self._validator = validator
+        self._parameters = parameters
+        self._set: dict[int, None] = {}  # in the order of setting
+        self._heights: list[int] = []  # how many were set when each open block was opened
+
+    def open(self) -> None:
+        """A block begins."""
+        self._heights.append(len(self._set))
+
+    def close(self) -> None:
+        """The innermost block ends."""
+        height = self._heights.pop()
+        while len(self._set) > height:
+            self._set.popitem()
+
+    def set(self, index: int) -> None:
+        """A local is set."""
+        if index not in self._set and not self._validator.local_type(index).defaultable:
+            self._set[index] = None
+
+    def readable_type(self, index: int) -> ValueType:
+        """The type of a local that is to be read.
+
+        Raises:
+            Rejection: there is no such local, or it may not have been set.
+        """
+        found = self._validator.local_type(index)
+        if index >= self._parameters and index not in self._set and not found.defaultable:
+            raise Rejection(f"uninitialized local {index}: a {found.name} has no default value")
+        return found
+
+
+class CheckedLocals(list[ValueType]):
+    """Reads like a list of locals' types, but through `UnsetLocals`."""
+
+    def __init__(self, unset: UnsetLocals) -> None:
+        super().__init__()
+        self._unset = unset
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._unset.readable_type(index)

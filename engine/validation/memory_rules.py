@@ -94,11 +94,12 @@ def shorter(first: ValueType, second: ValueType) -> ValueType:
 def _memory_init(state: FunctionValidator, row: Instruction, immediates: tuple[int, int]) -> None:
     segment, memory = immediates
     index_type = _index_type(state, memory)
-    _data_segment(state, row, segment)
+    check_data_segment(state, row, segment)
     state.pop_all((index_type, I32, I32))
 
 
-def _data_segment(state: FunctionValidator, row: Instruction, index: int) -> None:
+def check_data_segment(state: FunctionValidator, row: Instruction, index: int) -> None:
+    """Refuse the index of a data segment that is not there."""
     # Without a data count section the code is malformed: `binary.body_syntax` finds that.
     if index >= (state.context.module.data_count or 0):
         raise Rejection(f"unknown data segment {index}")
@@ -121,5 +122,5 @@ RULES: dict[str, Rule] = {
     "memory_fill": _memory_fill,
     "memory_copy": _memory_copy,
     "memory_init": _memory_init,
-    "data_drop": _data_segment,
+    "data_drop": check_data_segment,
 }

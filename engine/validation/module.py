@@ -6,6 +6,7 @@ from farcall.engine.binary.body_syntax import check_body_syntax
 from farcall.engine.binary.features import require
 from farcall.engine.errors import InvalidModuleError, UnsupportedFeatureError
 from farcall.engine.instructions.instruction import NONE_DISABLED, Feature, Features
+from farcall.engine.structure.matching import value_matches
 from farcall.engine.structure.module import DataSegment, ElementSegment, Module
 from farcall.engine.structure.types import (
     I32,
@@ -21,6 +22,7 @@ from farcall.engine.validation.function_body import validate_body
 from farcall.engine.validation.function_validator import FunctionValidator
 from farcall.engine.validation.module_context import ModuleContext, distinct
 from farcall.engine.validation.rejection import shorten
+from farcall.engine.validation.types import validate_types
 
 _PAGE_SIZES = (1, USUAL_PAGE_SIZE)
 
@@ -54,10 +56,12 @@ def validate_module(module: Module, disabled: Features = NONE_DISABLED) -> None:
 
 
 def _validate_declarations(module: Module, disabled: Features) -> ModuleContext:
+    validate_types(module)
     _check_type_indices(module)
     context = ModuleContext(module, disabled)
     for table, offset in zip(module.tables, _offsets(module, ExternKind.TABLE), strict=True):
         _check_table(table, offset)
+    _check_table_initializers(context)
     for memory, offset in zip(module.memories, _offsets(module, ExternKind.MEMORY), strict=True):
         _check_memory(memory, offset)
     _check_memory_count(context)
@@ -87,13 +91,18 @@ def _offsets(module: Module, kind: ExternKind) -> list[int]:
 
 
 def _check_type_indices(module: Module) -> None:
-    known = len(module.types)
+    known = {index for index, defined in enumerate(module.defined_types) if defined.kind == "func"}
     for kind, indices in ((ExternKind.FUNCTION, module.function_types), (ExternKind.TAG, module.tag_types)):
-        if max(indices, default=-1) < known:
+        if known.issuperset(indices):
             continue
         for index, offset in zip(indices, _offsets(module, kind), strict=True):
-            if index >= known:
+            if index >= len(module.defined_types):
                 raise InvalidModuleError(f"unknown type {index}", offset)
+            if index not in known:
+                found = shorten(str(module.defined_types[index]))
+                raise InvalidModuleError(
+                    f"type mismatch: type {index} of a {kind.name.lower()} is {found}", offset
+                )
 
 
 def _check_limits(limits: Limits, bound: int, reason: str, offset: int) -> None:
@@ -109,6 +118,21 @@ def _check_table(table: TableType, offset: int) -> None:
     bits = _INDEX_BITS[table.index_type]
     reason = f"table size must be at most 2**{bits} - 1 elements"
     _check_limits(table.limits, (1 << bits) - 1, reason, offset)
+
+
+def _check_table_initializers(context: ModuleContext) -> None:
+    """Section 3.5.7: elements must have a first value. Globals come later, so only imported ones are known."""
+    module = context.module
+    imported = len(module.tables) - len(module.table_initializers)
+    imported_globals = len(module.global_types) - len(module.globals)
+    for table, initializer, offset in zip(
+        module.tables[imported:], module.table_initializers, module.offsets.tables, strict=True
+    ):
+        if initializer is not None:
+            validate_constant_expression(context, initializer, table.element, imported_globals)
+        elif not table.element.nullable:
+            reason = f"type mismatch: elements of {table.element.name} have no default value"
+            raise InvalidModuleError(reason, offset)
 
 
 def _check_memory(memory: MemoryType, offset: int) -> None:
@@ -129,10 +153,9 @@ def _check_memory(memory: MemoryType, offset: int) -> None:
 def _check_tags(module: Module) -> None:
     """Section 3.2.11."""
     for index, offset in zip(module.tag_types, _offsets(module, ExternKind.TAG), strict=True):
-        if module.types[index].results:
-            raise InvalidModuleError(
-                f"non-empty tag result type: {shorten(str(module.types[index]))}", offset
-            )
+        function_type = module.signature(index)
+        if function_type.results:
+            raise InvalidModuleError(f"non-empty tag result type: {shorten(str(function_type))}", offset)
 
 
 def _check_memory_count(context: ModuleContext) -> None:
@@ -194,7 +217,7 @@ def _check_element_segment(context: ModuleContext, segment: ElementSegment) -> N
     if segment.table >= len(module.tables):
         raise InvalidModuleError(f"unknown table {segment.table}", segment.offset)
     element = module.tables[segment.table].element
-    if element is not segment.type:
+    if not value_matches(segment.type, element):
         raise InvalidModuleError(
             f"type mismatch: elements of {segment.type.name} for a table of {element.name}", segment.offset
         )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from farcall.engine.binary.types import BlockType
+from farcall.engine.binary.types import BlockType, EncodedType
 from farcall.engine.instructions.instruction import NONE_DISABLED, Features
+from farcall.engine.structure.defined_types import DefinedType, IndexedReference
 from farcall.engine.structure.module import ConstantExpression, Module
 from farcall.engine.structure.types import ExternKind, FunctionType, ValueType
 from farcall.engine.validation.rejection import Rejection
@@ -31,20 +32,18 @@ class Control:
 class Controls(dict[BlockType, Control]):
     """The control frames of one opener by block type, made when first asked for."""
 
-    def __init__(self, opener: str, types: tuple[FunctionType, ...]) -> None:
+    def __init__(self, opener: str, context: ModuleContext) -> None:
         super().__init__()
         self._opener = opener
-        self._types = types
+        self._context = context
 
     def __missing__(self, block_type: BlockType) -> Control:
-        if isinstance(block_type, ValueType):
-            function_type = FunctionType((), (block_type,))
-        elif block_type is None:
+        if block_type is None:
             function_type = FunctionType((), ())
-        elif block_type < len(self._types):
-            function_type = self._types[block_type]
+        elif isinstance(block_type, int):
+            function_type = self._context.function_type(block_type)
         else:
-            raise Rejection(f"unknown type {block_type}")
+            function_type = FunctionType((), (self._context.value_type(block_type),))
         control = self[block_type] = Control(self._opener, function_type)
         return control
 
@@ -77,13 +76,32 @@ class ModuleContext:
     def __init__(self, module: Module, disabled: Features = NONE_DISABLED) -> None:
         self.module = module
         self.disabled = disabled
-        self.functions = [module.types[index] for index in module.function_types]
+        self.functions = [module.signature(index) for index in module.function_types]
         self.declared_functions = _declared_functions(module)
         self.memory_indices = [memory.index_type for memory in module.memories]
-        self.blocks = Controls("block", module.types)
-        self.loops = Controls("loop", module.types)
-        self.ifs = Controls("if", module.types)
-        self.tries = Controls("try", module.types)
+        self.blocks = Controls("block", self)
+        self.loops = Controls("loop", self)
+        self.ifs = Controls("if", self)
+        self.tries = Controls("try", self)
+
+    def defined_type(self, index: int) -> DefinedType:
+        """The type of that index. Raises Rejection if there is none."""
+        if index >= len(self.module.defined_types):
+            raise Rejection(f"unknown type {index}")
+        return self.module.defined_types[index]
+
+    def function_type(self, index: int) -> FunctionType:
+        """The function type of that index. Raises Rejection if there is none, or it is another kind of type."""
+        composite = self.defined_type(index).composite
+        if not isinstance(composite, FunctionType):
+            raise Rejection(f"type mismatch: type {index} is no function type but {self.defined_type(index)}")
+        return composite
+
+    def value_type(self, encoded: EncodedType) -> ValueType:
+        """The value type that stands in the code. Raises Rejection if it refers to a type that is not there."""
+        if isinstance(encoded, IndexedReference):
+            return self.defined_type(encoded.index).reference(encoded.nullable)
+        return encoded
 
 
 def distinct(expressions: tuple[ConstantExpression, ...]) -> list[ConstantExpression]:
@@ -93,6 +111,7 @@ def distinct(expressions: tuple[ConstantExpression, ...]) -> list[ConstantExpres
 
 def _declared_functions(module: Module) -> frozenset[int]:
     expressions = [entry.initializer for entry in module.globals]
+    expressions += [initializer for initializer in module.table_initializers if initializer is not None]
     for segment in module.elements:
         expressions.extend(distinct(segment.initializers))
     declared = {export.index for export in module.exports if export.kind is ExternKind.FUNCTION}

@@ -5,10 +5,13 @@ from __future__ import annotations
 from farcall.engine.instructions.table import check_rules
 from farcall.engine.validation import (
     atomic_rules,
+    cast_rules,
     control_rules,
     exception_rules,
     legacy_exception_rules,
     memory_rules,
+    object_rules,
+    reference_rules,
     table_rules,
 )
 from farcall.engine.validation.control_rules import Rule
@@ -19,6 +22,9 @@ RULES: dict[str, Rule] = {
     **legacy_exception_rules.RULES,
     **memory_rules.RULES,
     **table_rules.RULES,
+    **reference_rules.RULES,
+    **object_rules.RULES,
+    **cast_rules.RULES,
     **atomic_rules.RULES,
 }
 

@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+from farcall.engine.binary.types import EncodedReference
 from farcall.engine.instructions.instruction import Instruction
+from farcall.engine.structure.matching import value_matches
 from farcall.engine.structure.types import I32, ReferenceType, ValueType
 from farcall.engine.validation.control_rules import Rule
-from farcall.engine.validation.function_validator import UNKNOWN, FunctionValidator
+from farcall.engine.validation.function_validator import FunctionValidator
 from farcall.engine.validation.memory_rules import shorter
 from farcall.engine.validation.rejection import Rejection
 
@@ -20,21 +22,20 @@ def _element(state: FunctionValidator, table: int) -> ReferenceType:
     return tables[table].element
 
 
-def _segment_element(state: FunctionValidator, segment: int) -> ReferenceType:
+def segment_element(state: FunctionValidator, segment: int) -> ReferenceType:
+    """The type of an element segment's elements. Raises Rejection if it is not there."""
     elements = state.context.module.elements
     if segment >= len(elements):
         raise Rejection(f"unknown elem segment {segment}")
     return elements[segment].type
 
 
-def _ref_null(state: FunctionValidator, row: Instruction, reference: ReferenceType) -> None:
-    state.operands.append(reference)
+def _ref_null(state: FunctionValidator, row: Instruction, reference: EncodedReference) -> None:
+    state.operands.append(state.context.value_type(reference))
 
 
 def _ref_is_null(state: FunctionValidator, row: Instruction, immediate: None) -> None:
-    operand = state.pop_any()
-    if operand is not UNKNOWN and not operand.is_reference:
-        raise Rejection(f"type mismatch: ref.is_null expected a reference, found {operand.name}")
+    state.pop_reference(row)
 
 
 def _ref_func(state: FunctionValidator, row: Instruction, index: int) -> None:
@@ -42,6 +43,7 @@ def _ref_func(state: FunctionValidator, row: Instruction, index: int) -> None:
         raise Rejection(f"unknown function {index}")
     if index not in state.context.declared_functions:
         raise Rejection(f"undeclared function reference: no export, global or element names function {index}")
+    state.operands.append(state.context.module.function_definition(index).reference(nullable=False))
 
 
 def _index_type(state: FunctionValidator, table: int) -> ValueType:
@@ -88,17 +90,17 @@ def _table_copy(state: FunctionValidator, row: Instruction, immediates: tuple[in
 def _table_init(state: FunctionValidator, row: Instruction, immediates: tuple[int, int]) -> None:
     segment, table = immediates
     element = _element(state, table)
-    _same(row, element, _segment_element(state, segment))
+    _same(row, element, segment_element(state, segment))
     state.pop_all((_index_type(state, table), I32, I32))
 
 
 def _same(row: Instruction, destination: ReferenceType, source: ReferenceType) -> None:
-    if destination is not source:
+    if not value_matches(source, destination):
         raise Rejection(f"type mismatch: {row.name} of {source.name} to a table of {destination.name}")
 
 
 def _elem_drop(state: FunctionValidator, row: Instruction, segment: int) -> None:
-    _segment_element(state, segment)
+    segment_element(state, segment)
 
 
 RULES: dict[str, Rule] = {

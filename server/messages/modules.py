@@ -30,7 +30,9 @@ def module_message(module: engine.Module, create_time: float, content: bool) -> 
     for entry in module.imports:
         message.imports.add(module=entry.module, name=entry.name, type=extern_type_message(entry.type))
     message.exports.extend(export_messages(module))
-    message.types.extend(map(function_type_message, module.types))
+    functions = [entry for entry in module.types if isinstance(entry, engine.FunctionType)]
+    message.types.extend(map(function_type_message, functions))
+    message.type_texts.extend(engine.type_texts(module))
     for header in engine.section_headers(module.source):
         message.sections.add(
             id=header.id, name=header.name, offset=header.start, size_bytes=header.end - header.start

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from farcall import engine
 from farcall.proto.farcall.v1 import module_pb2, value_pb2
 
@@ -26,15 +28,28 @@ def value_type_by_name(name: str) -> value_pb2.ValueType.ValueType | None:
 
 def value_type_message(value_type: engine.ValueType) -> value_pb2.ValueType.ValueType:
     """The enumeration's value for a value type."""
-    return _VALUE_TYPES[value_type]
+    return _VALUE_TYPES.get(value_type, value_pb2.VALUE_TYPE_REFERENCE)
+
+
+def _names(value_types: Iterable[engine.ValueType]) -> list[str]:
+    return [value_type.name for value_type in value_types]
+
+
+def _name(value_type: engine.ValueType) -> str:
+    """The name of a type that the enumeration does not have."""
+    return "" if value_type in _VALUE_TYPES else value_type.name
 
 
 def function_type_message(function_type: engine.FunctionType) -> value_pb2.FunctionType:
     """A function's type."""
-    return value_pb2.FunctionType(
+    message = value_pb2.FunctionType(
         parameters=map(value_type_message, function_type.parameters),
         results=map(value_type_message, function_type.results),
     )
+    if any(map(_name, (*function_type.parameters, *function_type.results))):
+        message.parameter_names.extend(_names(function_type.parameters))
+        message.result_names.extend(_names(function_type.results))
+    return message
 
 
 def limits_message(limits: engine.Limits) -> value_pb2.Limits:
@@ -56,6 +71,7 @@ def table_type_message(table_type: engine.TableType) -> value_pb2.TableType:
     """A table's type."""
     return value_pb2.TableType(
         element=value_type_message(table_type.element),
+        element_name=_name(table_type.element),
         limits=limits_message(table_type.limits),
         index_type=value_type_message(table_type.index_type),
     )
@@ -63,7 +79,11 @@ def table_type_message(table_type: engine.TableType) -> value_pb2.TableType:
 
 def global_type_message(global_type: engine.GlobalType) -> value_pb2.GlobalType:
     """A global's type."""
-    return value_pb2.GlobalType(value=value_type_message(global_type.value), mutable=global_type.mutable)
+    return value_pb2.GlobalType(
+        value=value_type_message(global_type.value),
+        mutable=global_type.mutable,
+        value_name=_name(global_type.value),
+    )
 
 
 def extern_type_message(extern: engine.ExternType) -> value_pb2.ExternType:

@@ -13,7 +13,22 @@ from typing import Any, Protocol
 from google.protobuf.internal.containers import RepeatedCompositeFieldContainer
 
 from farcall import engine
-from farcall.engine import F32, F64, FUNCREF, I32, I64, V128, Function, ValueType, WasmException
+from farcall.engine import (
+    EXTERNREF,
+    F32,
+    F64,
+    FUNCREF,
+    I31,
+    I32,
+    I64,
+    V128,
+    EngineBug,
+    Function,
+    ObjectReference,
+    ReferenceType,
+    ValueType,
+    WasmException,
+)
 from farcall.proto.farcall.v1 import error_details_pb2 as details
 from farcall.proto.farcall.v1 import value_pb2
 from farcall.server.errors import RequestError, argument_failure
@@ -127,10 +142,21 @@ def kind_of(value_type: ValueType) -> str:
     kind = _KINDS.get(value_type)
     if kind is not None:
         return kind
-    return "funcref" if value_type is FUNCREF else "externref"
+    if not isinstance(value_type, ReferenceType):
+        raise EngineBug(f"no message carries a {value_type}")
+    return _REFERENCE_KINDS.get(value_type.top, "reference")
 
 
-def read_value(
+_REFERENCE_KINDS = {"func": "funcref", "extern": "externref"}
+
+
+def _is_null(message: value_pb2.Value) -> bool:
+    """Whether it is the null reference of whatever type."""
+    reference = message.reference
+    return message.WhichOneof("kind") == "reference" and not (reference.HasField("i31") or reference.object)
+
+
+def read_value(  # noqa: PLR0911 - a case each
     message: value_pb2.Value, wanted: ValueType, index: int | None, references: ReferenceTable
 ) -> Any:
     """The Python value of a message, of which `wanted` is wanted.
@@ -144,9 +170,13 @@ def read_value(
     given, kind = message.WhichOneof("kind"), kind_of(wanted)
     if given == "f32_bits" and wanted is F32:
         return _BINARY32.unpack(_U32.pack(message.f32_bits))[0]
+    if kind_is_reference(wanted) and _is_null(message):
+        return None
     if given != kind:
         raise _wrong_value(message, wanted, index, f"wanted {wanted}, given {describe_value(message)}")
     match kind:
+        case "reference":
+            return _read_i31(message, wanted, index)
         case "funcref":
             try:
                 return references.function(message.funcref)
@@ -162,6 +192,21 @@ def read_value(
             return _vector(message, index)
         case _:
             return getattr(message, kind)
+
+
+def kind_is_reference(value_type: ValueType) -> bool:
+    """Whether a type is a reference type other than the two that have a field of their own for null."""
+    return value_type.is_reference and value_type not in (FUNCREF, EXTERNREF)
+
+
+def _read_i31(message: value_pb2.Value, wanted: ValueType, index: int | None) -> I31:
+    if not message.reference.HasField("i31"):
+        reason = f"wanted {wanted}: of references to what guests make, only null and i31 can be arguments"
+        raise _wrong_value(message, wanted, index, reason)
+    try:
+        return I31(message.reference.i31)
+    except engine.ArgumentError as error:
+        raise _wrong_value(message, wanted, index, str(error)) from None
 
 
 def read_slots(message: value_pb2.Value, wanted: ValueType, index: int) -> tuple[int, ...]:
@@ -224,6 +269,9 @@ def describe_value(message: value_pb2.Value) -> str:
             text = str(message.externref.handle) if message.externref.HasField("handle") else "null"
         case "v128":
             text = message.v128.hex()
+        case "reference":
+            data = message.reference
+            text = f"i31 {data.i31}" if data.HasField("i31") else data.object or "null"
         case "f32_bits":
             kind, text = "f32", f"{message.f32_bits:#010x}"
         case _:
@@ -239,22 +287,36 @@ def write_value(
 ) -> None:
     """Store a Python value in a message."""
     kind = kind_of(value_type)
+    if isinstance(value, I31 | ObjectReference):
+        kind = "reference"  # also where it is seen as an externref
     match kind:
+        case "reference":
+            _write_data_reference(value, message.reference)
         case "funcref":
             message.funcref.SetInParent()
             if value is not None:
                 message.funcref.CopyFrom(references.function_reference(value))
         case "externref":
             message.externref.SetInParent()
-            if isinstance(value, WasmException):
-                raise RequestError(
-                    details.ERROR_REASON_FAILED_PRECONDITION,
-                    "the result is a reference to an exception, which has no meaning outside of the guest",
-                )
             if value is not None:
                 message.externref.handle = value
         case _:
             setattr(message, kind, value)
+
+
+def _write_data_reference(value: Any, message: value_pb2.DataReference) -> None:
+    message.SetInParent()
+    if isinstance(value, WasmException):
+        raise RequestError(
+            details.ERROR_REASON_FAILED_PRECONDITION,
+            "the result is a reference to an exception, which has no meaning outside of the guest",
+        )
+    if isinstance(value, I31):
+        message.i31 = value
+    elif isinstance(value, ObjectReference):
+        message.object = str(value.type)
+    elif value is not None:
+        message.object = "a value of the embedder's"
 
 
 def number_messages(types: Sequence[ValueType], values: Sequence[Any]) -> list[value_pb2.Value]:

@@ -6,9 +6,16 @@ from farcall.engine import Engine, Store
 from farcall.engine.errors import Trap
 
 from .case import Behaviour, Case
-from .wasmtime_oracle import TABLE_TRAP, to_bits
+from .wasmtime_oracle import NULL_TRAP, TABLE_TRAP, to_bits
 
 TABLE_TRAPS = frozenset(("undefined element", "out of bounds table access"))
+
+
+def _trap_name(message: str) -> str:
+    """wasmtime has one trap for what are several here."""
+    if message in TABLE_TRAPS:
+        return TABLE_TRAP
+    return NULL_TRAP if message.startswith("null ") else message
 
 
 def run_on_farcall(engine: Engine, case: Case, *, ensure_termination: bool) -> Behaviour:
@@ -26,7 +33,7 @@ def run_on_farcall(engine: Engine, case: Case, *, ensure_termination: bool) -> B
                 try:
                     outcomes.append(tuple(instance.function(name).call_bits(arguments)))
                 except Trap as trap:
-                    outcomes.append(TABLE_TRAP if trap.message in TABLE_TRAPS else trap.message)
+                    outcomes.append(_trap_name(trap.message))
             memory = None
             if case.memory is not None:
                 found = instance.memory(case.memory)

@@ -60,15 +60,11 @@ class WasmtimeOracle:
         return answer
 
 
-LATER_FEATURES = (
-    "function_references",
-    "gc",
-    "stack_switching",
-)
+LATER_FEATURES = ("stack_switching",)
 """wasmtime's names of what farcall does not have. It has none for extended constants: they stay switched on."""
 
 
-PROPOSALS = ("custom_page_sizes", "wide_arithmetic")
+PROPOSALS = ("custom_page_sizes", "function_references", "gc", "wide_arithmetic")
 """wasmtime's names of what farcall has and wasmtime only when it is asked to."""
 
 
@@ -186,8 +182,12 @@ def trap_name(code: Any) -> str:
         "UNREACHABLE": "unreachable",
         "HEAP_MISALIGNED": "unaligned atomic",
         "ATOMIC_WAIT_NON_SHARED_MEMORY": "expected shared memory",
+        "CAST_FAILURE": "cast failure",
+        "NULL_REFERENCE": NULL_TRAP,
+        "ARRAY_OUT_OF_BOUNDS": "out of bounds array access",
     }[code.name]
 
 
 TABLE_TRAP = "out of bounds of a table"
+NULL_TRAP = "null reference"
 """What the two traps of the specification for this are compared as."""

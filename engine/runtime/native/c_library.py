@@ -23,6 +23,10 @@ _mprotect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
 _munmap = _library.munmap
 _munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
 
+_madvise = _library.madvise
+_madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+_MADV_DONTNEED = 4
+
 PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -73,6 +77,11 @@ def protect_memory(address: int, size: int, protection: int) -> None:
 def unmap_memory(address: int, size: int) -> None:
     """Give mapped memory back. Raises OSError if the system refuses."""
     _check(_munmap(address, size))
+
+
+def drop_memory(address: int, size: int) -> None:
+    """Drop the pages of mapped memory, which stays mapped and is zero when it is read again. Raises OSError."""
+    _check(_madvise(address, size, _MADV_DONTNEED))
 
 
 def _cache_flush() -> Callable[[int, int], None] | None:

@@ -25,6 +25,8 @@ from farcall.engine.runtime.native.address_space import AddressSpace, write_word
 from farcall.engine.runtime.native.bulk import bulk_text
 from farcall.engine.runtime.native.code_memory import CodeRegistry, MappedCode
 from farcall.engine.runtime.native.exceptions import exceptions_text
+from farcall.engine.runtime.native.object_space import ObjectSpace
+from farcall.engine.runtime.native.objects import objects_text
 from farcall.engine.runtime.native.threads import prepare_thread, thread_end_text
 from farcall.engine.runtime.native.trampolines import (
     batch_entry_text,
@@ -61,7 +63,11 @@ BatchEntry = Callable[[int, int, int, int], int]
 HostHandler = Callable[[int, int, int], None]
 """(identity, index, address of the slots): what Python does for a guest; an exception ends the guest's call."""
 
-_HANDLERS = ("host", "before", "after", "tail_call", "collect", "convert", "unwind")
+_NextCell = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64)
+_FinishSweep = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64)
+_Collect = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
+
+_HANDLERS = ("host", "before", "after", "tail_call", "collect", "convert", "unwind", "heap")
 
 
 _FEW_VALUES = 32
@@ -120,6 +126,10 @@ class NativeRuntime:
 
     Attributes:
         space: the reservations.
+        objects: the space for the heaps of structures and arrays.
+        next_cell: (address of a heap's record, class of cells) -> a free cell, or None.
+        finish_sweep: (address of a heap's record, class of cells): its free cells become known as such.
+        collect: (address of a request): see `native.objects`.
         registry: which code is whose.
         functions: address of the table of runtime functions.
         take_budget: (address of a budget, bytes) -> whether it had as many.
@@ -133,6 +143,7 @@ class NativeRuntime:
 
     def __init__(self) -> None:
         self.space = AddressSpace()
+        self.objects = ObjectSpace()
         self.registry = CodeRegistry()
         # Reentrant: the garbage collector may run whatever it likes in the middle of what this guards.
         self._lock = threading.RLock()
@@ -159,6 +170,9 @@ class NativeRuntime:
         self.release_exception = _FreeException(base.addresses["exception_release"])
         self.grow_memory = _GrowMemory(base.addresses["memory_grow"])
         self.wake_stopped = _WakeStopped(base.addresses["wake_stopped"])
+        self.next_cell = _NextCell(base.addresses["next_cell"])
+        self.finish_sweep = _FinishSweep(base.addresses["finish_sweep"])
+        self.collect = _Collect(base.addresses["collect"])
         for number in (signal.SIGSEGV, signal.SIGBUS):
             self._install(number, base.addresses["on_fault"])
 
@@ -186,6 +200,12 @@ class NativeRuntime:
                     ),
                     bulk_text(),
                     waiting_text(host_target().architecture, self.space, self._buckets),
+                    objects_text(
+                        self.objects.base,
+                        self.objects.size,
+                        self.objects.block_table,
+                        self._handler_address("heap"),
+                    ),
                 )
             )
         )
@@ -196,7 +216,10 @@ class NativeRuntime:
         return ctypes.addressof(self._handlers) + ctypes.sizeof(ctypes.py_object) * _HANDLERS.index(name)
 
     def handle(self, name: str, handler: HostHandler) -> None:
-        """Say what is done when guests call host functions (`host`) or listeners (`before`, `after`)."""
+        """Say what is done when guests call host functions (`host`) or listeners (`before`, `after`).
+
+        `heap` is for those that need room for objects.
+        """
         self._handlers[_HANDLERS.index(name)] = handler
 
     def listen(self) -> None:
@@ -287,6 +310,11 @@ class NativeRuntime:
         """The vmctx with which the guest was entered that has called the host function that begins in this thread."""
         record = c_library.get_thread_specific(self._key)
         return ctypes.c_uint64.from_address(record + layout.THREAD_CALLER).value
+
+    def guests_end(self) -> int:
+        """Where the part of this thread's stack ends that guests may have frames in; 0 if it runs none."""
+        record = c_library.get_thread_specific(self._key)
+        return ctypes.c_uint64.from_address(record + layout.THREAD_GUESTS_END).value if record else 0
 
     def ensure_thread(self) -> None:
         """Make the calling thread able to run guests, if it is not yet."""

@@ -300,11 +300,20 @@ go:
   %context = load ptr, ptr %context.at
   %caller.at = getelementptr i8, ptr %record, i64 {layout.THREAD_CALLER}
   store ptr %context, ptr %caller.at
+  ; Guests' frames, which hold references, lie below the outermost entry.
+  %end.at = getelementptr i8, ptr %record, i64 {layout.THREAD_GUESTS_END}
+  %end = load ptr, ptr %end.at
+  %entry.frame.at = getelementptr i8, ptr %entry, i64 {ENTRY_FRAME}
+  %entry.frame = load ptr, ptr %entry.frame.at
+  %outermost = icmp eq ptr %end, null
+  %guests.end = select i1 %outermost, ptr %entry.frame, ptr %end
+  store ptr %guests.end, ptr %end.at
   store volatile ptr null, ptr %record
   %gil = call i32 {python["PyGILState_Ensure"]}()
   %failed = call i1 @call_python(ptr %record, ptr %handler.at, i64 %identity, i64 %index, ptr %slots)
   call void {python["PyGILState_Release"]}(i32 %gil)
   store volatile ptr %entry, ptr %record
+  store ptr %end, ptr %end.at
   br i1 %failed, label %exception, label %back
 exception:
   call void @leave(i32 {EXIT_HOST_EXCEPTION})

@@ -158,6 +158,20 @@ class _TrapKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TrapKind.Val
     """An atomic access at an address that is no multiple of its size."""
     TRAP_KIND_EXPECTED_SHARED_MEMORY: _TrapKind.ValueType  # 13
     """A wait on a memory that is not shared."""
+    TRAP_KIND_NULL_REFERENCE: _TrapKind.ValueType  # 14
+    """A null reference where another one is needed."""
+    TRAP_KIND_NULL_FUNCTION_REFERENCE: _TrapKind.ValueType  # 15
+    """A call of a null reference."""
+    TRAP_KIND_NULL_STRUCTURE_REFERENCE: _TrapKind.ValueType  # 16
+    """An access to a field of a null reference."""
+    TRAP_KIND_NULL_ARRAY_REFERENCE: _TrapKind.ValueType  # 17
+    """An access to a null array."""
+    TRAP_KIND_NULL_I31_REFERENCE: _TrapKind.ValueType  # 18
+    """A null reference read as an i31."""
+    TRAP_KIND_CAST_FAILURE: _TrapKind.ValueType  # 19
+    """A reference is not of the type that it is cast to."""
+    TRAP_KIND_OUT_OF_BOUNDS_ARRAY_ACCESS: _TrapKind.ValueType  # 20
+    """An index is not in an array."""
 
 class TrapKind(_TrapKind, metaclass=_TrapKindEnumTypeWrapper):
     """Why a trap happened (WebAssembly specification; the texts are those of its test suite)."""
@@ -190,6 +204,20 @@ TRAP_KIND_UNALIGNED_ATOMIC: TrapKind.ValueType  # 12
 """An atomic access at an address that is no multiple of its size."""
 TRAP_KIND_EXPECTED_SHARED_MEMORY: TrapKind.ValueType  # 13
 """A wait on a memory that is not shared."""
+TRAP_KIND_NULL_REFERENCE: TrapKind.ValueType  # 14
+"""A null reference where another one is needed."""
+TRAP_KIND_NULL_FUNCTION_REFERENCE: TrapKind.ValueType  # 15
+"""A call of a null reference."""
+TRAP_KIND_NULL_STRUCTURE_REFERENCE: TrapKind.ValueType  # 16
+"""An access to a field of a null reference."""
+TRAP_KIND_NULL_ARRAY_REFERENCE: TrapKind.ValueType  # 17
+"""An access to a null array."""
+TRAP_KIND_NULL_I31_REFERENCE: TrapKind.ValueType  # 18
+"""A null reference read as an i31."""
+TRAP_KIND_CAST_FAILURE: TrapKind.ValueType  # 19
+"""A reference is not of the type that it is cast to."""
+TRAP_KIND_OUT_OF_BOUNDS_ARRAY_ACCESS: TrapKind.ValueType  # 20
+"""An index is not in an array."""
 Global___TrapKind: _TypeAlias = TrapKind  # noqa: Y015
 
 @_typing.final

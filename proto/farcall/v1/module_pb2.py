@@ -28,7 +28,7 @@ from google.api import resource_pb2 as google_dot_api_dot_resource__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x66\x61rcall/v1/module.proto\x12\nfarcall.v1\x1a\x16\x66\x61rcall/v1/value.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc6\x03\n\x06Module\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x14\n\x06sha256\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x18\n\nsize_bytes\x18\x03 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x19\n\x0bmodule_name\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03\x12)\n\x07imports\x18\x06 \x03(\x0b\x32\x12.farcall.v1.ImportB\x04\xe2\x41\x01\x03\x12)\n\x07\x65xports\x18\x07 \x03(\x0b\x32\x12.farcall.v1.ExportB\x04\xe2\x41\x01\x03\x12-\n\x05types\x18\x08 \x03(\x0b\x32\x18.farcall.v1.FunctionTypeB\x04\xe2\x41\x01\x03\x12+\n\x08sections\x18\t \x03(\x0b\x32\x13.farcall.v1.SectionB\x04\xe2\x41\x01\x03\x12\x38\n\x0f\x63ustom_sections\x18\n \x03(\x0b\x32\x19.farcall.v1.CustomSectionB\x04\xe2\x41\x01\x03::\xea\x41\x37\n\x12\x66\x61rcall.dev/Module\x12\x10modules/{sha256}*\x07modules2\x06module\"L\n\x06Import\x12\x0e\n\x06module\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12$\n\x04type\x18\x03 \x01(\x0b\x32\x16.farcall.v1.ExternType\"<\n\x06\x45xport\x12\x0c\n\x04name\x18\x01 \x01(\t\x12$\n\x04type\x18\x02 \x01(\x0b\x32\x16.farcall.v1.ExternType\"G\n\x07Section\x12\n\n\x02id\x18\x01 \x01(\r\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0e\n\x06offset\x18\x03 \x01(\x04\x12\x12\n\nsize_bytes\x18\x04 \x01(\x04\"B\n\rCustomSection\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nsize_bytes\x18\x02 \x01(\x04\x12\x0f\n\x07\x63ontent\x18\x03 \x01(\x0c*q\n\nModuleView\x12\x1b\n\x17MODULE_VIEW_UNSPECIFIED\x10\x00\x12\x15\n\x11MODULE_VIEW_BASIC\x10\x01\x12\x19\n\x15MODULE_VIEW_INTERFACE\x10\x02\x12\x14\n\x10MODULE_VIEW_FULL\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x66\x61rcall/v1/module.proto\x12\nfarcall.v1\x1a\x16\x66\x61rcall/v1/value.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe0\x03\n\x06Module\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x14\n\x06sha256\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x18\n\nsize_bytes\x18\x03 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x19\n\x0bmodule_name\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03\x12)\n\x07imports\x18\x06 \x03(\x0b\x32\x12.farcall.v1.ImportB\x04\xe2\x41\x01\x03\x12)\n\x07\x65xports\x18\x07 \x03(\x0b\x32\x12.farcall.v1.ExportB\x04\xe2\x41\x01\x03\x12-\n\x05types\x18\x08 \x03(\x0b\x32\x18.farcall.v1.FunctionTypeB\x04\xe2\x41\x01\x03\x12+\n\x08sections\x18\t \x03(\x0b\x32\x13.farcall.v1.SectionB\x04\xe2\x41\x01\x03\x12\x38\n\x0f\x63ustom_sections\x18\n \x03(\x0b\x32\x19.farcall.v1.CustomSectionB\x04\xe2\x41\x01\x03\x12\x18\n\ntype_texts\x18\x0b \x03(\tB\x04\xe2\x41\x01\x03::\xea\x41\x37\n\x12\x66\x61rcall.dev/Module\x12\x10modules/{sha256}*\x07modules2\x06module\"L\n\x06Import\x12\x0e\n\x06module\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12$\n\x04type\x18\x03 \x01(\x0b\x32\x16.farcall.v1.ExternType\"<\n\x06\x45xport\x12\x0c\n\x04name\x18\x01 \x01(\t\x12$\n\x04type\x18\x02 \x01(\x0b\x32\x16.farcall.v1.ExternType\"G\n\x07Section\x12\n\n\x02id\x18\x01 \x01(\r\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0e\n\x06offset\x18\x03 \x01(\x04\x12\x12\n\nsize_bytes\x18\x04 \x01(\x04\"B\n\rCustomSection\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nsize_bytes\x18\x02 \x01(\x04\x12\x0f\n\x07\x63ontent\x18\x03 \x01(\x0c*q\n\nModuleView\x12\x1b\n\x17MODULE_VIEW_UNSPECIFIED\x10\x00\x12\x15\n\x11MODULE_VIEW_BASIC\x10\x01\x12\x19\n\x15MODULE_VIEW_INTERFACE\x10\x02\x12\x14\n\x10MODULE_VIEW_FULL\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -55,18 +55,20 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MODULE'].fields_by_name['sections']._serialized_options = b'\342A\001\003'
   _globals['_MODULE'].fields_by_name['custom_sections']._loaded_options = None
   _globals['_MODULE'].fields_by_name['custom_sections']._serialized_options = b'\342A\001\003'
+  _globals['_MODULE'].fields_by_name['type_texts']._loaded_options = None
+  _globals['_MODULE'].fields_by_name['type_texts']._serialized_options = b'\342A\001\003'
   _globals['_MODULE']._loaded_options = None
   _globals['_MODULE']._serialized_options = b'\352A7\n\022farcall.dev/Module\022\020modules/{sha256}*\007modules2\006module'
-  _globals['_MODULEVIEW']._serialized_start=894
-  _globals['_MODULEVIEW']._serialized_end=1007
+  _globals['_MODULEVIEW']._serialized_start=920
+  _globals['_MODULEVIEW']._serialized_end=1033
   _globals['_MODULE']._serialized_start=157
-  _globals['_MODULE']._serialized_end=611
-  _globals['_IMPORT']._serialized_start=613
-  _globals['_IMPORT']._serialized_end=689
-  _globals['_EXPORT']._serialized_start=691
-  _globals['_EXPORT']._serialized_end=751
-  _globals['_SECTION']._serialized_start=753
-  _globals['_SECTION']._serialized_end=824
-  _globals['_CUSTOMSECTION']._serialized_start=826
-  _globals['_CUSTOMSECTION']._serialized_end=892
+  _globals['_MODULE']._serialized_end=637
+  _globals['_IMPORT']._serialized_start=639
+  _globals['_IMPORT']._serialized_end=715
+  _globals['_EXPORT']._serialized_start=717
+  _globals['_EXPORT']._serialized_end=777
+  _globals['_SECTION']._serialized_start=779
+  _globals['_SECTION']._serialized_end=850
+  _globals['_CUSTOMSECTION']._serialized_start=852
+  _globals['_CUSTOMSECTION']._serialized_end=918
 # @@protoc_insertion_point(module_scope)

@@ -65,6 +65,7 @@ class Module(_message.Message):
     TYPES_FIELD_NUMBER: _builtins.int
     SECTIONS_FIELD_NUMBER: _builtins.int
     CUSTOM_SECTIONS_FIELD_NUMBER: _builtins.int
+    TYPE_TEXTS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Resource name: `modules/{sha256}`."""
     sha256: _builtins.str
@@ -87,7 +88,7 @@ class Module(_message.Message):
 
     @_builtins.property
     def types(self) -> _containers.RepeatedCompositeFieldContainer[_value_pb2.FunctionType]:
-        """Its function types, in the order of its type section."""
+        """Its function types, in the order of its type section. What are no functions stands in `type_texts` only."""
 
     @_builtins.property
     def sections(self) -> _containers.RepeatedCompositeFieldContainer[Global___Section]:
@@ -96,6 +97,10 @@ class Module(_message.Message):
     @_builtins.property
     def custom_sections(self) -> _containers.RepeatedCompositeFieldContainer[Global___CustomSection]:
         """Its custom sections, in the order of the bytes."""
+
+    @_builtins.property
+    def type_texts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """All its types in the text format, by index."""
 
     def __init__(
         self,
@@ -110,10 +115,11 @@ class Module(_message.Message):
         types: _abc.Iterable[_value_pb2.FunctionType] | None = ...,
         sections: _abc.Iterable[Global___Section] | None = ...,
         custom_sections: _abc.Iterable[Global___CustomSection] | None = ...,
+        type_texts: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "custom_sections", b"custom_sections", "exports", b"exports", "imports", b"imports", "module_name", b"module_name", "name", b"name", "sections", b"sections", "sha256", b"sha256", "size_bytes", b"size_bytes", "types", b"types"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "custom_sections", b"custom_sections", "exports", b"exports", "imports", b"imports", "module_name", b"module_name", "name", b"name", "sections", b"sections", "sha256", b"sha256", "size_bytes", b"size_bytes", "type_texts", b"type_texts", "types", b"types"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -24,43 +24,45 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x66\x61rcall/v1/value.proto\x12\nfarcall.v1\"\xd3\x01\n\x05Value\x12\r\n\x03i32\x18\x01 \x01(\x11H\x00\x12\r\n\x03i64\x18\x02 \x01(\x12H\x00\x12\r\n\x03\x66\x33\x32\x18\x03 \x01(\x02H\x00\x12\r\n\x03\x66\x36\x34\x18\x04 \x01(\x01H\x00\x12\x12\n\x08\x66\x33\x32_bits\x18\x05 \x01(\x07H\x00\x12\x30\n\x07\x66uncref\x18\x06 \x01(\x0b\x32\x1d.farcall.v1.FunctionReferenceH\x00\x12\x30\n\texternref\x18\x07 \x01(\x0b\x32\x1b.farcall.v1.ExternReferenceH\x00\x12\x0e\n\x04v128\x18\x08 \x01(\x0cH\x00\x42\x06\n\x04kind\"g\n\x11\x46unctionReference\x12\x10\n\x08instance\x18\x01 \x01(\t\x12\x10\n\x08\x66unction\x18\x02 \x01(\t\x12\x1b\n\x0e\x66unction_index\x18\x03 \x01(\rH\x00\x88\x01\x01\x42\x11\n\x0f_function_index\"1\n\x0f\x45xternReference\x12\x13\n\x06handle\x18\x01 \x01(\x04H\x00\x88\x01\x01\x42\t\n\x07_handle\"\xad\x01\n\x0bValueColumn\x12$\n\x03i32\x18\x01 \x01(\x0b\x32\x15.farcall.v1.I32ColumnH\x00\x12$\n\x03i64\x18\x02 \x01(\x0b\x32\x15.farcall.v1.I64ColumnH\x00\x12$\n\x03\x66\x33\x32\x18\x03 \x01(\x0b\x32\x15.farcall.v1.F32ColumnH\x00\x12$\n\x03\x66\x36\x34\x18\x04 \x01(\x0b\x32\x15.farcall.v1.F64ColumnH\x00\x42\x06\n\x04kind\"\x1b\n\tI32Column\x12\x0e\n\x06values\x18\x01 \x03(\x11\"\x1b\n\tI64Column\x12\x0e\n\x06values\x18\x01 \x03(\x12\"\x1b\n\tF32Column\x12\x0e\n\x06values\x18\x01 \x03(\x02\"\x1b\n\tF64Column\x12\x0e\n\x06values\x18\x01 \x03(\x01\"a\n\x0c\x46unctionType\x12)\n\nparameters\x18\x01 \x03(\x0e\x32\x15.farcall.v1.ValueType\x12&\n\x07results\x18\x02 \x03(\x0e\x32\x15.farcall.v1.ValueType\";\n\x06Limits\x12\x0f\n\x07minimum\x18\x01 \x01(\x04\x12\x14\n\x07maximum\x18\x02 \x01(\x04H\x00\x88\x01\x01\x42\n\n\x08_maximum\"\x84\x01\n\nMemoryType\x12\"\n\x06limits\x18\x01 \x01(\x0b\x32\x12.farcall.v1.Limits\x12\x0e\n\x06shared\x18\x02 \x01(\x08\x12)\n\nindex_type\x18\x03 \x01(\x0e\x32\x15.farcall.v1.ValueType\x12\x17\n\x0fpage_size_bytes\x18\x04 \x01(\r\"\x82\x01\n\tTableType\x12&\n\x07\x65lement\x18\x01 \x01(\x0e\x32\x15.farcall.v1.ValueType\x12\"\n\x06limits\x18\x02 \x01(\x0b\x32\x12.farcall.v1.Limits\x12)\n\nindex_type\x18\x03 \x01(\x0e\x32\x15.farcall.v1.ValueType\"C\n\nGlobalType\x12$\n\x05value\x18\x01 \x01(\x0e\x32\x15.farcall.v1.ValueType\x12\x0f\n\x07mutable\x18\x02 \x01(\x08\"4\n\x07TagType\x12)\n\nparameters\x18\x01 \x03(\x0e\x32\x15.farcall.v1.ValueType\"\xe2\x01\n\nExternType\x12,\n\x08\x66unction\x18\x01 \x01(\x0b\x32\x18.farcall.v1.FunctionTypeH\x00\x12&\n\x05table\x18\x02 \x01(\x0b\x32\x15.farcall.v1.TableTypeH\x00\x12(\n\x06memory\x18\x03 \x01(\x0b\x32\x16.farcall.v1.MemoryTypeH\x00\x12(\n\x06global\x18\x04 \x01(\x0b\x32\x16.farcall.v1.GlobalTypeH\x00\x12\"\n\x03tag\x18\x05 \x01(\x0b\x32\x13.farcall.v1.TagTypeH\x00\x42\x06\n\x04kind*\xd5\x01\n\tValueType\x12\x1a\n\x16VALUE_TYPE_UNSPECIFIED\x10\x00\x12\x12\n\x0eVALUE_TYPE_I32\x10\x01\x12\x12\n\x0eVALUE_TYPE_I64\x10\x02\x12\x12\n\x0eVALUE_TYPE_F32\x10\x03\x12\x12\n\x0eVALUE_TYPE_F64\x10\x04\x12\x13\n\x0fVALUE_TYPE_V128\x10\x05\x12\x16\n\x12VALUE_TYPE_FUNCREF\x10\x06\x12\x18\n\x14VALUE_TYPE_EXTERNREF\x10\x07\x12\x15\n\x11VALUE_TYPE_EXNREF\x10\x14\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x66\x61rcall/v1/value.proto\x12\nfarcall.v1\"\x83\x02\n\x05Value\x12\r\n\x03i32\x18\x01 \x01(\x11H\x00\x12\r\n\x03i64\x18\x02 \x01(\x12H\x00\x12\r\n\x03\x66\x33\x32\x18\x03 \x01(\x02H\x00\x12\r\n\x03\x66\x36\x34\x18\x04 \x01(\x01H\x00\x12\x12\n\x08\x66\x33\x32_bits\x18\x05 \x01(\x07H\x00\x12\x30\n\x07\x66uncref\x18\x06 \x01(\x0b\x32\x1d.farcall.v1.FunctionReferenceH\x00\x12\x30\n\texternref\x18\x07 \x01(\x0b\x32\x1b.farcall.v1.ExternReferenceH\x00\x12\x0e\n\x04v128\x18\x08 \x01(\x0cH\x00\x12.\n\treference\x18\x14 \x01(\x0b\x32\x19.farcall.v1.DataReferenceH\x00\x42\x06\n\x04kind\"9\n\rDataReference\x12\x10\n\x03i31\x18\x01 \x01(\x11H\x00\x88\x01\x01\x12\x0e\n\x06object\x18\x02 \x01(\tB\x06\n\x04_i31\"g\n\x11\x46unctionReference\x12\x10\n\x08instance\x18\x01 \x01(\t\x12\x10\n\x08\x66unction\x18\x02 \x01(\t\x12\x1b\n\x0e\x66unction_index\x18\x03 \x01(\rH\x00\x88\x01\x01\x42\x11\n\x0f_function_index\"1\n\x0f\x45xternReference\x12\x13\n\x06handle\x18\x01 \x01(\x04H\x00\x88\x01\x01\x42\t\n\x07_handle\"\xad\x01\n\x0bValueColumn\x12$\n\x03i32\x18\x01 \x01(\x0b\x32\x15.farcall.v1.I32ColumnH\x00\x12$\n\x03i64\x18\x02 \x01(\x0b\x32\x15.farcall.v1.I64ColumnH\x00\x12$\n\x03\x66\x33\x32\x18\x03 \x01(\x0b\x32\x15.farcall.v1.F32ColumnH\x00\x12$\n\x03\x66\x36\x34\x18\x04 \x01(\x0b\x32\x15.farcall.v1.F64ColumnH\x00\x42\x06\n\x04kind\"\x1b\n\tI32Column\x12\x0e\n\x06values\x18\x01 \x03(\x11\"\x1b\n\tI64Column\x12\x0e\n\x06values\x18\x01 \x03(\x12\"\x1b\n\tF32Column\x12\x0e\n\x06values\x18\x01 \x03(\x02\"\x1b\n\tF64Column\x12\x0e\n\x06values\x18\x01 \x03(\x01\"\x90\x01\n\x0c\x46unctionType\x12)\n\nparameters\x18\x01 \x03(\x0e\x32\x15.farcall.v1.ValueType\x12&\n\x07results\x18\x02 \x03(\x0e\x32\x15.farcall.v1.ValueType\x12\x17\n\x0fparameter_names\x18\n \x03(\t\x12\x14\n\x0cresult_names\x18\x0b \x03(\t\";\n\x06Limits\x12\x0f\n\x07minimum\x18\x01 \x01(\x04\x12\x14\n\x07maximum\x18\x02 \x01(\x04H\x00\x88\x01\x01\x42\n\n\x08_maximum\"\x84\x01\n\nMemoryType\x12\"\n\x06limits\x18\x01 \x01(\x0b\x32\x12.farcall.v1.Limits\x12\x0e\n\x06shared\x18\x02 \x01(\x08\x12)\n\nindex_type\x18\x03 \x01(\x0e\x32\x15.farcall.v1.ValueType\x12\x17\n\x0fpage_size_bytes\x18\x04 \x01(\r\"\x98\x01\n\tTableType\x12&\n\x07\x65lement\x18\x01 \x01(\x0e\x32\x15.farcall.v1.ValueType\x12\x14\n\x0c\x65lement_name\x18\n \x01(\t\x12\"\n\x06limits\x18\x02 \x01(\x0b\x32\x12.farcall.v1.Limits\x12)\n\nindex_type\x18\x03 \x01(\x0e\x32\x15.farcall.v1.ValueType\"W\n\nGlobalType\x12$\n\x05value\x18\x01 \x01(\x0e\x32\x15.farcall.v1.ValueType\x12\x12\n\nvalue_name\x18\n \x01(\t\x12\x0f\n\x07mutable\x18\x02 \x01(\x08\"4\n\x07TagType\x12)\n\nparameters\x18\x01 \x03(\x0e\x32\x15.farcall.v1.ValueType\"\xe2\x01\n\nExternType\x12,\n\x08\x66unction\x18\x01 \x01(\x0b\x32\x18.farcall.v1.FunctionTypeH\x00\x12&\n\x05table\x18\x02 \x01(\x0b\x32\x15.farcall.v1.TableTypeH\x00\x12(\n\x06memory\x18\x03 \x01(\x0b\x32\x16.farcall.v1.MemoryTypeH\x00\x12(\n\x06global\x18\x04 \x01(\x0b\x32\x16.farcall.v1.GlobalTypeH\x00\x12\"\n\x03tag\x18\x05 \x01(\x0b\x32\x13.farcall.v1.TagTypeH\x00\x42\x06\n\x04kind*\xef\x01\n\tValueType\x12\x1a\n\x16VALUE_TYPE_UNSPECIFIED\x10\x00\x12\x12\n\x0eVALUE_TYPE_I32\x10\x01\x12\x12\n\x0eVALUE_TYPE_I64\x10\x02\x12\x12\n\x0eVALUE_TYPE_F32\x10\x03\x12\x12\n\x0eVALUE_TYPE_F64\x10\x04\x12\x13\n\x0fVALUE_TYPE_V128\x10\x05\x12\x16\n\x12VALUE_TYPE_FUNCREF\x10\x06\x12\x18\n\x14VALUE_TYPE_EXTERNREF\x10\x07\x12\x15\n\x11VALUE_TYPE_EXNREF\x10\x14\x12\x18\n\x14VALUE_TYPE_REFERENCE\x10\x15\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'farcall.proto.farcall.v1.value_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_VALUETYPE']._serialized_start=1481
-  _globals['_VALUETYPE']._serialized_end=1694
+  _globals['_VALUETYPE']._serialized_start=1678
+  _globals['_VALUETYPE']._serialized_end=1917
   _globals['_VALUE']._serialized_start=39
-  _globals['_VALUE']._serialized_end=250
-  _globals['_FUNCTIONREFERENCE']._serialized_start=252
-  _globals['_FUNCTIONREFERENCE']._serialized_end=355
-  _globals['_EXTERNREFERENCE']._serialized_start=357
-  _globals['_EXTERNREFERENCE']._serialized_end=406
-  _globals['_VALUECOLUMN']._serialized_start=409
-  _globals['_VALUECOLUMN']._serialized_end=582
-  _globals['_I32COLUMN']._serialized_start=584
-  _globals['_I32COLUMN']._serialized_end=611
-  _globals['_I64COLUMN']._serialized_start=613
-  _globals['_I64COLUMN']._serialized_end=640
-  _globals['_F32COLUMN']._serialized_start=642
-  _globals['_F32COLUMN']._serialized_end=669
-  _globals['_F64COLUMN']._serialized_start=671
-  _globals['_F64COLUMN']._serialized_end=698
-  _globals['_FUNCTIONTYPE']._serialized_start=700
-  _globals['_FUNCTIONTYPE']._serialized_end=797
-  _globals['_LIMITS']._serialized_start=799
-  _globals['_LIMITS']._serialized_end=858
-  _globals['_MEMORYTYPE']._serialized_start=861
-  _globals['_MEMORYTYPE']._serialized_end=993
-  _globals['_TABLETYPE']._serialized_start=996
-  _globals['_TABLETYPE']._serialized_end=1126
-  _globals['_GLOBALTYPE']._serialized_start=1128
-  _globals['_GLOBALTYPE']._serialized_end=1195
-  _globals['_TAGTYPE']._serialized_start=1197
-  _globals['_TAGTYPE']._serialized_end=1249
-  _globals['_EXTERNTYPE']._serialized_start=1252
-  _globals['_EXTERNTYPE']._serialized_end=1478
+  _globals['_VALUE']._serialized_end=298
+  _globals['_DATAREFERENCE']._serialized_start=300
+  _globals['_DATAREFERENCE']._serialized_end=357
+  _globals['_FUNCTIONREFERENCE']._serialized_start=359
+  _globals['_FUNCTIONREFERENCE']._serialized_end=462
+  _globals['_EXTERNREFERENCE']._serialized_start=464
+  _globals['_EXTERNREFERENCE']._serialized_end=513
+  _globals['_VALUECOLUMN']._serialized_start=516
+  _globals['_VALUECOLUMN']._serialized_end=689
+  _globals['_I32COLUMN']._serialized_start=691
+  _globals['_I32COLUMN']._serialized_end=718
+  _globals['_I64COLUMN']._serialized_start=720
+  _globals['_I64COLUMN']._serialized_end=747
+  _globals['_F32COLUMN']._serialized_start=749
+  _globals['_F32COLUMN']._serialized_end=776
+  _globals['_F64COLUMN']._serialized_start=778
+  _globals['_F64COLUMN']._serialized_end=805
+  _globals['_FUNCTIONTYPE']._serialized_start=808
+  _globals['_FUNCTIONTYPE']._serialized_end=952
+  _globals['_LIMITS']._serialized_start=954
+  _globals['_LIMITS']._serialized_end=1013
+  _globals['_MEMORYTYPE']._serialized_start=1016
+  _globals['_MEMORYTYPE']._serialized_end=1148
+  _globals['_TABLETYPE']._serialized_start=1151
+  _globals['_TABLETYPE']._serialized_end=1303
+  _globals['_GLOBALTYPE']._serialized_start=1305
+  _globals['_GLOBALTYPE']._serialized_end=1392
+  _globals['_TAGTYPE']._serialized_start=1394
+  _globals['_TAGTYPE']._serialized_end=1446
+  _globals['_EXTERNTYPE']._serialized_start=1449
+  _globals['_EXTERNTYPE']._serialized_end=1675
 # @@protoc_insertion_point(module_scope)

@@ -43,6 +43,8 @@ class _ValueTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ValueType.V
     """Nullable reference to something of the caller's."""
     VALUE_TYPE_EXNREF: _ValueType.ValueType  # 20
     """Nullable reference to an exception; only null can be sent and received."""
+    VALUE_TYPE_REFERENCE: _ValueType.ValueType  # 21
+    """Another reference type; a text beside it says which."""
 
 class ValueType(_ValueType, metaclass=_ValueTypeEnumTypeWrapper):
     """A value type (WebAssembly specification, section 2.3.5)."""
@@ -65,6 +67,8 @@ VALUE_TYPE_EXTERNREF: ValueType.ValueType  # 7
 """Nullable reference to something of the caller's."""
 VALUE_TYPE_EXNREF: ValueType.ValueType  # 20
 """Nullable reference to an exception; only null can be sent and received."""
+VALUE_TYPE_REFERENCE: ValueType.ValueType  # 21
+"""Another reference type; a text beside it says which."""
 Global___ValueType: _TypeAlias = ValueType  # noqa: Y015
 
 @_typing.final
@@ -81,6 +85,7 @@ class Value(_message.Message):
     FUNCREF_FIELD_NUMBER: _builtins.int
     EXTERNREF_FIELD_NUMBER: _builtins.int
     V128_FIELD_NUMBER: _builtins.int
+    REFERENCE_FIELD_NUMBER: _builtins.int
     i32: _builtins.int
     """An i32, read as signed. All 32 bits matter; 0xffffffff is -1."""
     i64: _builtins.int
@@ -101,7 +106,11 @@ class Value(_message.Message):
 
     @_builtins.property
     def externref(self) -> Global___ExternReference:
-        """An external reference; without a handle also the null of reference types that have no field of their own."""
+        """An external reference."""
+
+    @_builtins.property
+    def reference(self) -> Global___DataReference:
+        """A reference of another type: to a structure or array, an i31, or null. Null also of exnref."""
 
     def __init__(
         self,
@@ -114,16 +123,47 @@ class Value(_message.Message):
         funcref: Global___FunctionReference | None = ...,
         externref: Global___ExternReference | None = ...,
         v128: _builtins.bytes = ...,
+        reference: Global___DataReference | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["externref", b"externref", "f32", b"f32", "f32_bits", b"f32_bits", "f64", b"f64", "funcref", b"funcref", "i32", b"i32", "i64", b"i64", "kind", b"kind", "v128", b"v128"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["externref", b"externref", "f32", b"f32", "f32_bits", b"f32_bits", "f64", b"f64", "funcref", b"funcref", "i32", b"i32", "i64", b"i64", "kind", b"kind", "reference", b"reference", "v128", b"v128"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["externref", b"externref", "f32", b"f32", "f32_bits", b"f32_bits", "f64", b"f64", "funcref", b"funcref", "i32", b"i32", "i64", b"i64", "kind", b"kind", "v128", b"v128"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["externref", b"externref", "f32", b"f32", "f32_bits", b"f32_bits", "f64", b"f64", "funcref", b"funcref", "i32", b"i32", "i64", b"i64", "kind", b"kind", "reference", b"reference", "v128", b"v128"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["i32", "i64", "f32", "f64", "f32_bits", "funcref", "externref", "v128"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["i32", "i64", "f32", "f64", "f32_bits", "funcref", "externref", "v128", "reference"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 
 Global___Value: _TypeAlias = Value  # noqa: Y015
+
+@_typing.final
+class DataReference(_message.Message):
+    """A reference to what a guest made; without fields it is the null reference of any type but funcref and externref."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    I31_FIELD_NUMBER: _builtins.int
+    OBJECT_FIELD_NUMBER: _builtins.int
+    i31: _builtins.int
+    """An i31, read as signed."""
+    object: _builtins.str
+    """In results: what kind of structure, array or other thing it refers to, in words. The guest's object itself does not
+    leave the server, and cannot be an argument.
+    """
+    def __init__(
+        self,
+        *,
+        i31: _builtins.int | None = ...,
+        object: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_i31", b"_i31", "i31", b"i31"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_i31", b"_i31", "i31", b"i31", "object", b"object"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__i31: _TypeAlias = _typing.Literal["i31"]  # noqa: Y015
+    _WhichOneofArgType__i31: _TypeAlias = _typing.Literal["_i31", b"_i31"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__i31) -> _WhichOneofReturnType__i31 | None: ...
+
+Global___DataReference: _TypeAlias = DataReference  # noqa: Y015
 
 @_typing.final
 class FunctionReference(_message.Message):
@@ -333,6 +373,8 @@ class FunctionType(_message.Message):
 
     PARAMETERS_FIELD_NUMBER: _builtins.int
     RESULTS_FIELD_NUMBER: _builtins.int
+    PARAMETER_NAMES_FIELD_NUMBER: _builtins.int
+    RESULT_NAMES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def parameters(self) -> _containers.RepeatedScalarFieldContainer[Global___ValueType.ValueType]:
         """Types of the parameters."""
@@ -341,15 +383,25 @@ class FunctionType(_message.Message):
     def results(self) -> _containers.RepeatedScalarFieldContainer[Global___ValueType.ValueType]:
         """Types of the results."""
 
+    @_builtins.property
+    def parameter_names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Where one of them is VALUE_TYPE_REFERENCE: the names of the types of all parameters."""
+
+    @_builtins.property
+    def result_names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The names of the types of all results."""
+
     def __init__(
         self,
         *,
         parameters: _abc.Iterable[Global___ValueType.ValueType] | None = ...,
         results: _abc.Iterable[Global___ValueType.ValueType] | None = ...,
+        parameter_names: _abc.Iterable[_builtins.str] | None = ...,
+        result_names: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["parameters", b"parameters", "results", b"results"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["parameter_names", b"parameter_names", "parameters", b"parameters", "result_names", b"result_names", "results", b"results"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -426,10 +478,13 @@ class TableType(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ELEMENT_FIELD_NUMBER: _builtins.int
+    ELEMENT_NAME_FIELD_NUMBER: _builtins.int
     LIMITS_FIELD_NUMBER: _builtins.int
     INDEX_TYPE_FIELD_NUMBER: _builtins.int
     element: Global___ValueType.ValueType
     """Type of its elements, a reference type."""
+    element_name: _builtins.str
+    """Where that is VALUE_TYPE_REFERENCE: the type's name."""
     index_type: Global___ValueType.ValueType
     """Type of its indices: i32 or i64."""
     @_builtins.property
@@ -440,12 +495,13 @@ class TableType(_message.Message):
         self,
         *,
         element: Global___ValueType.ValueType = ...,
+        element_name: _builtins.str = ...,
         limits: Global___Limits | None = ...,
         index_type: Global___ValueType.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["element", b"element", "index_type", b"index_type", "limits", b"limits"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["element", b"element", "element_name", b"element_name", "index_type", b"index_type", "limits", b"limits"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -458,20 +514,24 @@ class GlobalType(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     VALUE_FIELD_NUMBER: _builtins.int
+    VALUE_NAME_FIELD_NUMBER: _builtins.int
     MUTABLE_FIELD_NUMBER: _builtins.int
     value: Global___ValueType.ValueType
     """Type of its value."""
+    value_name: _builtins.str
+    """Where that is VALUE_TYPE_REFERENCE: the type's name."""
     mutable: _builtins.bool
     """Whether it can be set."""
     def __init__(
         self,
         *,
         value: Global___ValueType.ValueType = ...,
+        value_name: _builtins.str = ...,
         mutable: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["mutable", b"mutable", "value", b"value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["mutable", b"mutable", "value", b"value", "value_name", b"value_name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -10,7 +10,23 @@ from farcall.engine.binary.instructions import decode_body, read_expression, rea
 from farcall.engine.errors import MalformedModuleError, UnsupportedFeatureError
 from farcall.engine.instructions.instruction import Catch, Immediate
 from farcall.engine.instructions.table import BY_NAME, BY_OPCODE, BY_PREFIX, INSTRUCTIONS
-from farcall.engine.structure.types import EXNREF, EXTERNREF, F32, F64, FUNCREF, I32, I64, V128
+from farcall.engine.structure.defined_types import IndexedReference
+from farcall.engine.structure.types import (
+    ANYREF,
+    EXNREF,
+    EXTERNREF,
+    F32,
+    F64,
+    FUNCREF,
+    I31REF,
+    I32,
+    I64,
+    NULLEXNREF,
+    NULLREF,
+    STRUCTREF,
+    V128,
+    reference_to,
+)
 from tests.engine.binary_format import signed, unsigned, vector
 
 U32 = st.integers(0, (1 << 32) - 1)
@@ -39,10 +55,10 @@ def _bits(size):
 
 
 def _block_type(draw):
-    value = draw(st.none() | st.sampled_from(TYPES) | U32)
+    value = draw(st.none() | U32 | st.just("value type"))
     if value is None:
         return None, b"\x40"
-    return (value, signed(value)) if isinstance(value, int) else (value, bytes([value.code]))
+    return (value, signed(value)) if isinstance(value, int) else _value_type(draw)
 
 
 def _labels(draw):
@@ -60,8 +76,19 @@ def _memory_access(draw):
 
 
 def _value_types(draw):
-    types = draw(st.lists(st.sampled_from(TYPES)))
-    return tuple(types), vector([bytes([value.code]) for value in types])
+    types = [_value_type(draw) for _ in range(draw(st.integers(0, 5)))]
+    return tuple(value for value, _ in types), vector([encoded for _, encoded in types])
+
+
+def _value_type(draw):
+    if draw(st.booleans()):
+        value = draw(st.sampled_from(TYPES))
+        return value, bytes([value.code])
+    heap, encoded = _heap_type(draw)
+    if isinstance(heap, IndexedReference):
+        nullable = draw(st.booleans())
+        return IndexedReference(heap.index, nullable), bytes([0x63 if nullable else 0x64]) + encoded
+    return reference_to(heap.heap, nullable=False), b"\x64" + encoded
 
 
 def _lane(draw):
@@ -88,8 +115,17 @@ def _catches(draw):
 
 
 def _heap_type(draw):
-    reference = draw(st.sampled_from((FUNCREF, EXTERNREF, EXNREF)))
+    if draw(st.booleans()):
+        index = draw(U32)
+        return IndexedReference(index, nullable=True), signed(index)
+    choices = (FUNCREF, EXTERNREF, EXNREF, NULLEXNREF, ANYREF, I31REF, NULLREF, STRUCTREF)
+    reference = draw(st.sampled_from(choices))
     return reference, bytes([reference.code])
+
+
+def _cast_flags(draw):
+    flags = draw(st.integers(0, 3))
+    return (bool(flags & 1), bool(flags & 2)), bytes([flags])
 
 
 ENCODERS = {
@@ -99,6 +135,7 @@ ENCODERS = {
     Immediate.VALUE_TYPES: _value_types,
     Immediate.HEAP_TYPE: _heap_type,
     Immediate.CATCHES: _catches,
+    Immediate.CAST_FLAGS: _cast_flags,
     Immediate.SIGNED_32: _integer(32),
     Immediate.SIGNED_64: _integer(64),
     Immediate.FLOAT_32: _bits(4),
@@ -162,11 +199,8 @@ def test_an_opcode_without_a_row_is_refused():
 @pytest.mark.parametrize(
     ("encoded", "feature"),
     [
-        (b"\xfb\x00", "gc"),
-        (b"\xd3", "gc"),
-        (b"\x14", "function-references"),
-        (b"\xd0\x6e", "gc"),
-        (b"\xd0\x05", "function-references"),
+        (b"\xfb\x20", "custom-descriptors"),
+        (b"\xd0\x62\x05", "custom-descriptors"),
     ],
 )
 def test_what_later_proposals_add_is_named(encoded, feature):
@@ -181,6 +215,8 @@ def test_what_later_proposals_add_is_named(encoded, feature):
         (b"\x02\x41", "malformed value type: 0x41"),
         (b"\x02\xff\x7f", "malformed block type"),
         (b"\xd0\x7f", "malformed reference type: 0x7f"),
+        (b"\xd0\xc0\x7f", "malformed reference type: 0xc0"),
+        (b"\xfb\x18\x04\x00\x6e\x6e", "malformed cast flags: 0x04"),
         (b"\x28\x80\x01\x00", "malformed memop flags: 0x80"),
         (b"\x1c\x01\x00", "malformed value type: 0x00"),
         (b"\x0e\xff\xff\xff\xff\x0f\x00", "unexpected end of section or function"),

@@ -12,6 +12,7 @@ import wasmtime
 from farcall.engine.binary import decode_module
 from farcall.engine.errors import MalformedModuleError, UnsupportedFeatureError
 from farcall.engine.structure.module import ConstantExpression, Names
+from farcall.engine.structure.type_text import type_texts
 from farcall.engine.structure.types import (
     EXTERNREF,
     F32,
@@ -117,7 +118,7 @@ def test_exports_start_and_segments_are_found(everything):
     ]
     assert everything.start == 2
     active, declarative, passive = everything.elements
-    assert (active.mode, active.table, active.type) == ("active", 1, FUNCREF)
+    assert (active.mode, active.table, active.type.name) == ("active", 1, "(ref func)")
     assert initializers((active.table_offset,)) == [("i32.const", (1,))]
     assert initializers(active.initializers) == [("ref.func", (1,)), ("ref.func", (2,))]
     assert (declarative.mode, declarative.table_offset) == ("declarative", None)
@@ -242,11 +243,8 @@ def test_malformed_modules_are_refused_with_reason_and_offset(source, reason, of
 @pytest.mark.parametrize(
     ("source", "feature"),
     [
-        (HEADER + section(1, b"\1\x5f\0"), "gc"),
-        (HEADER + section(1, b"\1\x4e\0"), "gc"),
-        (HEADER + section(1, b"\1\x60\1\x6e\0"), "gc"),
-        (HEADER + section(1, b"\1\x60\1\x64\x70\0"), "function-references"),
-        (HEADER + section(4, b"\1\x40\0\x70\0\0\xd0\x70\x0b"), "function-references"),
+        (HEADER + section(1, b"\1\x4d\0\x5f\0"), "custom-descriptors"),
+        (HEADER + section(1, b"\1\x60\1\x64\x62\0\0"), "custom-descriptors"),
     ],
 )
 def test_what_later_proposals_add_is_named(source, feature):
@@ -270,3 +268,52 @@ def test_a_prefix_of_a_module_is_malformed_unless_whole_sections_are_missing(eve
         with pytest.raises(MalformedModuleError) as raised:
             decode_module(source[:length])
         assert 0 <= raised.value.offset <= length
+
+
+def test_types_are_read_with_their_groups_and_supertypes():
+    types = [
+        b"\x4e\2"  # a group of two
+        + b"\x50\0\x5f\2\x63\1\1\x78\0"  # (sub (struct (field (mut (ref null 1))) (field i8)))
+        + b"\x4f\1\0\x5f\2\x63\1\1\x78\0",  # (sub final 0 (struct ...))
+        b"\x5e\x77\1",  # (array (mut i16))
+        b"\x60\1\x64\0\1\x6d",  # (func (param (ref 0)) (result eqref))
+    ]
+    module = decode_module(HEADER + section(1, vector(types)))
+    assert type_texts(module) == [
+        "(sub (struct (field (mut (ref null 1))) (field i8)))",
+        "(sub final 0 (struct (field (mut (ref null 1))) (field i8)))",
+        "(array (mut i16))",
+        "(func (param (ref 0)) (result eqref))",
+    ]
+    assert module.type_problem is None
+    assert module.defined_types[1].supertype is module.defined_types[0]
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"\x60\1\x64\5\0", "unknown type 5"),
+        (b"\x50\1\0\x5f\0", "unknown type 0: the supertype of type 0"),
+        (b"\x50\1\7\x5f\0", "unknown type 7: the supertype of type 0"),
+        (b"\x50\2\0\0\x5f\0", "a type with 2 supertypes"),
+    ],
+)
+def test_what_is_invalid_about_types_is_kept_for_validation(content, reason):
+    problem = decode_module(HEADER + section(1, b"\1" + content)).type_problem
+    assert problem is not None
+    assert problem.reason.startswith(reason)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"\x5e\x7f\2", "malformed mutability: 0x02"),
+        (b"\x5e\x76\0", "malformed value type: 0x76"),
+        (b"\x50\0\x7f", "malformed definition type: 0x7f"),
+        (b"\x4e\2\x5e\x7f\0", "unexpected end"),
+        (b"\x5f\xff\xff\xff\xff\x0f", "unexpected end"),
+    ],
+)
+def test_malformed_types_are_refused(content, reason):
+    with pytest.raises(MalformedModuleError, match=reason):
+        decode_module(HEADER + section(1, b"\1" + content))

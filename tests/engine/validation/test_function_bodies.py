@@ -170,7 +170,7 @@ INVALID = {
     ),
     "table.init of an unlike segment": (
         "(table 1 externref) (elem func) (func (table.init 0 (i32.const 0) (i32.const 0) (i32.const 0)))",
-        "type mismatch: table.init of funcref to a table of externref",
+        "type mismatch: table.init of (ref func) to a table of externref",
     ),
 }
 

@@ -94,7 +94,7 @@ INVALID = {
     "elements without table": ("(func) (elem (i32.const 0) 0)", "unknown table 0"),
     "elements of another type": (
         "(table 1 externref) (func) (elem (i32.const 0) func 0)",
-        "type mismatch: elements of funcref for a table of externref",
+        "type mismatch: elements of (ref func) for a table of externref",
     ),
     "elements of an unknown function": ("(table 1 funcref) (elem (i32.const 0) 5)", "unknown function 5"),
     "element that is a number": (

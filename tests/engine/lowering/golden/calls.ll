@@ -1,4 +1,4 @@
-define hidden fastcc i32 @f1(ptr noundef nonnull align 8 dereferenceable(320) %vmctx, i32 noundef %p0) #0 align 32 {
+define hidden fastcc i32 @f1(ptr noundef nonnull align 8 dereferenceable(368) %vmctx, i32 noundef %p0) #0 align 32 {
 entry:
 %execution = load ptr, ptr %vmctx, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %check = load volatile i64, ptr %execution, align 8
@@ -10,7 +10,7 @@ body:
 ret i32 %v2
 }
 
-define hidden fastcc {i32, double} @f2(ptr noundef nonnull align 8 dereferenceable(320) %vmctx, i32 noundef %p0) #0 align 32 {
+define hidden fastcc {i32, double} @f2(ptr noundef nonnull align 8 dereferenceable(368) %vmctx, i32 noundef %p0) #0 align 32 {
 entry:
 br label %body
 body:
@@ -19,7 +19,7 @@ body:
 ret {i32, double} %v2
 }
 
-define hidden fastcc i64 @f3(ptr noundef nonnull align 8 dereferenceable(320) %vmctx, i32 noundef %p0) #0 align 32 {
+define hidden fastcc i64 @f3(ptr noundef nonnull align 8 dereferenceable(368) %vmctx, i32 noundef %p0) #0 align 32 {
 entry:
 %execution = load ptr, ptr %vmctx, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %check = load volatile i64, ptr %execution, align 8
@@ -33,7 +33,7 @@ body:
 ret i64 %v5
 }
 
-define hidden fastcc {i32, double} @f4(ptr noundef nonnull align 8 dereferenceable(320) %vmctx, i32 noundef %p0) #0 align 32 {
+define hidden fastcc {i32, double} @f4(ptr noundef nonnull align 8 dereferenceable(368) %vmctx, i32 noundef %p0) #0 align 32 {
 entry:
 %execution = load ptr, ptr %vmctx, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %check = load volatile i64, ptr %execution, align 8
@@ -80,7 +80,7 @@ call void %trap.undefined_element.exit(i32 7) #1
 unreachable
 }
 
-define hidden fastcc i32 @f5(ptr noundef nonnull align 8 dereferenceable(320) %vmctx, i32 noundef %p0) #0 align 32 {
+define hidden fastcc i32 @f5(ptr noundef nonnull align 8 dereferenceable(368) %vmctx, i32 noundef %p0) #0 align 32 {
 entry:
 %execution = load ptr, ptr %vmctx, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %check = load volatile i64, ptr %execution, align 8

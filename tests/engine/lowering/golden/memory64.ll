@@ -1,4 +1,4 @@
-define hidden fastcc i64 @f0(ptr noundef nonnull align 8 dereferenceable(256) %vmctx, i64 noundef %p0, i64 noundef %p1) #0 align 32 {
+define hidden fastcc i64 @f0(ptr noundef nonnull align 8 dereferenceable(288) %vmctx, i64 noundef %p0, i64 noundef %p1) #0 align 32 {
 entry:
 br label %body
 body:
@@ -64,7 +64,7 @@ call void %trap.out_of_bounds_memory_access.exit(i32 5) #1
 unreachable
 }
 
-define hidden fastcc i64 @f1(ptr noundef nonnull align 8 dereferenceable(256) %vmctx) #0 align 32 {
+define hidden fastcc i64 @f1(ptr noundef nonnull align 8 dereferenceable(288) %vmctx) #0 align 32 {
 entry:
 br label %body
 body:
@@ -83,7 +83,7 @@ body:
 ret i64 %v12
 }
 
-define hidden fastcc void @f2(ptr noundef nonnull align 8 dereferenceable(256) %vmctx, i64 noundef %p0, i32 noundef %p1) #0 align 32 {
+define hidden fastcc void @f2(ptr noundef nonnull align 8 dereferenceable(288) %vmctx, i64 noundef %p0, i32 noundef %p1) #0 align 32 {
 entry:
 %execution = load ptr, ptr %vmctx, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 br label %body
@@ -109,7 +109,7 @@ call void %v16(ptr %execution, ptr %v12, i64 %p0, i32 %p1, i64 %p0)
 ret void
 }
 
-define hidden fastcc i64 @f3(ptr noundef nonnull align 8 dereferenceable(256) %vmctx, i64 noundef %p0) #0 align 32 {
+define hidden fastcc i64 @f3(ptr noundef nonnull align 8 dereferenceable(288) %vmctx, i64 noundef %p0) #0 align 32 {
 entry:
 %execution = load ptr, ptr %vmctx, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %check = load volatile i64, ptr %execution, align 8

@@ -1,4 +1,4 @@
-define hidden fastcc ptr @f0(ptr noundef nonnull align 8 dereferenceable(192) %vmctx, i32 noundef %p0, ptr noundef %p1) #0 align 32 {
+define hidden fastcc ptr @f0(ptr noundef nonnull align 8 dereferenceable(208) %vmctx, i32 noundef %p0, ptr noundef %p1) #0 align 32 {
 entry:
 br label %body
 body:
@@ -36,7 +36,7 @@ call void %trap.out_of_bounds_table_access.exit(i32 6) #1
 unreachable
 }
 
-define hidden fastcc {i32, ptr} @f1(ptr noundef nonnull align 8 dereferenceable(192) %vmctx, i32 noundef %p0) #0 align 32 {
+define hidden fastcc {i32, ptr} @f1(ptr noundef nonnull align 8 dereferenceable(208) %vmctx, i32 noundef %p0) #0 align 32 {
 entry:
 br label %body
 body:
@@ -50,7 +50,7 @@ v3:
 %v7 = load ptr, ptr %v6, align 8, !tbaa !8
 %v8.c = icmp eq ptr %v7, null
 %v8 = zext i1 %v8.c to i32
-%v9 = getelementptr i8, ptr %vmctx, i64 160
+%v9 = getelementptr i8, ptr %vmctx, i64 168
 %v10 = icmp ne i32 %p0, 0
 %v11 = select i1 %v10, ptr %v9, ptr null
 %v12 = insertvalue {i32, ptr} poison, i32 %v8, 0

@@ -1,0 +1,103 @@
+"""Objects that constant expressions make, at instantiation."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+
+from farcall.engine.abi import objects as abi
+from farcall.engine.runtime.heap import Heap
+from farcall.engine.runtime.native.address_space import write_words
+from farcall.engine.structure.defined_types import FieldType
+from farcall.engine.structure.module import ConstantInstruction, Module
+
+_I31_MASK = 0xFFFFFFFF
+
+
+class ObjectConstants:
+    """Makes the objects of one instance's constant expressions.
+
+    Parameters:
+        heap: gives the heap, which may be another one after instances were linked.
+        descriptors: of the module's types, by index.
+    """
+
+    def __init__(
+        self, module: Module, heap: Callable[[], Heap], descriptors: ctypes.Array[ctypes.c_uint64]
+    ) -> None:
+        self._types = module.defined_types
+        self._heap = heap
+        self._descriptors = descriptors
+        self._rules: dict[str, Callable[[tuple[int, ...], list[int]], int]] = {
+            "struct.new": self._struct_new,
+            "struct.new_default": self._struct_new_default,
+            "array.new": self._array_new,
+            "array.new_default": self._array_new_default,
+            "array.new_fixed": self._array_new_fixed,
+            "ref.i31": self._ref_i31,
+        }
+
+    def makes(self, name: str) -> bool:
+        """Whether an instruction makes a reference."""
+        return name in self._rules
+
+    def apply(self, instruction: ConstantInstruction, stack: list[int]) -> None:
+        """Execute an instruction on the stack of slots' contents.
+
+        Raises:
+            ExhaustionError: there is no room.
+        """
+        immediates = tuple([each for each in instruction.immediates if isinstance(each, int)])
+        stack.append(self._rules[instruction.name](immediates, stack))
+
+    def _allocate(self, index: int, size: int, stack: list[int]) -> int:
+        place = self._heap().allocate(size, held=[word for word in stack if word < 1 << 64])
+        write_words(place, [self._descriptors[index]])
+        return place
+
+    def _struct_new(self, immediates: tuple[int, ...], stack: list[int]) -> int:
+        struct = self._types[immediates[0]].struct
+        layout = abi.struct_layout(struct)
+        place = self._allocate(immediates[0], layout.size, stack)
+        for field, offset in zip(reversed(struct.fields), reversed(layout.offsets), strict=True):
+            _write(place + offset, field, stack.pop())
+        return place
+
+    def _struct_new_default(self, immediates: tuple[int, ...], stack: list[int]) -> int:
+        return self._allocate(immediates[0], abi.struct_layout(self._types[immediates[0]].struct).size, stack)
+
+    def _make_array(self, index: int, length: int, stack: list[int]) -> int:
+        size = abi.ARRAY_ELEMENTS + length * abi.element_size(self._types[index].array)
+        place = self._allocate(index, size, stack)
+        ctypes.c_uint32.from_address(place + abi.ARRAY_LENGTH).value = length
+        return place
+
+    def _array_new(self, immediates: tuple[int, ...], stack: list[int]) -> int:
+        array = self._types[immediates[0]].array
+        length = stack.pop() & 0xFFFFFFFF
+        place = self._make_array(immediates[0], length, stack)
+        size = abi.element_size(array)
+        content = (stack.pop() & (1 << 8 * size) - 1).to_bytes(size, "little") * length
+        ctypes.memmove(place + abi.ARRAY_ELEMENTS, content, len(content))
+        return place
+
+    def _array_new_default(self, immediates: tuple[int, ...], stack: list[int]) -> int:
+        return self._make_array(immediates[0], stack.pop() & 0xFFFFFFFF, stack)
+
+    def _array_new_fixed(self, immediates: tuple[int, ...], stack: list[int]) -> int:
+        index, length = immediates
+        element = self._types[index].array.element
+        place = self._make_array(index, length, stack)
+        size = abi.storage_size(element.storage)
+        for position in reversed(range(length)):
+            _write(place + abi.ARRAY_ELEMENTS + position * size, element, stack.pop())
+        return place
+
+    def _ref_i31(self, immediates: tuple[int, ...], stack: list[int]) -> int:
+        return (stack.pop() << abi.I31_SHIFT | abi.I31_TAG) & _I31_MASK
+
+
+def _write(place: int, field: FieldType, value: int) -> None:
+    size = abi.storage_size(field.storage)
+    content = (value & (1 << 8 * size) - 1).to_bytes(size, "little")
+    ctypes.memmove(place, content, size)

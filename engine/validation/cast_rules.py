@@ -1,0 +1,94 @@
+"""Rules of casts (sections 3.4.3 and 3.4.8).
+
+`control_rules` says what a rule is.
+"""
+
+from __future__ import annotations
+
+from farcall.engine.binary.types import EncodedReference
+from farcall.engine.instructions.instruction import Instruction
+from farcall.engine.structure.matching import BOTTOM, value_matches
+from farcall.engine.structure.types import I32, ReferenceType, reference_to
+from farcall.engine.validation.control_rules import Rule
+from farcall.engine.validation.function_validator import FunctionValidator
+from farcall.engine.validation.rejection import Rejection, TypeMismatch
+
+CastOperands = tuple[tuple[bool, bool], int, EncodedReference, EncodedReference]
+"""The immediates of `br_on_cast`: whether null belongs to either type; the label; the types."""
+
+
+def _target(state: FunctionValidator, encoded: EncodedReference, nullable: bool) -> ReferenceType:
+    reference = state.context.value_type(encoded)
+    assert isinstance(reference, ReferenceType)
+    return reference_to(reference.heap, nullable)
+
+
+def _pop_castable(state: FunctionValidator, row: Instruction, target: ReferenceType) -> None:
+    """A reference of the same hierarchy can be cast."""
+    found = state.pop_reference(row)
+    top = reference_to(target.top, nullable=True)
+    if found is not BOTTOM and not value_matches(found, top):
+        raise TypeMismatch(top, found)
+
+
+def _test(nullable: bool) -> Rule:
+    def rule(state: FunctionValidator, row: Instruction, encoded: EncodedReference) -> None:
+        _pop_castable(state, row, _target(state, encoded, nullable))
+        state.operands.append(I32)
+
+    return rule
+
+
+def _cast(nullable: bool) -> Rule:
+    def rule(state: FunctionValidator, row: Instruction, encoded: EncodedReference) -> None:
+        target = _target(state, encoded, nullable)
+        _pop_castable(state, row, target)
+        state.operands.append(target)
+
+    return rule
+
+
+def _difference(source: ReferenceType, target: ReferenceType) -> ReferenceType:
+    """The type of what a cast to `target` leaves out (section 3.3.4)."""
+    return reference_to(source.heap, nullable=False) if target.nullable else source
+
+
+def _branch_on_cast(
+    state: FunctionValidator, row: Instruction, immediates: CastOperands, on_success: bool
+) -> None:
+    (from_nullable, to_nullable), depth, encoded_source, encoded_target = immediates
+    source = _target(state, encoded_source, from_nullable)
+    target = _target(state, encoded_target, to_nullable)
+    if not value_matches(target, source):
+        raise Rejection(
+            f"type mismatch: {row.name} from {source.name} to {target.name}, which does not match it"
+        )
+    other = _difference(source, target)
+    carried, kept = (target, other) if on_success else (other, target)
+    label_types = state.label(depth).label_types
+    last = label_types[-1] if label_types else None
+    if last is None or not value_matches(carried, last):
+        wanted = "nothing" if last is None else last.name
+        raise Rejection(f"type mismatch: {row.name} carries {carried.name} to a label that takes {wanted}")
+    state.pop(source)
+    state.pop_all(label_types[:-1])
+    state.push_all(label_types[:-1])
+    state.operands.append(kept)
+
+
+def _br_on_cast(state: FunctionValidator, row: Instruction, immediates: CastOperands) -> None:
+    _branch_on_cast(state, row, immediates, on_success=True)
+
+
+def _br_on_cast_fail(state: FunctionValidator, row: Instruction, immediates: CastOperands) -> None:
+    _branch_on_cast(state, row, immediates, on_success=False)
+
+
+RULES: dict[str, Rule] = {
+    "ref_test": _test(nullable=False),
+    "ref_test_null": _test(nullable=True),
+    "ref_cast": _cast(nullable=False),
+    "ref_cast_null": _cast(nullable=True),
+    "br_on_cast": _br_on_cast,
+    "br_on_cast_fail": _br_on_cast_fail,
+}
