@@ -22,18 +22,22 @@ def access(state: FunctionValidator, row: Instruction, immediate: tuple[int, int
     The type of the address is the memory's.
     """
     exponent, memory, offset = immediate
-    address = _index_type(state, memory)
-    assert row.access is not None
-    if 1 << exponent > row.access.size:
-        raise Rejection(
-            f"alignment must not be larger than natural: 2**{exponent} for {row.access.size} bytes"
-        )
+    try:
+        address = state.context.memory_indices[memory]
+    except IndexError:
+        raise Rejection(f"unknown memory {memory}") from None
+    access, parameters, operands = row.access, row.parameters, state.operands
+    assert access is not None
+    if 1 << exponent > access.size:
+        raise Rejection(f"alignment must not be larger than natural: 2**{exponent} for {access.size} bytes")
     if offset >> 32 and address is I32:
         raise Rejection(f"offset out of range: {offset} in a memory addressed by i32")
-    parameters = row.parameters
-    for position in range(len(parameters) - 1, 0, -1):
-        state.pop(parameters[position])
-    found = state.operands.pop()
+    if len(parameters) > 1:
+        for expected in parameters[:0:-1]:
+            found = operands.pop()
+            if found is not expected:
+                state.accept(found, expected)
+    found = operands.pop()
     if found is not address:
         state.accept(found, address)
 
@@ -56,10 +60,10 @@ def _lane_access(
 
 
 def _index_type(state: FunctionValidator, memory: int) -> ValueType:
-    memories = state.context.module.memories
-    if memory >= len(memories):
+    indices = state.context.memory_indices
+    if memory >= len(indices):
         raise Rejection(f"unknown memory {memory}")
-    return memories[memory].index_type
+    return indices[memory]
 
 
 def _memory_size(state: FunctionValidator, row: Instruction, memory: int) -> None:

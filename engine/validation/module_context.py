@@ -57,16 +57,28 @@ class ModuleContext:
         functions: the type of every function, imports first.
         declared_functions: those that `ref.func` may name in code, because something outside of code does
             (section 3.4.10, refs).
+        memory_indices: the index type of every memory.
         blocks, loops, ifs, tries: control frames, so that equal ones are one object.
     """
 
-    __slots__ = ("blocks", "declared_functions", "disabled", "functions", "ifs", "loops", "module", "tries")
+    __slots__ = (
+        "blocks",
+        "declared_functions",
+        "disabled",
+        "functions",
+        "ifs",
+        "loops",
+        "memory_indices",
+        "module",
+        "tries",
+    )
 
     def __init__(self, module: Module, disabled: Features = NONE_DISABLED) -> None:
         self.module = module
         self.disabled = disabled
         self.functions = [module.signature(index) for index in module.function_types]
         self.declared_functions = _declared_functions(module)
+        self.memory_indices = [memory.index_type for memory in module.memories]
         self.blocks = Controls("block", self)
         self.loops = Controls("loop", self)
         self.ifs = Controls("if", self)

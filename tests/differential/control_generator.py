@@ -9,6 +9,10 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
+import wasmtime
+
+from .case import Case
+
 TAGS = {"$e0": (), "$e1": ("i64",), "$e2": ("i64", "f64", "i32")}
 _LOCALS = 4
 _SHARED_FUNCTIONS = 4
@@ -269,3 +273,16 @@ def generate_control(source: random.Random, size: int) -> Program:
       {" ".join(_function(source, place, callees, size) for place in others)}
       {" ".join(_runner(place) for place in (*own, *others))})"""
     return Program(library, main, [f"run{place}" for place in (*own, *others)])
+
+
+def control_case(seed: int, size: int) -> Case:
+    """The program of a seed, and calls of its functions with little and much fuel."""
+    source = random.Random(seed)
+    program = generate_control(source, size)
+    calls = [(name, (fuel, source.getrandbits(64))) for name in program.functions for fuel in (5, 40, 300)]
+    return Case(
+        bytes(wasmtime.wat2wasm(program.main)),
+        tuple(calls),
+        globals=("seen",),
+        library=bytes(wasmtime.wat2wasm(program.library)),
+    )

@@ -2,34 +2,19 @@
 
 from __future__ import annotations
 
-import random
 from collections import Counter
 
-import wasmtime
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from .case import Case
-from .control_generator import generate_control
+from .control_generator import control_case
 from .farcall_subject import run_on_farcall
-
-
-def case_of(seed, size):
-    source = random.Random(seed)
-    program = generate_control(source, size)
-    calls = [(name, (fuel, source.getrandbits(64))) for name in program.functions for fuel in (5, 40, 300)]
-    return Case(
-        bytes(wasmtime.wat2wasm(program.main)),
-        tuple(calls),
-        globals=("seen",),
-        library=bytes(wasmtime.wat2wasm(program.library)),
-    )
 
 
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(0, 2**64 - 1), st.integers(5, 60), st.booleans())
 def test_random_programs_of_tail_calls_and_exceptions(engine, oracle, seed, size, ensure_termination):
-    case = case_of(seed, size)
+    case = control_case(seed, size)
     assert run_on_farcall(engine, case, ensure_termination=ensure_termination) == oracle.run(case)
 
 
@@ -37,7 +22,7 @@ def test_the_programs_are_no_empty_shells(oracle):
     """They return, throw what their callers catch, and reach the traps of indirect calls."""
     outcomes = Counter()
     for seed in range(25):
-        for outcome in oracle.run(case_of(seed, 40)).outcomes:
+        for outcome in oracle.run(control_case(seed, 40)).outcomes:
             outcomes[outcome if isinstance(outcome, str) else outcome[0] == -1000 % 2**64] += 1
     assert outcomes[False] > 100
     assert outcomes[True] > 5

@@ -15,9 +15,10 @@ import pytest
 from farcall.engine import Instance, Trap, TrapKind
 from farcall.engine.instructions.table import INSTRUCTIONS
 
-LOADS = [row for row in INSTRUCTIONS if row.access and row.results]
-STORES = [row for row in INSTRUCTIONS if row.access and not row.results]
-WITH_EVERY_KIND = {"v128.load", "v128.store", "v128.load16_lane", "v128.store32_lane"}
+LOADS = [row for row in INSTRUCTIONS if row.rule == "load"]
+STORES = [row for row in INSTRUCTIONS if row.rule == "store"]
+LANE_LOADS = [row for row in INSTRUCTIONS if row.rule in ("vector_load", "load_lane")]
+LANE_STORES = [row for row in INSTRUCTIONS if row.rule == "store_lane"]
 ONES = {
     "i32": "-1",
     "i64": "-1",
@@ -77,7 +78,7 @@ def all_rows(rows):
             (kind, row)
             for kind in KINDS
             for row in rows
-            if kind is KINDS[0] or row.name[:3] == "i64" or row.name in WITH_EVERY_KIND
+            if kind is KINDS[0] or row.name[:3] == "i64" or "64" in row.name
         ],
         ids=lambda value: (
             value.name if hasattr(value, "name") else f"{value.index}-{value.page}-{value.size}"
@@ -96,19 +97,13 @@ def expect(kind: Kind, width: int, offset: int, index: int, access: Callable[[in
     return False
 
 
-def lane(row) -> str:
-    """The last lane, of instructions that access one."""
-    return str(row.lanes - 1) if row.lanes else ""
-
-
 @all_rows(LOADS)
 def test_loads(instantiate, kind, row):
     width = row.access.size
     offsets = kind.around_borders(width)
-    operand = "(v128.const i64x2 0 0)" if row.lanes else ""
     functions = " ".join(
         f'(func (export "{offset}") (param {kind.index}) (result {row.results[0].name})'
-        f" ({row.name} $m offset={offset} {lane(row)} (local.get 0) {operand}))"
+        f" ({row.name} $m offset={offset} (local.get 0)))"
         for offset in offsets
     )
     instance = instantiate(f"(module {kind.text} {functions})")
@@ -129,7 +124,7 @@ def test_stores_write_all_or_nothing(instantiate, kind, row):
     offsets = kind.around_borders(width)
     functions = " ".join(
         f'(func (export "{offset}") (param {kind.index})'
-        f" ({row.name} $m offset={offset} {lane(row)} (local.get 0) ({value}.const {ONES[value]})))"
+        f" ({row.name} $m offset={offset} (local.get 0) ({value}.const {ONES[value]})))"
         for offset in offsets
     )
     instance = instantiate(f"(module {kind.text} {functions})")
@@ -137,6 +132,31 @@ def test_stores_write_all_or_nothing(instantiate, kind, row):
     for offset in offsets:
         for index in kind.around_borders(width):
             if expect(kind, width, offset, index, instance.function(str(offset))):
+                assert memory.read(index + offset, width) == b"\xff" * width
+                memory.write(index + offset, bytes(width))
+        assert memory.read(0, kind.size) == bytes(kind.size)
+
+
+@all_rows(LANE_LOADS + LANE_STORES)
+def test_vector_accesses(instantiate, kind, row):
+    """What is not a plain load or store: only where they trap, and that what traps has written nothing."""
+    width = row.access.size
+    offsets = kind.around_borders(width)
+    lane = "0" if row.rule.endswith("lane") else ""
+    vector = f"(v128.const {ONES['v128']})" if lane else ""
+    access = "({name} $m offset={offset} {lane} (local.get 0) {vector})"
+    access = f"(drop {access})" if row.results else access
+    functions = " ".join(
+        f'(func (export "{offset}") (param {kind.index}) '
+        + access.format(name=row.name, offset=offset, lane=lane, vector=vector)
+        + ")"
+        for offset in offsets
+    )
+    instance = instantiate(f"(module {kind.text} {functions})")
+    memory = instance.memory("m")
+    for offset in offsets:
+        for index in kind.around_borders(width):
+            if expect(kind, width, offset, index, instance.function(str(offset))) and not row.results:
                 assert memory.read(index + offset, width) == b"\xff" * width
                 memory.write(index + offset, bytes(width))
         assert memory.read(0, kind.size) == bytes(kind.size)

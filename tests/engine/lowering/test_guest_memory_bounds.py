@@ -15,8 +15,8 @@ from farcall.engine.instructions.table import INSTRUCTIONS
 PAGE = 65536
 PAGES = 2
 SIZE = PAGES * PAGE
-LOADS = [row for row in INSTRUCTIONS if row.access and row.results]
-STORES = [row for row in INSTRUCTIONS if row.access and not row.results]
+LOADS = [row for row in INSTRUCTIONS if row.access and row.results and row.prefix != 0xFE]
+STORES = [row for row in INSTRUCTIONS if row.access and not row.results and row.prefix != 0xFE]
 BORDERS = (0, PAGE, SIZE, MEMORY_GUARD_SIZE, 1 << 31, 1 << 32)
 
 

@@ -36,15 +36,30 @@ TRAPS = {
         "(call_indirect (type $v) (i32.const 0))",
     ),
     TrapKind.CALL_STACK_EXHAUSTED: ("call stack exhausted", "(call $endless)"),
+    TrapKind.NULL_EXCEPTION_REFERENCE: ("null exception reference", "(throw_ref (ref.null exn))"),
     TrapKind.UNALIGNED_ATOMIC: ("unaligned atomic", "(drop (i32.atomic.load (i32.const 2)))"),
     TrapKind.EXPECTED_SHARED_MEMORY: (
         "expected shared memory",
         "(drop (memory.atomic.wait32 (i32.const 0) (i32.const 0) (i64.const -1)))",
     ),
+    TrapKind.NULL_REFERENCE: ("null reference", "(drop (ref.as_non_null (ref.null any)))"),
+    TrapKind.NULL_FUNCTION_REFERENCE: ("null function reference", "(call_ref $v (ref.null $v))"),
+    TrapKind.NULL_STRUCTURE_REFERENCE: (
+        "null structure reference",
+        "(drop (struct.get $pair 0 (ref.null $pair)))",
+    ),
+    TrapKind.NULL_ARRAY_REFERENCE: ("null array reference", "(drop (array.len (ref.null array)))"),
+    TrapKind.NULL_I31_REFERENCE: ("null i31 reference", "(drop (i31.get_s (ref.null i31)))"),
+    TrapKind.CAST_FAILURE: ("cast failure", "(drop (ref.cast (ref $pair) (ref.i31 (i32.const 1))))"),
+    TrapKind.OUT_OF_BOUNDS_ARRAY_ACCESS: (
+        "out of bounds array access",
+        "(drop (array.get $numbers (array.new_default $numbers (i32.const 2)) (i32.const 2)))",
+    ),
 }
 
 MODULE = """(module $guest
   (type $v (func)) (type $i (func (param i32) (result i32)))
+  (type $pair (struct (field i32 i32))) (type $numbers (array (mut i64)))
   (memory (export "m") 1) (table 3 funcref) (elem (i32.const 0) $probe)
   (func $endless (call $endless) (call $endless))
   (func $probe (export "probe") (type $i) (i32.load (local.get 0)))

@@ -299,6 +299,6 @@ def test_a_body_that_runs_into_the_next_is_malformed():
 
 def test_instructions_of_later_proposals_name_the_feature_and_the_function():
     with pytest.raises(UnsupportedFeatureError) as raised:
-        load(functions(b"", b"\xfb\x0c" + bytes(16)))
-    assert raised.value.feature == "gc"
+        load(functions(b"", b"\xfb\x20" + bytes(16)))
+    assert raised.value.feature == "custom-descriptors"
     assert raised.value.function_index == 1
