@@ -53,6 +53,7 @@ class NativeModuleEngine(ModuleEngine, Member):
     def __init__(self, compiled: CompiledModule, instance: Instance) -> None:
         references, limits = instance.store.references, instance.store.limits
         Member.__init__(self, references)
+        native_runtime().ensure_fault_handlers()
         code = compiled.code
         self.module = compiled.module
         self.name = instance.name

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import signal
 import threading
 import weakref
 from collections.abc import Callable, Iterable
@@ -25,6 +24,7 @@ from farcall.engine.runtime.native.address_space import AddressSpace, write_word
 from farcall.engine.runtime.native.bulk import bulk_text
 from farcall.engine.runtime.native.code_memory import CodeRegistry, MappedCode
 from farcall.engine.runtime.native.exceptions import exceptions_text
+from farcall.engine.runtime.native.fault_signals import FaultSignals
 from farcall.engine.runtime.native.object_space import ObjectSpace
 from farcall.engine.runtime.native.objects import objects_text
 from farcall.engine.runtime.native.threads import prepare_thread, thread_end_text
@@ -35,7 +35,7 @@ from farcall.engine.runtime.native.trampolines import (
     host_call_text,
     listener_text,
 )
-from farcall.engine.runtime.native.traps import PREVIOUS_HANDLER_WORDS, traps_text
+from farcall.engine.runtime.native.traps import fault_entry_text, traps_text
 from farcall.engine.runtime.native.waiting import new_buckets, waiting_text
 from farcall.engine.structure.types import FunctionType
 
@@ -156,7 +156,6 @@ class NativeRuntime:
         self._key = c_library.create_thread_key(self._compile_thread_end())
         self._records = threading.local()
         self._buckets = new_buckets()
-        self._previous = (ctypes.c_uint64 * (PREVIOUS_HANDLER_WORDS * signal.NSIG))()
         base = self._compile_base()
         self._call_host = base.addresses["call_host"]
         self._table = (ctypes.c_void_p * len(RuntimeFunction))(
@@ -173,8 +172,8 @@ class NativeRuntime:
         self.next_cell = _NextCell(base.addresses["next_cell"])
         self.finish_sweep = _FinishSweep(base.addresses["finish_sweep"])
         self.collect = _Collect(base.addresses["collect"])
-        for number in (signal.SIGSEGV, signal.SIGBUS):
-            self._install(number, base.addresses["on_fault"])
+        self._take_fault = base.addresses["take_fault"]
+        self._fault_signals = FaultSignals(self._make_fault_entry)
 
     def _compile_thread_end(self) -> int:
         code = _compile(thread_end_text())
@@ -185,9 +184,7 @@ class NativeRuntime:
         code = _compile(
             "\n".join(
                 (
-                    traps_text(
-                        host_target().architecture, self._key, self.space, ctypes.addressof(self._previous)
-                    ),
+                    traps_text(host_target().architecture, self._key, self.space),
                     host_border_text(self._key, self._handler_address("convert")),
                     listener_text("listener_before", self._handler_address("before")),
                     listener_text("listener_after", self._handler_address("after")),
@@ -255,11 +252,14 @@ class NativeRuntime:
         """In a child process, which has none of the threads that wait in its parent."""
         ctypes.memset(self._buckets, 0, ctypes.sizeof(self._buckets))
 
-    def _install(self, number: int, handler: int) -> None:
-        flags = c_library.SA_SIGINFO | c_library.SA_ONSTACK | c_library.SA_NODEFER
-        previous = c_library.set_signal_action(number, handler, flags)
-        self._previous[number * PREVIOUS_HANDLER_WORDS] = previous.handler or 0
-        self._previous[number * PREVIOUS_HANDLER_WORDS + 1] = previous.flags & c_library.SA_SIGINFO
+    def _make_fault_entry(self, previous: int) -> int:
+        code = _compile(fault_entry_text(self._take_fault, previous))
+        self._code.append(code)
+        return code.addresses["on_fault"]
+
+    def ensure_fault_handlers(self) -> None:
+        """Put our handlers of faults in front of any that were installed since."""
+        self._fault_signals.ensure_installed()
 
     def prepare_entries(self, signatures: Iterable[FunctionType]) -> list[Entry]:
         """The entries of these function types; the missing ones are made in one compilation."""
@@ -320,6 +320,7 @@ class NativeRuntime:
         """Make the calling thread able to run guests, if it is not yet."""
         if not c_library.get_thread_specific(self._key):
             prepare_thread(self._key)
+            self.ensure_fault_handlers()
 
     def left_frame(self) -> int:
         """Where on the native stack the entry was by which this thread left a guest last."""
