@@ -31,7 +31,7 @@ class ServerConfiguration:
         max_stores: how many stores may be open, `default` included.
         max_instances_per_store: open instances of a store, where its quota does not say less.
         max_memory_pages: size of each memory in pages of 64 KiB; more than 65,536 only matter to 64-bit memories.
-        max_total_memory_pages: size of all memories of all stores together; None for three quarters of the machine's.
+        max_total_memory_pages: size of all memories and tables together; None for three quarters of the machine's.
         max_table_elements: size of each table, where a store's quota does not say less.
         max_pending_calls_per_instance: requests that wait for, or run in, one instance.
         max_concurrent_calls: guests that run at the same time (each in a thread).

@@ -76,11 +76,14 @@ TABLE_ENTRY_SIZE = 16
 TABLE_ENTRY_ELEMENTS = 0
 TABLE_ENTRY_RECORD = 8
 
-TABLE_RECORD_SIZE = 24
-"""A table, shared by all that import it: pointer to the elements (8 bytes each), size, maximum (elements)."""
+TABLE_RECORD_SIZE = 32
+"""A table, shared by all that import it: pointer to the elements, size, maximum (elements), pointer to its budget."""
 TABLE_RECORD_ELEMENTS = 0
 TABLE_RECORD_LENGTH = 8
 TABLE_RECORD_MAXIMUM = 16
+TABLE_RECORD_BUDGET = 24
+
+TABLE_ELEMENT_SIZE = 8
 
 GLOBAL_CELL_SIZE = 16
 """A global that the instance defines: its value, in place (16 bytes so that a vector fits, aligned)."""

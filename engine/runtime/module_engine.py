@@ -9,6 +9,7 @@ import array
 import ctypes
 import itertools
 import struct
+import weakref
 from typing import TYPE_CHECKING
 
 from farcall.engine.abi import layout
@@ -38,6 +39,9 @@ if TYPE_CHECKING:
 
 _FLOAT_CONSTANTS = struct.pack("<4d4f", 0.0, -0.0, 1.0, -1.0, 0.0, -0.0, 1.0, -1.0)
 _RECORD_TYPE_SIZE = layout.FUNCTION_RECORD_SIZE - layout.FUNCTION_RECORD_TYPE_ID
+_SMALL_CONTEXT = 64 * 1024
+"""Bytes of a context up to which it counts as nothing, like the Python objects of an instance; the number of instances
+is limited. A larger one, of a module with thousands of functions or globals, is taken from the store's budget."""
 _identities = itertools.count(1)
 
 
@@ -52,6 +56,10 @@ class NativeModuleEngine(ModuleEngine, Member):
 
     def __init__(self, compiled: CompiledModule, instance: Instance) -> None:
         references, limits = instance.store.references, instance.store.limits
+        counted = compiled.code.layout.size if compiled.code.layout.size > _SMALL_CONTEXT else 0
+        instance.store.memory_budget.take(counted)
+        self._give_back = weakref.finalize(self, instance.store.memory_budget.give, counted)
+        self._give_back.atexit = False
         Member.__init__(self, references)
         native_runtime().ensure_fault_handlers()
         code = compiled.code
@@ -266,7 +274,7 @@ class NativeModuleEngine(ModuleEngine, Member):
             self._own_memories.append(memory)
             self._place_memory(index, memory)
         for table_type in self.module.tables[len(self.tables) :]:
-            table = Table(self, table_type, self.references, self._limits.table_elements)
+            table = Table(self, table_type, self.references, self._memory_budget, self._limits.table_elements)
             write_words(self.context + self._layout.table(len(self.tables)), [table.elements, table.record])
             self._own_tables.append(table)
             self.tables.append(table)
@@ -465,6 +473,7 @@ class NativeModuleEngine(ModuleEngine, Member):
         listening.remove_reporter(self._identity)
         self._functions.clear()
         self._imported_functions.clear()
+        self._give_back()
         Member.release(self)
 
 
