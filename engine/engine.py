@@ -199,6 +199,7 @@ class Engine(AbstractEngine):
             capabilities=host_target().capabilities,
         )
         code = self._cache.get(_CodeKey(module.digest, options), lambda: self._compile(module, options))
+        native_runtime().ensure_fault_handlers()
         compiled = CompiledModule(module, tuple(listeners), code)
         with self._lock:
             if not self._closed:

@@ -27,10 +27,11 @@ class ServerConfiguration:
         max_module_bytes: largest module.
         max_modules: how many modules are kept.
         max_concurrent_uploads: how many uploads may be in progress.
+        upload_idle_timeout: seconds that an upload may wait for its next message.
         max_stores: how many stores may be open, `default` included.
         max_instances_per_store: open instances of a store, where its quota does not say less.
         max_memory_pages: size of each memory in pages of 64 KiB; more than 65,536 only matter to 64-bit memories.
-        max_total_memory_pages: size of all memories of all stores together; None for three quarters of the machine's.
+        max_total_memory_pages: size of all memories and tables together; None for three quarters of the machine's.
         max_table_elements: size of each table, where a store's quota does not say less.
         max_pending_calls_per_instance: requests that wait for, or run in, one instance.
         max_concurrent_calls: guests that run at the same time (each in a thread).
@@ -50,6 +51,7 @@ class ServerConfiguration:
     max_module_bytes: int = 64 * MEBIBYTE
     max_modules: int = 10_000
     max_concurrent_uploads: int = 16
+    upload_idle_timeout: float = 60.0
     max_stores: int = 1_000
     max_instances_per_store: int = 10_000
     max_memory_pages: int = 65_536
@@ -69,6 +71,7 @@ class ServerConfiguration:
             "max_module_bytes",
             "max_modules",
             "max_concurrent_uploads",
+            "upload_idle_timeout",
             "max_stores",
             "max_instances_per_store",
             "max_memory_pages",

@@ -87,6 +87,14 @@ class CallStoppedError(RequestError):
         )
 
 
+def upload_stalled(seconds: float) -> RequestError:
+    """The next message of an upload did not come."""
+    return RequestError(
+        details.ERROR_REASON_DEADLINE_EXCEEDED,
+        f"the upload was given up, since no message of it came for {seconds:g} seconds; nothing of it is kept",
+    )
+
+
 def bad_request(field: str, description: str) -> RequestError:
     """A field of the request is wrong."""
     violation = rpc_details.BadRequest.FieldViolation(field=field, description=description)

@@ -125,7 +125,9 @@ class Server:
         instantiator = Instantiator(registry, self._library, self._executor)
         access = ExternAccess(registry, invoker, limits)
         remembered = configuration.max_remembered_requests
-        self._modules = ModuleService(self._library, configuration.max_concurrent_uploads)
+        self._modules = ModuleService(
+            self._library, configuration.max_concurrent_uploads, configuration.upload_idle_timeout
+        )
         self._invocations = InvocationService(invoker, limits)
 
         module_service_pb2_grpc.add_ModuleServiceServicer_to_server(self._modules, server)

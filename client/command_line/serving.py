@@ -61,6 +61,12 @@ def _encryption(command: Callable[..., Any]) -> Callable[..., Any]:
     metavar="SECONDS",
     help="How long running calls may go on after SIGTERM or SIGINT.",
 )
+@click.option(
+    "--upload-idle-timeout",
+    type=seconds,
+    metavar="SECONDS",
+    help="How long an upload may wait for its next message.",
+)
 @click.option("--default-call-timeout", type=seconds, metavar="SECONDS", help="For calls without a deadline.")
 @click.option("--max-call-timeout", type=seconds, metavar="SECONDS", help="For calls with any deadline.")
 @_limits

@@ -43,8 +43,7 @@ class Instantiation(Stoppable):
             ClosedError: the store, or an imported instance, is closed.
         """
         store = self._store
-        if self.reason is not None:
-            raise TerminatedError(self.reason)
+        self._check_stop()
         with store.reserve_name(self._name) as name:
             externs = resolve(self._compiled.module, self._imports, store.references)
             instance = Instance(store, name, self._compiled.module)
@@ -57,6 +56,10 @@ class Instantiation(Stoppable):
                 raise
         return instance
 
+    def _check_stop(self) -> None:
+        if self.reason is not None:
+            raise TerminatedError(self.reason)
+
     def _link_and_run(self, engine: NativeModuleEngine, externs: list[Extern]) -> None:
         with joined([engine, *_sharers(externs)], self):
             for extern in externs:
@@ -66,10 +69,9 @@ class Instantiation(Stoppable):
             engine.make_memories_and_tables()
             engine.make_globals()
             engine.make_tags()
-            engine.initialize_tables()
+            engine.initialize_tables(self._check_stop)
             engine.initialize_memories()
-            if self.reason is not None:
-                raise TerminatedError(self.reason)
+            self._check_stop()
             start = engine.module.start
             if start is not None:
                 engine.new_function(start).call((), self)

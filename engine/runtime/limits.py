@@ -12,7 +12,8 @@ class StoreLimits:
     Attributes:
         instances: open instances at a time.
         memory_bytes: size of each memory.
-        total_memory_bytes: size of all memories together.
+        total_memory_bytes: size of all memories together, with the elements of tables (8 bytes each) and the contexts
+            of instances that have more than 64 KiB.
         table_elements: size of each table.
     """
 

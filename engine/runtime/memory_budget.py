@@ -1,6 +1,7 @@
 """Budgets: how much memory the guests of a store, and of all stores of an engine, may have together.
 
-Guests take from them when they grow their memories, in machine code; Python when it makes memories.
+Guests take from them when they grow their memories and tables, in machine code; Python when it makes them, and large
+contexts of instances.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ _UNLIMITED = 1 << 62
 
 
 class MemoryBudget:
-    """Bytes that memories may have together.
+    """Bytes that memories, tables and large contexts may have together.
 
     Attributes:
         limit: how many; None is no limit.
@@ -34,7 +35,7 @@ class MemoryBudget:
 
     @property
     def used(self) -> int:
-        """Bytes that memories have now."""
+        """Bytes that are taken now."""
         return self._whole - self._left.value
 
     def take(self, size: int) -> None:

@@ -9,6 +9,7 @@ import array
 import ctypes
 import itertools
 import struct
+import weakref
 from typing import TYPE_CHECKING
 
 from farcall.engine.abi import layout
@@ -32,12 +33,19 @@ from farcall.engine.runtime.values import ValueConverter
 from farcall.engine.structure.types import ExternKind, FunctionType, ValueType, refers_to
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from farcall.engine.runtime.compiled_module import CompiledModule
     from farcall.engine.runtime.instance import Instance
     from farcall.engine.structure.module import ConstantExpression, ElementSegment, Import
 
 _FLOAT_CONSTANTS = struct.pack("<4d4f", 0.0, -0.0, 1.0, -1.0, 0.0, -0.0, 1.0, -1.0)
 _RECORD_TYPE_SIZE = layout.FUNCTION_RECORD_SIZE - layout.FUNCTION_RECORD_TYPE_ID
+_ENTRIES_AT_ONCE = 4096
+"""Of an element segment, which may have millions: a few milliseconds between two looks at whether to stop."""
+_SMALL_CONTEXT = 64 * 1024
+"""Bytes of a context up to which it counts as nothing, like the Python objects of an instance; the number of instances
+is limited. A larger one, of a module with thousands of functions or globals, is taken from the store's budget."""
 _identities = itertools.count(1)
 
 
@@ -52,7 +60,12 @@ class NativeModuleEngine(ModuleEngine, Member):
 
     def __init__(self, compiled: CompiledModule, instance: Instance) -> None:
         references, limits = instance.store.references, instance.store.limits
+        counted = compiled.code.layout.size if compiled.code.layout.size > _SMALL_CONTEXT else 0
+        instance.store.memory_budget.take(counted)
+        self._give_back = weakref.finalize(self, instance.store.memory_budget.give, counted)
+        self._give_back.atexit = False
         Member.__init__(self, references)
+        native_runtime().ensure_fault_handlers()
         code = compiled.code
         self.module = compiled.module
         self.name = instance.name
@@ -265,7 +278,7 @@ class NativeModuleEngine(ModuleEngine, Member):
             self._own_memories.append(memory)
             self._place_memory(index, memory)
         for table_type in self.module.tables[len(self.tables) :]:
-            table = Table(self, table_type, self.references, self._limits.table_elements)
+            table = Table(self, table_type, self.references, self._memory_budget, self._limits.table_elements)
             write_words(self.context + self._layout.table(len(self.tables)), [table.elements, table.record])
             self._own_tables.append(table)
             self.tables.append(table)
@@ -299,16 +312,20 @@ class NativeModuleEngine(ModuleEngine, Member):
         value_type: ValueType = global_.type.value
         return int.from_bytes(ctypes.string_at(global_.cell, value_type.size), "little")
 
-    def initialize_tables(self) -> None:
+    def initialize_tables(self, check_stop: Callable[[], None]) -> None:
         """Copy active element segments to their tables, in order; keep passive ones.
 
+        Parameters:
+            check_stop: is called again and again, and raises TerminatedError once the instantiation is to stop.
+
         Raises:
+            TerminatedError: `check_stop` raised it.
             Trap: a segment leaves its table; those before it have been copied.
         """
         for index, segment in enumerate(self.module.elements):
             if segment.mode == "declarative":
                 continue
-            references = self._segment_references(segment)
+            references = self._segment_references(segment, check_stop)
             if segment.mode == "active":
                 assert segment.table_offset is not None
                 table, offset = self.tables[segment.table], self.evaluate(segment.table_offset)
@@ -321,15 +338,22 @@ class NativeModuleEngine(ModuleEngine, Member):
                 write_words(place, [ctypes.addressof(references), len(segment.initializers)])
         self._segment_roots = []
 
-    def _segment_references(self, segment: ElementSegment) -> ctypes.Array[ctypes.c_uint64]:
+    def _segment_references(
+        self, segment: ElementSegment, check_stop: Callable[[], None]
+    ) -> ctypes.Array[ctypes.c_uint64]:
         """The elements of a segment. Objects among them are not lost while others are made."""
         count = len(segment.initializers)
         references = (ctypes.c_uint64 * count)()
         if segment.type.top == "func":
-            references[:] = [self.evaluate(entry) for entry in segment.initializers]
+            for first in range(0, count, _ENTRIES_AT_ONCE):
+                check_stop()
+                entries = segment.initializers[first : first + _ENTRIES_AT_ONCE]
+                references[first : first + len(entries)] = [self.evaluate(entry) for entry in entries]
             return references
         self._segment_roots = [(ctypes.addressof(references), count)]
         for position, entry in enumerate(segment.initializers):
+            if position % _ENTRIES_AT_ONCE == 0:
+                check_stop()
             references[position] = self.evaluate(entry)
         return references
 
@@ -464,6 +488,7 @@ class NativeModuleEngine(ModuleEngine, Member):
         listening.remove_reporter(self._identity)
         self._functions.clear()
         self._imported_functions.clear()
+        self._give_back()
         Member.release(self)
 
 

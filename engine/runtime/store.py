@@ -255,7 +255,9 @@ class Store:
         """A table that instances can import. Raises ExhaustionError."""
         owner = self._own_extern()
         try:
-            owner.extern = table = Table(owner, type, self.references, self.limits.table_elements)
+            owner.extern = table = Table(
+                owner, type, self.references, self.memory_budget, self.limits.table_elements
+            )
         except BaseException:
             self.discard(owner)
             raise

@@ -19,6 +19,7 @@ from farcall.engine.structure.types import Limits, TableType
 
 if TYPE_CHECKING:
     from farcall.engine.runtime.linked_group import Member
+    from farcall.engine.runtime.memory_budget import MemoryBudget
     from farcall.engine.runtime.references import References
 
 LARGEST_TABLE = 10_000_000
@@ -40,16 +41,22 @@ class Table:
     """Where this is an importer's view: the table itself, which must live as long."""
 
     def __init__(
-        self, owner: Member, declared_type: TableType, references: References, maximum: int | None = None
+        self,
+        owner: Member,
+        declared_type: TableType,
+        references: References,
+        budget: MemoryBudget,
+        maximum: int | None = None,
     ) -> None:
         """Make a table of the type's minimum size, all null.
 
         Parameters:
             references: turns references to Python values and back.
+            budget: what the bytes of its elements are taken from.
             maximum: a limit below the type's own.
 
         Raises:
-            ExhaustionError: the limit is below the minimum, or the system has no memory left.
+            ExhaustionError: the limit is below the minimum, or the budget or the system has no memory left.
         """
         limits = declared_type.limits
         self.declared_type = declared_type
@@ -61,17 +68,22 @@ class Table:
         if limits.minimum > most:
             raise ExhaustionError(f"a table of {limits.minimum} elements is over the limit of {most}")
         self._mapped = c_library.round_to_pages(max(most, 1) * 8)
+        budget.take(limits.minimum * layout.TABLE_ELEMENT_SIZE)
         try:
             self.elements = c_library.map_memory(self._mapped, c_library.PROT_READ | c_library.PROT_WRITE)
         except OSError as error:
+            budget.give(limits.minimum * layout.TABLE_ELEMENT_SIZE)
             raise ExhaustionError(f"no memory left for a table of up to {most} elements: {error}") from error
         self._record = ctypes.create_string_buffer(layout.TABLE_RECORD_SIZE)
         self.record = ctypes.addressof(self._record)
-        write_words(self.record, [self.elements, limits.minimum, most])
+        write_words(self.record, [self.elements, limits.minimum, most, budget.address])
+        self._budget = budget
         self._length = ctypes.c_uint64.from_address(self.record + layout.TABLE_RECORD_LENGTH)
         self._most = most
         # One that is dropped without having been closed gives its memory back all the same.
-        self._give_back = weakref.finalize(self, c_library.unmap_memory, self.elements, self._mapped)
+        self._give_back = weakref.finalize(
+            self, _give_back, self.elements, self._mapped, self._record, budget
+        )
         self._give_back.atexit = False
 
     def seen_by(self, importer: Member) -> Table:
@@ -176,7 +188,9 @@ class Table:
                 raise ExhaustionError(
                     f"a table of {former} elements cannot grow by {count}: its limit is {self._most}"
                 )
-            self.write_elements(former, reference.to_bytes(8, "little") * count)
+            content = reference.to_bytes(8, "little") * count
+            self._budget.take(count * layout.TABLE_ELEMENT_SIZE)
+            self.write_elements(former, content)
             self._length.value = former + count
             return former
 
@@ -192,5 +206,12 @@ class Table:
 
     def release(self) -> None:
         """Give its memory back. Nothing may use the table any more."""
-        self._length.value = 0
         self._give_back()
+
+
+def _give_back(elements: int, mapped: int, record: ctypes.Array[ctypes.c_char], budget: MemoryBudget) -> None:
+    """Give a table's memory back, once nothing can reach it; the record says how much it had, and has none then."""
+    length = ctypes.c_uint64.from_buffer(record, layout.TABLE_RECORD_LENGTH)
+    c_library.unmap_memory(elements, mapped)
+    budget.give(length.value * layout.TABLE_ELEMENT_SIZE)
+    length.value = 0

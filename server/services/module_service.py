@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from google.protobuf.duration_pb2 import Duration
 
 from farcall.proto.farcall.v1 import module_pb2, module_service_pb2_grpc
 from farcall.proto.farcall.v1 import module_service_pb2 as messages
-from farcall.server.errors import bad_request, limit_reached
+from farcall.server.errors import bad_request, limit_reached, upload_stalled
 from farcall.server.messages.modules import basic_module_message
 from farcall.server.module_library import Announcement, ModuleLibrary, ModuleRecord
 from farcall.server.pagination import page
@@ -26,8 +27,14 @@ _Context = grpc.aio.ServicerContext[Any, Any]
 class ModuleService(module_service_pb2_grpc.ModuleServiceServicer):
     """See module_service.proto."""
 
-    def __init__(self, library: ModuleLibrary, max_concurrent_uploads: int) -> None:
+    def __init__(self, library: ModuleLibrary, max_concurrent_uploads: int, idle_timeout: float) -> None:
+        """Make the service.
+
+        Parameters:
+            idle_timeout: seconds that an upload may wait for its next message.
+        """
         self._library = library
+        self._idle_timeout = idle_timeout
         self._max_concurrent_uploads = max_concurrent_uploads
         self.uploads = 0
 
@@ -40,7 +47,7 @@ class ModuleService(module_service_pb2_grpc.ModuleServiceServicer):
             chunks: list[bytes] = []
             size = 0
             first = True
-            async for request in requests:
+            async for request in self._arriving(requests):
                 if first:
                     announced = self._announcement(request)
                     first = False
@@ -56,6 +63,20 @@ class ModuleService(module_service_pb2_grpc.ModuleServiceServicer):
             compiled=upload.compiled,
             compile_duration=Duration(nanos=int(upload.seconds % 1 * 1e9), seconds=int(upload.seconds)),
         )
+
+    async def _arriving(
+        self, requests: AsyncIterator[messages.UploadModuleRequest]
+    ) -> AsyncIterator[messages.UploadModuleRequest]:
+        """The requests, each of which may be waited for only so long: an upload that stalls would keep its place."""
+        while True:
+            try:
+                async with asyncio.timeout(self._idle_timeout):
+                    request = await anext(requests, None)
+            except TimeoutError:
+                raise upload_stalled(self._idle_timeout) from None
+            if request is None:
+                return
+            yield request
 
     @contextmanager
     def _upload(self) -> Iterator[None]:

@@ -323,6 +323,34 @@ async def test_the_number_of_uploads_is_limited():
         assert (await first).created
 
 
+async def test_an_upload_that_stalls_gives_its_place_up():
+    async with running(max_concurrent_uploads=1, upload_idle_timeout=0.2) as service:
+        for written in ([], [UploadModuleRequest(data=SOURCE[:10])]):
+            error = await failure(service.modules.UploadModule(stalling(written)))
+
+            assert error.code is grpc.StatusCode.DEADLINE_EXCEEDED
+            assert "no message of it came for 0.2 seconds" in error.message
+            await uploads(service, 0)
+        assert (await service.counters()).modules_kept == 0
+
+
+async def stalling(messages):
+    """The messages, and then nothing any more."""
+    for message in messages:
+        yield message
+    await asyncio.Event().wait()
+
+
+async def test_an_upload_that_goes_on_takes_as_long_as_it_likes():
+    """Waiting for each message is limited, not the upload."""
+    async with running(upload_idle_timeout=PATIENCE) as service:
+        upload = service.modules.UploadModule()
+        for position in range(len(SOURCE)):
+            await upload.write(UploadModuleRequest(data=SOURCE[position : position + 1]))
+        await upload.done_writing()
+        assert (await upload).created
+
+
 async def test_a_client_that_disconnects_during_an_upload_leaves_nothing_behind(tmp_path):
     async with running(data_directory=tmp_path) as service:
         async with grpc.aio.insecure_channel(service.address) as channel:

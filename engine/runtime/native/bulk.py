@@ -294,9 +294,20 @@ end:
   {field("elements", "%record", layout.TABLE_RECORD_ELEMENTS, "ptr")}
   {field("length", "%record", layout.TABLE_RECORD_LENGTH)}
   {field("maximum", "%record", layout.TABLE_RECORD_MAXIMUM)}
+  {field("budget", "%record", layout.TABLE_RECORD_BUDGET, "ptr")}
+  %none = icmp eq i64 %count, 0
+  br i1 %none, label %same, label %check
+same:
+  ret i64 %length
+check:
   %room = sub i64 %maximum, %length
   %over = icmp ugt i64 %count, %room
-  br i1 %over, label %fail, label %grow
+  br i1 %over, label %fail, label %pay
+pay:
+  %bytes = mul i64 %count, {layout.TABLE_ELEMENT_SIZE}
+  %granted = call i32 @take_budget(ptr %budget, i64 %bytes)
+  %poor = icmp eq i32 %granted, 0
+  br i1 %poor, label %fail, label %grow
 fail:
   ret i64 -1
 grow:

@@ -187,3 +187,10 @@ def set_signal_action(signal: int, handler: int, flags: int) -> SignalAction:
     action, previous = SignalAction(handler=handler, flags=flags), SignalAction()
     _check(_library.sigaction(signal, ctypes.byref(action), ctypes.byref(previous)))
     return previous
+
+
+def signal_action(signal: int) -> SignalAction:
+    """What is installed for a signal now."""
+    present = SignalAction()
+    _check(_library.sigaction(signal, None, ctypes.byref(present)))
+    return present

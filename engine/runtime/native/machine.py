@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import signal
 import threading
 import weakref
 from collections.abc import Callable, Iterable
@@ -25,6 +24,7 @@ from farcall.engine.runtime.native.address_space import AddressSpace, write_word
 from farcall.engine.runtime.native.bulk import bulk_text
 from farcall.engine.runtime.native.code_memory import CodeRegistry, MappedCode
 from farcall.engine.runtime.native.exceptions import exceptions_text
+from farcall.engine.runtime.native.fault_signals import FaultSignals
 from farcall.engine.runtime.native.object_space import ObjectSpace
 from farcall.engine.runtime.native.objects import objects_text
 from farcall.engine.runtime.native.threads import prepare_thread, thread_end_text
@@ -35,7 +35,7 @@ from farcall.engine.runtime.native.trampolines import (
     host_call_text,
     listener_text,
 )
-from farcall.engine.runtime.native.traps import PREVIOUS_HANDLER_WORDS, traps_text
+from farcall.engine.runtime.native.traps import fault_entry_text, traps_text
 from farcall.engine.runtime.native.waiting import new_buckets, waiting_text
 from farcall.engine.structure.types import FunctionType
 
@@ -48,17 +48,20 @@ _GrowMemory = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_uint64)
 _WakeStopped = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 _GiveBudget = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64)
 _BatchEntry = ctypes.CFUNCTYPE(
-    ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64
+    ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p
 )
 _AllocateException = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64)
 _FreeException = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 _Entry = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
 
 Entry = Callable[[int, int, int], int]
-"""(code, vmctx, slots) -> 0, or why the guest was left. Its machine code lives as long as it does."""
+"""(code, vmctx, slots) -> 0, or why the guest was left, with an exit record in place of the slots.
 
-BatchEntry = Callable[[int, int, int, int], int]
-"""(code, vmctx, rows, count) -> how many calls returned. Its machine code lives as long as it does."""
+Its machine code lives as long as it does.
+"""
+
+BatchEntry = Callable[[int, int, int, int, int], int]
+"""(code, vmctx, rows, count, exit record) -> how many calls returned. Its machine code lives as long as it does."""
 
 HostHandler = Callable[[int, int, int], None]
 """(identity, index, address of the slots): what Python does for a guest; an exception ends the guest's call."""
@@ -118,7 +121,8 @@ class _Trampolines(Generic[T]):
         self._recent.pop(signature, None)
         self._recent[signature] = made
         if len(self._recent) > self._KEPT:
-            del self._recent[next(iter(self._recent))]
+            # By `pop`, since a handler of a signal may have come here in between.
+            self._recent.pop(next(iter(self._recent)), None)
 
 
 class NativeRuntime:
@@ -154,9 +158,7 @@ class NativeRuntime:
         self._handlers: ctypes.Array[Any] = (ctypes.py_object * len(_HANDLERS))()
         self._listening = ctypes.c_int64(0)
         self._key = c_library.create_thread_key(self._compile_thread_end())
-        self._records = threading.local()
         self._buckets = new_buckets()
-        self._previous = (ctypes.c_uint64 * (PREVIOUS_HANDLER_WORDS * signal.NSIG))()
         base = self._compile_base()
         self._call_host = base.addresses["call_host"]
         self._table = (ctypes.c_void_p * len(RuntimeFunction))(
@@ -173,8 +175,8 @@ class NativeRuntime:
         self.next_cell = _NextCell(base.addresses["next_cell"])
         self.finish_sweep = _FinishSweep(base.addresses["finish_sweep"])
         self.collect = _Collect(base.addresses["collect"])
-        for number in (signal.SIGSEGV, signal.SIGBUS):
-            self._install(number, base.addresses["on_fault"])
+        self._take_fault = base.addresses["take_fault"]
+        self._fault_signals = FaultSignals(self._make_fault_entry)
 
     def _compile_thread_end(self) -> int:
         code = _compile(thread_end_text())
@@ -185,9 +187,7 @@ class NativeRuntime:
         code = _compile(
             "\n".join(
                 (
-                    traps_text(
-                        host_target().architecture, self._key, self.space, ctypes.addressof(self._previous)
-                    ),
+                    traps_text(host_target().architecture, self._key, self.space),
                     host_border_text(self._key, self._handler_address("convert")),
                     listener_text("listener_before", self._handler_address("before")),
                     listener_text("listener_after", self._handler_address("after")),
@@ -226,40 +226,27 @@ class NativeRuntime:
         """There are listeners from now on, who are to be told of calls that exceptions end."""
         self._listening.value = 1
 
-    def take_thrown(self) -> int:
-        """The guest's exception by which this thread's last guest was left; it is forgotten."""
-        place = c_library.get_thread_specific(self._key) + layout.THREAD_THROWN
-        exception = ctypes.c_uint64.from_address(place).value
-        write_words(place, [0])
-        return exception
-
     def throw_on_return(self, exception: int) -> None:
         """Let the guest that called the host function which ends in this thread throw an exception."""
-        write_words(c_library.get_thread_specific(self._key) + layout.THREAD_THROWN, [exception])
+        write_words(c_library.get_thread_specific(self._key) + layout.THREAD_THROW, [exception])
 
     def stack_top(self) -> int:
         """The highest address of this thread's stack."""
         record = c_library.get_thread_specific(self._key)
         return ctypes.c_uint64.from_address(record + layout.THREAD_FRAME_LIMIT).value
 
-    def take_exception(self) -> BaseException:
-        """The exception by which this thread's last call of a host function or listener ended; it is forgotten."""
-        place = c_library.get_thread_specific(self._key) + layout.THREAD_EXCEPTION
-        holder: Any = ctypes.py_object.from_address(place)
-        error: BaseException = holder.value
-        ctypes.pythonapi.Py_DecRef(holder)
-        write_words(place, [0])
-        return error
-
     def forget_waiters(self) -> None:
         """In a child process, which has none of the threads that wait in its parent."""
         ctypes.memset(self._buckets, 0, ctypes.sizeof(self._buckets))
 
-    def _install(self, number: int, handler: int) -> None:
-        flags = c_library.SA_SIGINFO | c_library.SA_ONSTACK | c_library.SA_NODEFER
-        previous = c_library.set_signal_action(number, handler, flags)
-        self._previous[number * PREVIOUS_HANDLER_WORDS] = previous.handler or 0
-        self._previous[number * PREVIOUS_HANDLER_WORDS + 1] = previous.flags & c_library.SA_SIGINFO
+    def _make_fault_entry(self, previous: int) -> int:
+        code = _compile(fault_entry_text(self._take_fault, previous))
+        self._code.append(code)
+        return code.addresses["on_fault"]
+
+    def ensure_fault_handlers(self) -> None:
+        """Put our handlers of faults in front of any that were installed since."""
+        self._fault_signals.ensure_installed()
 
     def prepare_entries(self, signatures: Iterable[FunctionType]) -> list[Entry]:
         """The entries of these function types; the missing ones are made in one compilation."""
@@ -320,30 +307,7 @@ class NativeRuntime:
         """Make the calling thread able to run guests, if it is not yet."""
         if not c_library.get_thread_specific(self._key):
             prepare_thread(self._key)
-
-    def left_frame(self) -> int:
-        """Where on the native stack the entry was by which this thread left a guest last."""
-        return self._record_words()[layout.THREAD_LEFT_FRAME // 8]
-
-    def exit_code(self) -> int:
-        """Why this thread left a guest last."""
-        return self._record_words()[layout.THREAD_EXIT_CODE // 8]
-
-    def exit_frames(self) -> list[int]:
-        """Return addresses of the guest that this thread left last, innermost first."""
-        words = self._record_words()
-        first = layout.THREAD_FRAMES // 8
-        return words[first : first + words[layout.THREAD_FRAME_COUNT // 8]].tolist()
-
-    def _record_words(self) -> memoryview[int]:
-        """The calling thread's record. The view is the thread's own, and so ends with the record."""
-        words: memoryview[int] | None = getattr(self._records, "words", None)
-        if words is None:
-            content = (ctypes.c_ubyte * layout.THREAD_RECORD_SIZE).from_address(
-                c_library.get_thread_specific(self._key)
-            )
-            words = self._records.words = memoryview(content).cast("B").cast("Q")
-        return words
+            self.ensure_fault_handlers()
 
 
 _SYMBOLS = {RuntimeFunction.TRAP: "leave"}

@@ -3,6 +3,10 @@
 Both record why and where in the thread's record and jump back to the innermost entry into guest code. The handler
 may do so only while the thread runs guest code (the record's entry is not null: host calls clear it), so that no
 Python frame is ever jumped over; every other fault goes to the handler that was there before.
+
+Which that is, is said where the kernel enters: `fault_entry_text` makes one such place for each time that the handler
+is installed. So a handler that came later, and hands what it does not know to ours, reaches the one that was there
+before it, and the two do not hand a fault to each other for ever.
 """
 
 from __future__ import annotations
@@ -52,9 +56,13 @@ _MACHINE_CONTEXTS = {
 _SIGINFO_CODE = 8
 _SIGINFO_ADDRESS = 16
 
-# In the block of words that holds the handlers of before (see `signals.py`), by signal.
+_SIGINFO_PASSES = 120
+"""In the unused rest of a `siginfo_t`, that is zero when a signal comes: how often the fault was handed on."""
+_MOST_PASSES = 64
+"""A fault that was handed on so often goes round in a circle of handlers: nobody takes it."""
+
 PREVIOUS_HANDLER_WORDS = 2
-"""Words for each signal: the handler's address, and whether it takes three arguments."""
+"""Words about the handler of before: its address, and whether it takes three arguments."""
 
 
 def address(value: int) -> str:
@@ -62,13 +70,27 @@ def address(value: int) -> str:
     return f"inttoptr (i64 {value} to ptr)"
 
 
-def traps_text(architecture: str, key: int, space: AddressSpace, previous_handlers: int) -> str:
-    """LLVM IR of `leave` and `on_fault`.
+def fault_entry_text(take_fault: int, previous: int) -> str:
+    """LLVM IR of `on_fault`, which is installed as a signal's handler.
+
+    Parameters:
+        take_fault: address of the function of that name.
+        previous: address of the words about the signal's handler of before.
+    """
+    return f"""
+define void @on_fault(i32 %signal, ptr %information, ptr %context) #0 {{
+  call void {address(take_fault)}(i32 %signal, ptr %information, ptr %context, ptr {address(previous)})
+  ret void
+}}
+"""
+
+
+def traps_text(architecture: str, key: int, space: AddressSpace) -> str:
+    """LLVM IR of `leave` and `take_fault`.
 
     Parameters:
         key: of the thread-specific data that holds the thread's record.
         space: the reservations whose faults are traps.
-        previous_handlers: address of the words about the handlers of before, by signal number.
     """
     machine = _MACHINE_CONTEXTS[architecture]
     get_record = address(c_library.address_of("pthread_getspecific"))
@@ -82,7 +104,7 @@ define internal void @record_frames(ptr %record, ptr %entry, i64 %first, i64 %lo
 start:
   %end.at = getelementptr i8, ptr %entry, i64 {ENTRY_FRAME}
   %end = load i64, ptr %end.at
-  %frames = getelementptr i8, ptr %record, i64 {layout.THREAD_FRAMES}
+  %frames = getelementptr i8, ptr %record, i64 {layout.THREAD_EXIT + layout.EXIT_FRAMES}
   br label %head
 head:
   %frame = phi i64 [ %first, %start ], [ %next, %body ]
@@ -104,7 +126,7 @@ body:
   %next = load i64, ptr %frame.pointer
   br label %head
 done:
-  %count.at = getelementptr i8, ptr %record, i64 {layout.THREAD_FRAME_COUNT}
+  %count.at = getelementptr i8, ptr %record, i64 {layout.THREAD_EXIT + layout.EXIT_FRAME_COUNT}
   store i64 %count, ptr %count.at
   ret void
 }}
@@ -113,7 +135,7 @@ done:
 define void @leave(i32 %code) #0 {{
   %record = call ptr {get_record}(i32 {key})
   %entry = load ptr, ptr %record
-  %code.at = getelementptr i8, ptr %record, i64 {layout.THREAD_EXIT_CODE}
+  %code.at = getelementptr i8, ptr %record, i64 {layout.THREAD_EXIT + layout.EXIT_CODE}
   %wide = zext i32 %code to i64
   store i64 %wide, ptr %code.at
   %own = call ptr @llvm.frameaddress.p0(i32 0)
@@ -124,7 +146,7 @@ define void @leave(i32 %code) #0 {{
   unreachable
 }}
 
-define void @on_fault(i32 %signal, ptr %information, ptr %context) #0 {{
+define void @take_fault(i32 %signal, ptr %information, ptr %context, ptr %previous) #0 {{
   %record = call ptr {get_record}(i32 {key})
   %known = icmp ne ptr %record, null
   br i1 %known, label %has.record, label %foreign
@@ -161,7 +183,7 @@ classify:
   %ours = icmp ne i64 %code, 0
   br i1 %ours, label %trap, label %foreign
 trap:
-  %code.at = getelementptr i8, ptr %record, i64 {layout.THREAD_EXIT_CODE}
+  %code.at = getelementptr i8, ptr %record, i64 {layout.THREAD_EXIT + layout.EXIT_CODE}
   store i64 %code, ptr %code.at
   %fault.at = getelementptr i8, ptr %record, i64 {layout.THREAD_FAULT_ADDRESS}
   store i64 %address, ptr %fault.at
@@ -169,7 +191,7 @@ trap:
   %counter = load i64, ptr %counter.at
   ; Return addresses point behind their calls, and readers step back by one: so does this one.
   %behind = add i64 %counter, 1
-  %frames = getelementptr i8, ptr %record, i64 {layout.THREAD_FRAMES}
+  %frames = getelementptr i8, ptr %record, i64 {layout.THREAD_EXIT + layout.EXIT_FRAMES}
   store i64 %behind, ptr %frames
   %frame.at = getelementptr i8, ptr %context, i64 {machine.frame_pointer}
   %frame = load i64, ptr %frame.at
@@ -180,13 +202,17 @@ trap:
   call void {jump}(ptr %buffer, i32 1) noreturn
   unreachable
 foreign:
-  %number = zext i32 %signal to i64
-  %previous = getelementptr [{PREVIOUS_HANDLER_WORDS} x i64], ptr {address(previous_handlers)}, i64 %number
   %handler = load i64, ptr %previous
   %kind.at = getelementptr i64, ptr %previous, i64 1
   %kind = load i64, ptr %kind.at
   %custom = icmp ugt i64 %handler, 1
-  br i1 %custom, label %chain, label %default
+  %passes.at = getelementptr i8, ptr %information, i64 {_SIGINFO_PASSES}
+  %passes = load i64, ptr %passes.at
+  %more.passes = add i64 %passes, 1
+  store i64 %more.passes, ptr %passes.at
+  %few = icmp ult i64 %passes, {_MOST_PASSES}
+  %pass = and i1 %custom, %few
+  br i1 %pass, label %chain, label %default
 chain:
   %callee = inttoptr i64 %handler to ptr
   %three = icmp ne i64 %kind, 0

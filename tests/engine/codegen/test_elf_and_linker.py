@@ -350,6 +350,7 @@ def test_the_native_runtime_can_be_made_for_both_machines(machine):
     """Traps, entries, host calls, bulk operations, the end of threads: each compiles and links."""
     from farcall.engine.runtime.native import machine as native
     from farcall.engine.runtime.native.bulk import bulk_text
+    from farcall.engine.runtime.native.exceptions import exceptions_text
     from farcall.engine.runtime.native.machine import native_runtime
     from farcall.engine.runtime.native.threads import thread_end_text
     from farcall.engine.runtime.native.trampolines import (
@@ -359,15 +360,17 @@ def test_the_native_runtime_can_be_made_for_both_machines(machine):
         host_call_text,
         listener_text,
     )
-    from farcall.engine.runtime.native.traps import traps_text
+    from farcall.engine.runtime.native.traps import fault_entry_text, traps_text
     from farcall.engine.structure.types import EXTERNREF, F32, F64, FUNCREF, I32, I64, FunctionType
 
     every = (I32, I64, F32, F64, FUNCREF, EXTERNREF)
     signature = FunctionType(every * 3, every)
     text = "\n".join(
         (
-            traps_text(machine, 1, native_runtime().space, 4096),
-            host_border_text(1),
+            traps_text(machine, 1, native_runtime().space),
+            fault_entry_text(4096, 8192),
+            host_border_text(1, 4096),
+            exceptions_text(1, 4096, 8, 16),
             listener_text("listener_before", 8),
             listener_text("listener_after", 16),
             bulk_text(),

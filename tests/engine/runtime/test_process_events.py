@@ -155,12 +155,16 @@ class TestSignals:
 
         host = store.host_function(FunctionType((), ()), lambda: None)
         instance = make(self.LOOP, {"": {"h": host}})
+
+        def go_until_the_alarm() -> None:
+            signal.setitimer(signal.ITIMER_REAL, 0.01)
+            instance.exports.go(1_000_000)
+
         former = signal.signal(signal.SIGALRM, handler)
         try:
             for _ in range(10):
-                signal.setitimer(signal.ITIMER_REAL, 0.01)
                 with pytest.raises(TimeoutError, match="alarm") as raised:
-                    instance.exports.go(1_000_000)
+                    go_until_the_alarm()
                 assert raised.traceback[-1].name == "handler"
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
