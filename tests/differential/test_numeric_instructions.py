@@ -16,7 +16,13 @@ from .farcall_subject import run_on_farcall
 from .module_encoder import ModuleEncoder, constant, instruction
 from .program_generator import CANONICAL_NAN, SIGNIFICANT_BITS, interesting_bits, is_nan
 
-NUMERIC = [row for row in INSTRUCTIONS if row.template is not None and row.prefix != 0xFD]
+NUMERIC = [
+    row
+    for row in INSTRUCTIONS
+    if row.template is not None
+    and row.prefix != 0xFD
+    and not any(value.is_reference for value in (*row.parameters, *row.results))
+]
 FAMILIES = {
     name: [row for row in NUMERIC if row.parameters[0].name == name] for name in ("i32", "i64", "f32", "f64")
 }
