@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from farcall.engine.binary.types import EncodedReference
-from farcall.engine.instructions.instruction import Instruction
+from farcall.engine.instructions.instruction import Feature, Instruction
 from farcall.engine.structure.matching import BOTTOM, value_matches
 from farcall.engine.structure.types import I32, ReferenceType, reference_to
 from farcall.engine.validation.control_rules import Rule
@@ -53,16 +53,28 @@ def _difference(source: ReferenceType, target: ReferenceType) -> ReferenceType:
     return reference_to(source.heap, nullable=False) if target.nullable else source
 
 
+def _check_castable(
+    state: FunctionValidator, row: Instruction, source: ReferenceType, target: ReferenceType
+) -> None:
+    """In version 3.0 a branch casts downwards; the custom-descriptors proposal lets it cast within a hierarchy."""
+    if Feature.CUSTOM_DESCRIPTORS not in state.context.disabled:
+        if source.top == target.top:
+            return
+        problem = "which is of another hierarchy"
+    elif value_matches(target, source):
+        return
+    else:
+        problem = "which does not match it"
+    raise Rejection(f"type mismatch: {row.name} from {source.name} to {target.name}, {problem}")
+
+
 def _branch_on_cast(
     state: FunctionValidator, row: Instruction, immediates: CastOperands, on_success: bool
 ) -> None:
     (from_nullable, to_nullable), depth, encoded_source, encoded_target = immediates
     source = _target(state, encoded_source, from_nullable)
     target = _target(state, encoded_target, to_nullable)
-    if not value_matches(target, source):
-        raise Rejection(
-            f"type mismatch: {row.name} from {source.name} to {target.name}, which does not match it"
-        )
+    _check_castable(state, row, source, target)
     other = _difference(source, target)
     carried, kept = (target, other) if on_success else (other, target)
     label_types = state.label(depth).label_types
