@@ -366,7 +366,7 @@ def _check_trap(wanted: str, message: str, trap: Trap) -> None:
 
 
 def _check_without(feature: str, command: AssertRefused) -> None:
-    """Whether an engine without the feature refuses the module with the wanted words: as invalid, or naming the feature."""
+    """Whether an engine without the feature refuses the module with the wanted words: invalid, or for the feature."""
     wanted = f"without {feature}: {command.message}"
     with Engine(disabled_features=[feature]) as engine:
         try:
