@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
-from farcall.engine.structure.defined_types import ArrayType, FieldType, StorageType, StructType
+from farcall.engine.structure.defined_types import ArrayType, DefinedType, FieldType, StorageType
 from farcall.engine.structure.types import ReferenceType
 
 OBJECT_TYPE = 0
@@ -122,12 +122,14 @@ class StructLayout:
     Attributes:
         size: bytes of the object.
         offsets: of the fields.
-        references: offsets of those that are references.
+        references: offsets of all references: those of fields that are references, and of the descriptor.
+        descriptor: offset of the reference to the structure that describes this one, if its type has such.
     """
 
     size: int
     offsets: tuple[int, ...]
     references: tuple[int, ...]
+    descriptor: int | None = None
 
 
 def storage_size(storage: StorageType) -> int:
@@ -135,18 +137,43 @@ def storage_size(storage: StorageType) -> int:
     return storage.size
 
 
-def struct_layout(struct: StructType) -> StructLayout:
-    """Lay out a structure: its fields in order, each aligned."""
+_DESCRIPTOR_SIZE = 8
+
+
+def struct_layout(defined: DefinedType) -> StructLayout:
+    """Lay out a structure: its fields in order, each aligned.
+
+    The reference to its descriptor lies behind the fields of the topmost type that has one: the types above have their
+    own fields there, and all types below have it there as well.
+    """
+    fields = defined.struct.fields
+    before_descriptor = _fields_before_descriptor(defined)
+    descriptor = None
     offsets, references = [], []
     end = OBJECT_HEADER_SIZE
-    for field in struct.fields:
+    for position in range(len(fields) + 1):
+        if position == before_descriptor:
+            descriptor = -(-end // _DESCRIPTOR_SIZE) * _DESCRIPTOR_SIZE
+            references.append(descriptor)
+            end = descriptor + _DESCRIPTOR_SIZE
+        if position == len(fields):
+            break
+        field = fields[position]
         size = storage_size(field.storage)
         end = -(-end // size) * size
         offsets.append(end)
         if is_reference(field):
             references.append(end)
         end += size
-    return StructLayout(end, tuple(offsets), tuple(references))
+    return StructLayout(end, tuple(offsets), tuple(references), descriptor)
+
+
+def _fields_before_descriptor(defined: DefinedType) -> int | None:
+    topmost = None
+    ancestor: DefinedType | None = defined
+    while ancestor is not None and ancestor.descriptor is not None:
+        topmost, ancestor = ancestor, ancestor.supertype
+    return None if topmost is None else len(topmost.struct.fields)
 
 
 def is_reference(field: FieldType) -> bool:

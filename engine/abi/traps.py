@@ -29,6 +29,8 @@ class TrapKind(IntEnum):
     NULL_I31_REFERENCE = 18
     CAST_FAILURE = 19
     OUT_OF_BOUNDS_ARRAY_ACCESS = 20
+    NULL_DESCRIPTOR_REFERENCE = 21
+    DESCRIPTOR_CAST_FAILURE = 22
 
     @property
     def message(self) -> str:
@@ -57,6 +59,8 @@ _MESSAGES: dict[TrapKind, str] = {
     TrapKind.NULL_I31_REFERENCE: "null i31 reference",
     TrapKind.CAST_FAILURE: "cast failure",
     TrapKind.OUT_OF_BOUNDS_ARRAY_ACCESS: "out of bounds array access",
+    TrapKind.NULL_DESCRIPTOR_REFERENCE: "null descriptor reference",
+    TrapKind.DESCRIPTOR_CAST_FAILURE: "descriptor cast failure",
 }
 
 # Codes above the traps: ways out of guest code that are no traps of the specification.

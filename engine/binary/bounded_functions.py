@@ -23,6 +23,7 @@ _BOUNDED_RULES = frozenset(
         "ref_as_non_null", "br_on_null", "br_on_non_null", "struct_get", "struct_get_s", "struct_get_u", "struct_set",
         "array_get", "array_get_s", "array_get_u", "array_set", "array_len", "ref_i31", "i31_get_s", "i31_get_u",
         "ref_test", "ref_test_null", "ref_cast", "ref_cast_null", "br_on_cast", "br_on_cast_fail",
+        "ref_get_desc", "ref_cast_desc_eq", "ref_cast_desc_eq_null", "br_on_cast_desc_eq", "br_on_cast_desc_eq_fail",
         "any_convert_extern", "extern_convert_any",
     }
 )  # fmt: skip

@@ -48,6 +48,8 @@ def _of_element_type(value: EncodedType) -> Iterator[Feature]:
         yield feature
     elif not isinstance(value, ReferenceType):
         if not isinstance(value, ValueType):
+            if value.exact:
+                yield Feature.CUSTOM_DESCRIPTORS
             yield Feature.FUNCTION_REFERENCES
     elif value is not FUNCREF:
         if not value.nullable:

@@ -13,13 +13,13 @@ from farcall.engine.binary.extern_types import (
 )
 from farcall.engine.binary.limits import MAXIMUM_IMPORTS, MAXIMUM_MEMORIES, MAXIMUM_TABLES
 from farcall.engine.binary.reader import Reader
-from farcall.engine.errors import MalformedModuleError, ModuleLimitError, UnsupportedFeatureError
+from farcall.engine.errors import MalformedModuleError, ModuleLimitError
 from farcall.engine.instructions.instruction import Feature
 from farcall.engine.structure.module import Import
 from farcall.engine.structure.types import ExternKind, ExternType, FunctionType, TagType
 
 _EXACT_FUNCTION = 0x20
-"""The kind of imports that the custom-descriptors proposal adds."""
+"""The kind of functions that may not be of a subtype of what they are imported as."""
 
 _UNKNOWN = FunctionType((), ())
 
@@ -30,11 +30,16 @@ def decode_import_section(reader: Reader, contents: Contents) -> None:
         start = reader.position
         module = reader.name()
         name = reader.name()
-        if reader.source[reader.position] == _EXACT_FUNCTION:
-            raise UnsupportedFeatureError("custom-descriptors", reader.position)
-        kind = read_extern_kind(reader, "import")
+        exact = reader.source[reader.position] == _EXACT_FUNCTION
+        kind = _read_exact_function(reader) if exact else read_extern_kind(reader, "import")
         extern, type_index = _read_description(reader, contents, kind)
-        contents.imports.append(Import(module, name, kind, extern, type_index, start))
+        contents.imports.append(Import(module, name, kind, extern, type_index, start, exact))
+
+
+def _read_exact_function(reader: Reader) -> ExternKind:
+    reader.require(Feature.CUSTOM_DESCRIPTORS, reader.position)
+    reader.position += 1
+    return ExternKind.FUNCTION
 
 
 def read_extern_kind(reader: Reader, what: str) -> ExternKind:

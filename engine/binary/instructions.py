@@ -13,7 +13,7 @@ from typing import Any
 from farcall.engine.binary.features import gated, require
 from farcall.engine.binary.leb128 import read_s32, read_s64, read_u32, read_u64
 from farcall.engine.binary.types import read_block_type, read_heap_type, read_value_types
-from farcall.engine.errors import MalformedModuleError, UnsupportedFeatureError
+from farcall.engine.errors import MalformedModuleError
 from farcall.engine.instructions.control import BLOCK_RULES, CLOSING_RULES
 from farcall.engine.instructions.instruction import NONE_DISABLED, Catch, Features, Immediate, Instruction
 from farcall.engine.instructions.table import BY_OPCODE, BY_PREFIX
@@ -157,11 +157,6 @@ lowest; SIGNED_32 and SIGNED_64 a signed int; LANES a tuple of 16 ints; ZERO_BYT
 A value type is a `ValueType`, or an `IndexedReference` where it refers to a type of the module.
 """
 
-_FEATURE_AFTER_PREFIX: dict[tuple[int, int], str] = {
-    (0xFB, opcode): "custom-descriptors"
-    for opcode in range(32, 39)  # struct.new_desc to br_on_cast_desc_eq_fail
-}
-
 
 def _with_readers(row: Instruction | None) -> tuple[Instruction, tuple[ImmediateReader, ...]] | None:
     return None if row is None else (row, tuple(READERS[immediate] for immediate in row.immediates))
@@ -178,7 +173,6 @@ def read_instruction(source: bytes, position: int) -> tuple[Instruction, Immedia
 
     Raises:
         MalformedModuleError: no instruction has the opcode, or an immediate is malformed.
-        UnsupportedFeatureError: the opcode is one of a feature that is not there.
         IndexError: the bytes end inside of it.
     """
     entry = _BY_OPCODE[source[position]]
@@ -211,9 +205,6 @@ def read_prefixed_opcode(source: bytes, position: int) -> tuple[Instruction, int
     row = group.get(opcode)
     if row is not None:
         return row, after
-    feature = _FEATURE_AFTER_PREFIX.get((prefix, opcode))
-    if feature is not None:
-        raise UnsupportedFeatureError(feature, position)
     raise MalformedModuleError(f"illegal opcode {prefix:02x} {opcode:02x}", position)
 
 
@@ -268,7 +259,7 @@ def read_expression(
 
     Raises:
         MalformedModuleError: as `read_instruction` does, and for an `else` outside of an `if`, and its like.
-        UnsupportedFeatureError: as `read_instruction` does, and for the disabled features.
+        UnsupportedFeatureError: for the disabled features.
         IndexError: the bytes end before the `end`.
     """
     read = gated_instructions(disabled)

@@ -82,7 +82,7 @@ class Reader:
 
     def _reference(self, encoded: IndexedReference, start: int) -> ReferenceType:
         if encoded.index < len(self.types):
-            return self.types[encoded.index].reference(encoded.nullable)
+            return self.types[encoded.index].reference(encoded.nullable, encoded.exact)
         self.note_type_problem(f"unknown type {encoded.index}", start)
         return ANYREF
 

@@ -13,7 +13,7 @@ from farcall.engine.binary.limits import (
 )
 from farcall.engine.binary.reader import Reader
 from farcall.engine.binary.types import read_storage_type, read_value_type
-from farcall.engine.errors import MalformedModuleError, ModuleLimitError, UnsupportedFeatureError
+from farcall.engine.errors import MalformedModuleError, ModuleLimitError
 from farcall.engine.instructions.instruction import Feature
 from farcall.engine.structure.defined_types import (
     ArrayType,
@@ -32,7 +32,7 @@ from farcall.engine.structure.types import ANYREF, FunctionType
 _GROUP = 0x4E
 _SUBTYPE, _FINAL_SUBTYPE = 0x50, 0x4F
 _FUNCTION, _STRUCT, _ARRAY = 0x60, 0x5F, 0x5E
-_CUSTOM_DESCRIPTORS = frozenset({0x4C, 0x4D})  # describes, descriptor
+_DESCRIBES, _DESCRIPTOR = 0x4C, 0x4D
 
 
 def decode_type_section(reader: Reader, contents: Contents) -> None:
@@ -53,8 +53,6 @@ def _form(reader: Reader) -> int:
     form = reader.source[start]
     if form >= 0x80:  # forms are signed integers of 7 bits
         raise MalformedModuleError("integer representation too long: the form of a type has one byte", start)
-    if form in _CUSTOM_DESCRIPTORS:
-        raise UnsupportedFeatureError("custom-descriptors", start)
     return form
 
 
@@ -107,8 +105,33 @@ def _read_shape(reader: Reader, index: int, first: int, count: int) -> Shape:
         reader.position += 1
         final = form == _FINAL_SUBTYPE
         supertype = _read_supertype(reader, index, first, start)
-    composite = _read_composite(reader)
-    return Shape(final, supertype, substitute(composite, _Resolver(reader, first, count, start)))
+    describes = _read_clause(reader, _DESCRIBES)
+    if describes is not None and not first <= describes < first + count:
+        reader.note_type_problem(f"described type is outside rec group: {describes}", start)
+        describes = None
+    elif describes is not None and describes >= index:
+        reader.note_type_problem(f"forward use of described type: {describes} by type {index}", start)
+        describes = None
+    descriptor = _read_clause(reader, _DESCRIPTOR)
+    if descriptor is not None and not first <= descriptor < first + count:
+        reader.note_type_problem(f"descriptor type is outside rec group: {descriptor}", start)
+        descriptor = None
+    composite = substitute(_read_composite(reader), _Resolver(reader, first, count, start))
+    return Shape(final, supertype, composite, _position(describes, first), _position(descriptor, first))
+
+
+def _read_clause(reader: Reader, clause: int) -> int | None:
+    """Read the index of a type after a byte, if that is what comes next."""
+    start = reader.position
+    if _form(reader) != clause:
+        return None
+    reader.require(Feature.CUSTOM_DESCRIPTORS, start)
+    reader.position += 1
+    return reader.u32()
+
+
+def _position(index: int | None, first: int) -> int | None:
+    return None if index is None else index - first
 
 
 def _read_supertype(reader: Reader, index: int, first: int, start: int) -> DefinedType | int | None:
@@ -141,9 +164,9 @@ class _Resolver:
             return value_type
         index = value_type.index
         if index < self._first:
-            return self._reader.types[index].reference(value_type.nullable)
+            return self._reader.types[index].reference(value_type.nullable, value_type.exact)
         if index < self._end:
-            return GroupReference(index - self._first, value_type.nullable)
+            return GroupReference(index - self._first, value_type.nullable, value_type.exact)
         self._reader.note_type_problem(f"unknown type {index}", self._offset)
         return ANYREF
 

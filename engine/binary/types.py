@@ -6,7 +6,7 @@ Like `binary.leb128`: from bytes and a position to a value and the position afte
 from __future__ import annotations
 
 from farcall.engine.binary.leb128 import read_s33, read_u32
-from farcall.engine.errors import MalformedModuleError, UnsupportedFeatureError
+from farcall.engine.errors import MalformedModuleError
 from farcall.engine.structure.defined_types import I8, I16, IndexedReference, StorageType
 from farcall.engine.structure.types import (
     HEAP_TYPE_CODES,
@@ -28,14 +28,8 @@ BlockType = ValueType | IndexedReference | int | None
 
 _NO_TYPE = 0x40
 
-_FEATURE_OF_CODE: dict[int, str] = {
-    0x62: "custom-descriptors",  # (exact ht)
-}
-"""Types of later proposals, by their byte."""
-
-_SUPPORTED: dict[int, ValueType] = {
-    code: value for code, value in VALUE_TYPES.items() if code not in _FEATURE_OF_CODE
-}
+_EXACT = 0x62
+"""Before the index of a type, which then is no signed integer: a heap type without the subtypes."""
 
 _PREFIXES = (NULLABLE_REFERENCE, NON_NULLABLE_REFERENCE)
 
@@ -47,26 +41,25 @@ def read_value_type(source: bytes, position: int) -> tuple[EncodedType, int]:
 
     Raises:
         MalformedModuleError: the byte is no value type's.
-        UnsupportedFeatureError: it is one of a feature that is not there.
     """
     code = source[position]
-    value = _SUPPORTED.get(code)
+    value = VALUE_TYPES.get(code)
     if value is not None:
         return value, position + 1
     if code in _PREFIXES:
         return _read_reference(source, position + 1, code == NULLABLE_REFERENCE)
-    raise _refusal(source, position, "malformed value type")
+    raise _malformed(source, position, "malformed value type")
 
 
 def read_reference_type(source: bytes, position: int) -> tuple[EncodedReference, int]:
     """Read a reference type; raises like `read_value_type`."""
     code = source[position]
-    value = _SUPPORTED.get(code)
+    value = VALUE_TYPES.get(code)
     if isinstance(value, ReferenceType):
         return value, position + 1
     if code in _PREFIXES:
         return _read_reference(source, position + 1, code == NULLABLE_REFERENCE)
-    raise _refusal(source, position, "malformed reference type")
+    raise _malformed(source, position, "malformed reference type")
 
 
 def read_heap_type(source: bytes, position: int) -> tuple[EncodedReference, int]:
@@ -78,12 +71,15 @@ def _read_reference(source: bytes, position: int, nullable: bool) -> tuple[Encod
     """Read a heap type: a byte, or the index of a type."""
     code = source[position]
     heap = HEAP_TYPE_CODES.get(code)
-    if heap is not None and code not in _FEATURE_OF_CODE:
+    if heap is not None:
         return reference_to(heap, nullable), position + 1
+    if code == _EXACT:
+        index, after = read_u32(source, position + 1)
+        return IndexedReference(index, nullable, exact=True), after
     index, after = read_s33(source, position)
     if index >= 0:
         return IndexedReference(index, nullable), after
-    raise _refusal(source, position, "malformed reference type")
+    raise _malformed(source, position, "malformed reference type")
 
 
 def read_storage_type(source: bytes, position: int) -> tuple[StorageType | IndexedReference, int]:
@@ -107,22 +103,18 @@ def read_block_type(source: bytes, position: int) -> tuple[BlockType, int]:
     byte = source[position]
     if byte == _NO_TYPE:
         return None, position + 1
-    value = _SUPPORTED.get(byte)
+    value = VALUE_TYPES.get(byte)
     if value is not None:
         return value, position + 1
     if byte & 0xC0 == _NO_TYPE:  # a negative integer in one byte: the space of type codes
         if byte in _PREFIXES:
             return _read_reference(source, position + 1, byte == NULLABLE_REFERENCE)
-        raise _refusal(source, position, "malformed value type")
+        raise _malformed(source, position, "malformed value type")
     index, after = read_s33(source, position)
     if index < 0:
         raise MalformedModuleError("malformed block type: a negative type index", position)
     return index, after
 
 
-def _refusal(source: bytes, position: int, reason: str) -> MalformedModuleError | UnsupportedFeatureError:
-    code = source[position]
-    feature = _FEATURE_OF_CODE.get(code)
-    if feature is not None:
-        return UnsupportedFeatureError(feature, position)
-    return MalformedModuleError(f"{reason}: {code:#04x}", position)
+def _malformed(source: bytes, position: int, reason: str) -> MalformedModuleError:
+    return MalformedModuleError(f"{reason}: {source[position]:#04x}", position)

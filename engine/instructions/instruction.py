@@ -61,6 +61,7 @@ IMPLEMENTED: frozenset[Feature] = frozenset(
         Feature.LEGACY_EXCEPTIONS,
         Feature.FUNCTION_REFERENCES,
         Feature.GC,
+        Feature.CUSTOM_DESCRIPTORS,
     }
 )
 """What there is beyond the first version; on unless switched off. No row is of a feature that is not here."""

@@ -43,10 +43,22 @@ _BY_RULE: tuple[tuple[int, str, str, tuple[Immediate, ...]], ...] = (
 )
 """Opcode after the prefix, name, rule, immediates."""
 
+_OF_DESCRIPTORS: tuple[tuple[int, str, str, tuple[Immediate, ...]], ...] = (
+    (32, "struct.new_desc", "struct_new_desc", (_TYPE,)),
+    (33, "struct.new_default_desc", "struct_new_default_desc", (_TYPE,)),
+    (34, "ref.get_desc", "ref_get_desc", (_TYPE,)),
+    (35, "ref.cast_desc_eq", "ref_cast_desc_eq", (_HEAP,)),
+    (36, "ref.cast_desc_eq null", "ref_cast_desc_eq_null", (_HEAP,)),
+    (37, "br_on_cast_desc_eq", "br_on_cast_desc_eq", _CAST),
+    (38, "br_on_cast_desc_eq_fail", "br_on_cast_desc_eq_fail", _CAST),
+)
+"""The same of the custom-descriptors proposal."""
+
 
 def _rows() -> Iterator[Instruction]:
-    for opcode, name, rule, immediates in _BY_RULE:
-        yield Instruction(name, _PREFIX, opcode, immediates, feature=Feature.GC, rule=rule)
+    for feature, rows in ((Feature.GC, _BY_RULE), (Feature.CUSTOM_DESCRIPTORS, _OF_DESCRIPTORS)):
+        for opcode, name, rule, immediates in rows:
+            yield Instruction(name, _PREFIX, opcode, immediates, feature=feature, rule=rule)
 
 
 ROWS: tuple[Instruction, ...] = (

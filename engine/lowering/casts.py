@@ -11,10 +11,12 @@ from typing import Any
 from farcall.engine.abi import layout as abi
 from farcall.engine.abi import objects
 from farcall.engine.instructions.instruction import Instruction
+from farcall.engine.lowering import object_access
 from farcall.engine.lowering.control import branch_if
 from farcall.engine.lowering.function import FunctionLowering
 from farcall.engine.lowering.metadata import CONTEXT, INVARIANT, INVARIANT_POINTER
-from farcall.engine.lowering.objects import descriptor
+from farcall.engine.lowering.objects import type_descriptor
+from farcall.engine.lowering.reference import check_not_null
 from farcall.engine.structure.defined_types import DefinedType
 from farcall.engine.structure.types import ReferenceType
 
@@ -30,8 +32,8 @@ def is_of_type(  # noqa: PLR0911 - a case each
     if isinstance(heap, DefinedType):
         index = function.context.type_index(heap)
         if heap.kind == "func":
-            return _of_function_type(function, reference, heap, index, nullable)
-        return _of_object(function, reference, nullable, lambda found: _matches(function, found, heap, index))
+            return _of_function_type(function, reference, target, index, nullable)
+        return _of_object(function, reference, nullable, lambda found: _matches(function, found, target, index))
     if heap in _BOTTOMS:
         return function.define(f"icmp eq ptr {reference}, null") if nullable else "false"
     if heap in _KINDS:
@@ -95,13 +97,19 @@ def _has_kind(function: FunctionLowering, found: str, kind: int) -> str:
     return function.define(f"icmp eq i32 {value}, {kind}")
 
 
-def _matches(function: FunctionLowering, found: str, wanted: DefinedType, index: int) -> str:
-    """Whether a descriptor is that of a type or of one below it."""
-    own = descriptor(function, index)
+def _matches(function: FunctionLowering, found: str, target: ReferenceType, index: int) -> str:
+    """Whether a descriptor is that of a type, or if not exact, of one below it."""
+    wanted = _defined(target)
+    own = type_descriptor(function, index)
     same = function.define(f"icmp eq ptr {found}, {own}")
-    if wanted.final:
+    if wanted.final or target.exact:
         return same
     return _unless(function, same, "true", lambda: is_below(function, found, own, wanted.depth))
+
+
+def _defined(target: ReferenceType) -> DefinedType:
+    assert isinstance(target.heap, DefinedType)
+    return target.heap
 
 
 def is_below(function: FunctionLowering, found: str, wanted: str, depth: int) -> str:
@@ -118,14 +126,15 @@ def is_below(function: FunctionLowering, found: str, wanted: str, depth: int) ->
 
 
 def _of_function_type(
-    function: FunctionLowering, reference: str, wanted: DefinedType, index: int, nullable: bool
+    function: FunctionLowering, reference: str, target: ReferenceType, index: int, nullable: bool
 ) -> str:
+    wanted = _defined(target)
     null = function.define(f"icmp eq ptr {reference}, null")
 
     def compare() -> str:
         found = function.load("i32", reference, abi.FUNCTION_RECORD_TYPE_ID, CONTEXT)
         same = function.define(f"icmp eq i32 {found}, {type_id(function, index)}")
-        if wanted.final:
+        if wanted.final or target.exact:
             return same
         return _unless(function, same, "true", lambda: function_is_below(function, reference, wanted, index))
 
@@ -141,7 +150,28 @@ def type_id(function: FunctionLowering, index: int) -> str:
 def function_is_below(function: FunctionLowering, record: str, wanted: DefinedType, index: int) -> str:
     """Whether a function's type is truly below a type; an i1."""
     found = function.load("ptr", record, abi.FUNCTION_RECORD_DESCRIPTOR, CONTEXT)
-    return is_below(function, found, descriptor(function, index), wanted.depth)
+    return is_below(function, found, type_descriptor(function, index), wanted.depth)
+
+
+def has_descriptor(
+    function: FunctionLowering, reference: str, wanted: str, target: ReferenceType, nullable: bool
+) -> str:
+    """Whether a reference is to a structure that the structure `wanted` describes, or null where `nullable`; an i1.
+
+    `wanted`, which is not null, describes only structures of the type `target`. Others need not have a descriptor, or
+    not where that type has it, so that their type is looked at first.
+    """
+    index = function.context.type_index(_defined(target))
+
+    def test(found: str) -> str:
+        other = function.define(f"xor i1 {_matches(function, found, target, index)}, true")
+        return _unless(function, other, "false", compare)
+
+    def compare() -> str:
+        own = object_access.load_descriptor(function, index, reference)
+        return function.define(f"icmp eq ptr {own}, {wanted}")
+
+    return _of_object(function, reference, nullable, test)
 
 
 # -- Rules -------------------------------------------------------------------------------------------------------------
@@ -196,3 +226,38 @@ def br_on_cast_fail(function: FunctionLowering, row: Instruction, immediates: tu
     """`br_on_cast_fail`."""
     condition = function.define(f"xor i1 {_condition(function, immediates)}, true")
     branch_if(function, condition, immediates[1])
+
+
+def _descriptor_condition(function: FunctionLowering, encoded: Any, nullable: bool) -> str:
+    """Whether the reference on the stack has the descriptor above it, which is taken off."""
+    wanted = check_not_null(function, function.pop(), "null_descriptor_reference")
+    target = function.context.module.reference_type(encoded)
+    return has_descriptor(function, function.stack[-1][1], wanted, target, nullable)
+
+
+def _cast_by_descriptor(function: FunctionLowering, encoded: Any, nullable: bool) -> None:
+    condition = _descriptor_condition(function, encoded, nullable)
+    function.trap_if(function.define(f"xor i1 {condition}, true"), "descriptor_cast_failure")
+
+
+def ref_cast_desc_eq(function: FunctionLowering, row: Instruction, immediates: tuple[Any, ...]) -> None:
+    """`ref.cast_desc_eq (ref ht)`."""
+    _cast_by_descriptor(function, immediates[0], nullable=False)
+
+
+def ref_cast_desc_eq_null(function: FunctionLowering, row: Instruction, immediates: tuple[Any, ...]) -> None:
+    """`ref.cast_desc_eq (ref null ht)`."""
+    _cast_by_descriptor(function, immediates[0], nullable=True)
+
+
+def br_on_cast_desc_eq(function: FunctionLowering, row: Instruction, immediates: tuple[Any, ...]) -> None:
+    """`br_on_cast_desc_eq`."""
+    (_, nullable), label, _, encoded = immediates
+    branch_if(function, _descriptor_condition(function, encoded, nullable), label)
+
+
+def br_on_cast_desc_eq_fail(function: FunctionLowering, row: Instruction, immediates: tuple[Any, ...]) -> None:
+    """`br_on_cast_desc_eq_fail`."""
+    (_, nullable), label, _, encoded = immediates
+    condition = _descriptor_condition(function, encoded, nullable)
+    branch_if(function, function.define(f"xor i1 {condition}, true"), label)

@@ -44,6 +44,8 @@ _BRANCHING_RULES = frozenset(
         "br_on_non_null",
         "br_on_cast",
         "br_on_cast_fail",
+        "br_on_cast_desc_eq",
+        "br_on_cast_desc_eq_fail",
         "return",
         "throw",
         "rethrow",

@@ -97,8 +97,7 @@ class ModuleContext:
         """Where the fields of structure type `type_index` lie."""
         found = self.struct_layouts.get(type_index)
         if found is None:
-            struct = self.module.defined_types[type_index].struct
-            found = self.struct_layouts[type_index] = struct_layout(struct)
+            found = self.struct_layouts[type_index] = struct_layout(self.module.defined_types[type_index])
         return found
 
     def type_index(self, defined: DefinedType) -> int:

@@ -32,6 +32,23 @@ def field_address(function: FunctionLowering, type_index: int, field: int, refer
     return function.address(reference, layout.offsets[field])
 
 
+def load_descriptor(function: FunctionLowering, type_index: int, reference: str) -> str:
+    """The structure that describes the one that `reference`, which is not null, refers to."""
+    return function.load("ptr", reference, _descriptor_offset(function, type_index), OBJECT)
+
+
+def store_descriptor(function: FunctionLowering, type_index: int, reference: str, value: str) -> None:
+    """Store it, to a structure that was just made."""
+    address = function.address(reference, _descriptor_offset(function, type_index))
+    function.lines.append(f"store volatile ptr {value}, ptr {address}, align 8{OBJECT}")
+
+
+def _descriptor_offset(function: FunctionLowering, type_index: int) -> int:
+    offset = function.context.struct_layout(type_index).descriptor
+    assert offset is not None
+    return offset
+
+
 def array_length(function: FunctionLowering, reference: str) -> str:
     """The length of an array as an i32, or the trap where it is null."""
     check_not_null(function, reference, "null_array_reference")

@@ -45,7 +45,7 @@ def _allocate(function: FunctionLowering, size: int) -> str:
     return function.define(f"phi ptr [ {slow}, %{name}.slow ], [ {cursor}, %{name}.fast ]")
 
 
-def descriptor(function: FunctionLowering, type_index: int) -> str:
+def type_descriptor(function: FunctionLowering, type_index: int) -> str:
     """The pointer to a type's descriptor."""
     place = function.context.layout.descriptors
     descriptors = function.load("ptr", "%vmctx", place, INVARIANT_POINTER)
@@ -55,7 +55,7 @@ def descriptor(function: FunctionLowering, type_index: int) -> str:
 def _make_struct(function: FunctionLowering, type_index: int) -> str:
     place = _allocate(function, function.context.struct_layout(type_index).size)
     function.lines.append(
-        f"store volatile ptr {descriptor(function, type_index)}, ptr {place}, align 8{OBJECT}"
+        f"store volatile ptr {type_descriptor(function, type_index)}, ptr {place}, align 8{OBJECT}"
     )
     return place
 
@@ -66,7 +66,7 @@ def _make_array(function: FunctionLowering, type_index: int, length: str) -> str
     return function.call_runtime(
         RuntimeFunction.ARRAY_ALLOCATE,
         _heap(function),
-        descriptor(function, type_index),
+        type_descriptor(function, type_index),
         str(size),
         function.widen(length),
     )
@@ -99,8 +99,34 @@ def _default(function: FunctionLowering, field: FieldType) -> str:
     return "zeroinitializer" if value.size == 16 else constant_operand(function, value, 0)[1]
 
 
-def _fill_struct(function: FunctionLowering, type_index: int, values: list[str]) -> None:
+def struct_new_desc(function: FunctionLowering, row: Instruction, immediates: tuple[Any, ...]) -> None:
+    """`struct.new_desc`."""
+    descriptor = check_not_null(function, function.pop(), "null_descriptor_reference")
+    fields = _fields(function, immediates[0])
+    _fill_struct(function, immediates[0], function.pop_many(len(fields)), descriptor)
+
+
+def struct_new_default_desc(function: FunctionLowering, row: Instruction, immediates: tuple[Any, ...]) -> None:
+    """`struct.new_default_desc`."""
+    descriptor = check_not_null(function, function.pop(), "null_descriptor_reference")
+    fields = [_default(function, field) for field in _fields(function, immediates[0])]
+    _fill_struct(function, immediates[0], fields, descriptor)
+
+
+def ref_get_desc(function: FunctionLowering, row: Instruction, immediates: tuple[Any, ...]) -> None:
+    """`ref.get_desc`."""
+    reference = check_not_null(function, function.pop(), "null_reference")
+    found = object_access.load_descriptor(function, immediates[0], reference)
+    function.not_null.add(found)
+    function.stack.append(("ptr", found))
+
+
+def _fill_struct(
+    function: FunctionLowering, type_index: int, values: list[str], descriptor: str | None = None
+) -> None:
     place = _make_struct(function, type_index)
+    if descriptor is not None:
+        object_access.store_descriptor(function, type_index, place, descriptor)
     offsets = function.context.struct_layout(type_index).offsets
     for field, offset, value in zip(_fields(function, type_index), offsets, values, strict=True):
         object_access.store_field(function, field, function.address(place, offset), value)

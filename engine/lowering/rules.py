@@ -126,6 +126,13 @@ RULES: dict[str, Rule] = {
     "ref_cast_null": casts.ref_cast_null,
     "br_on_cast": casts.br_on_cast,
     "br_on_cast_fail": casts.br_on_cast_fail,
+    "struct_new_desc": objects.struct_new_desc,
+    "struct_new_default_desc": objects.struct_new_default_desc,
+    "ref_get_desc": objects.ref_get_desc,
+    "ref_cast_desc_eq": casts.ref_cast_desc_eq,
+    "ref_cast_desc_eq_null": casts.ref_cast_desc_eq_null,
+    "br_on_cast_desc_eq": casts.br_on_cast_desc_eq,
+    "br_on_cast_desc_eq_fail": casts.br_on_cast_desc_eq_fail,
 }
 
 check_rules("lowering", RULES)

@@ -83,7 +83,8 @@ def check_import(module: Module, entry: Import, extern: Extern, references: Refe
         matches = extern.definition is module.defined_types[entry.type_index]
     elif isinstance(extern, Function) and entry.kind is ExternKind.FUNCTION:
         assert entry.type_index is not None
-        matches = extern.definition.is_subtype_of(module.defined_types[entry.type_index])
+        wanted = module.defined_types[entry.type_index]
+        matches = extern.definition is wanted if entry.exact else extern.definition.is_subtype_of(wanted)
     else:
         matches = _matches(extern.type, entry.type)
     if not matches:

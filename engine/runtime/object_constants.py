@@ -6,6 +6,8 @@ import ctypes
 from collections.abc import Callable
 
 from farcall.engine.abi import objects as abi
+from farcall.engine.abi.traps import TrapKind
+from farcall.engine.errors import Trap
 from farcall.engine.runtime.heap import Heap
 from farcall.engine.runtime.native.address_space import write_words
 from farcall.engine.structure.defined_types import FieldType
@@ -31,6 +33,8 @@ class ObjectConstants:
         self._rules: dict[str, Callable[[tuple[int, ...], list[int]], int]] = {
             "struct.new": self._struct_new,
             "struct.new_default": self._struct_new_default,
+            "struct.new_desc": self._struct_new_desc,
+            "struct.new_default_desc": self._struct_new_default_desc,
             "array.new": self._array_new,
             "array.new_default": self._array_new_default,
             "array.new_fixed": self._array_new_fixed,
@@ -46,6 +50,7 @@ class ObjectConstants:
 
         Raises:
             ExhaustionError: there is no room.
+            Trap: a structure would have no descriptor.
         """
         immediates = tuple([each for each in instruction.immediates if isinstance(each, int)])
         stack.append(self._rules[instruction.name](immediates, stack))
@@ -56,15 +61,31 @@ class ObjectConstants:
         return place
 
     def _struct_new(self, immediates: tuple[int, ...], stack: list[int]) -> int:
-        struct = self._types[immediates[0]].struct
-        layout = abi.struct_layout(struct)
-        place = self._allocate(immediates[0], layout.size, stack)
-        for field, offset in zip(reversed(struct.fields), reversed(layout.offsets), strict=True):
-            _write(place + offset, field, stack.pop())
+        place = self._struct_new_default(immediates, stack)
+        self._fill_struct(immediates[0], place, stack)
         return place
 
+    def _fill_struct(self, index: int, place: int, stack: list[int]) -> None:
+        fields, offsets = self._types[index].struct.fields, abi.struct_layout(self._types[index]).offsets
+        for field, offset in zip(reversed(fields), reversed(offsets), strict=True):
+            _write(place + offset, field, stack.pop())
+
     def _struct_new_default(self, immediates: tuple[int, ...], stack: list[int]) -> int:
-        return self._allocate(immediates[0], abi.struct_layout(self._types[immediates[0]].struct).size, stack)
+        return self._allocate(immediates[0], abi.struct_layout(self._types[immediates[0]]).size, stack)
+
+    def _struct_new_desc(self, immediates: tuple[int, ...], stack: list[int]) -> int:
+        place = self._struct_new_default_desc(immediates, stack)
+        self._fill_struct(immediates[0], place, stack)
+        return place
+
+    def _struct_new_default_desc(self, immediates: tuple[int, ...], stack: list[int]) -> int:
+        if not stack[-1]:
+            raise Trap(TrapKind.NULL_DESCRIPTOR_REFERENCE)
+        place = self._struct_new_default(immediates, stack)  # with the descriptor on the stack, which holds it
+        offset = abi.struct_layout(self._types[immediates[0]]).descriptor
+        assert offset is not None
+        write_words(place + offset, [stack.pop()])
+        return place
 
     def _make_array(self, index: int, length: int, stack: list[int]) -> int:
         size = abi.ARRAY_ELEMENTS + length * abi.element_size(self._types[index].array)

@@ -29,6 +29,12 @@ if TYPE_CHECKING:
     from farcall.engine.runtime.linked_group import Member
     from farcall.engine.runtime.tag import Tag
     from farcall.engine.runtime.type_registry import TypeRegistry
+    from farcall.engine.structure.defined_types import DefinedType
+
+
+def _of_type(found: DefinedType, wanted: ReferenceType) -> bool:
+    """Whether what is of type `found`, and of none below it, is of the type `wanted`."""
+    return found is wanted.heap if wanted.exact else heap_matches(found, wanted.heap)
 
 
 _FIRST_SEARCH = 1024
@@ -232,13 +238,13 @@ class References:
         if value is None:
             return type.nullable
         if type.top == "func":
-            return self._is_function(type, value) and heap_matches(value.definition, type.heap)
+            return self._is_function(type, value) and _of_type(value.definition, type)
         if type.top == "exn":
             return type.heap == "exn" and isinstance(value, WasmException) and self.has_tag(value)
         if type.top == "extern":
             return type.heap == "extern"
         if isinstance(value, ObjectReference):
-            return heap_matches(value.type, type.heap)
+            return _of_type(value.type, type)
         if isinstance(value, I31):
             return heap_matches("i31", type.heap)
         if type.heap == "i31":

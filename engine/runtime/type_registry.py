@@ -36,9 +36,9 @@ class TypeId:
         kind, references, element_size = DescriptorKind.FUNCTION, 0, 0
         self._offsets: ctypes.Array[ctypes.c_uint32] | None = None
         match type.composite:
-            case StructType() as structure:
+            case StructType():
                 kind = DescriptorKind.STRUCT
-                offsets = abi.struct_layout(structure).references
+                offsets = abi.struct_layout(type).references
                 references = len(offsets)
                 self._offsets = (ctypes.c_uint32 * max(references, 1))(*offsets)
             case ArrayType() as array:

@@ -95,6 +95,7 @@ class IndexedReference:
 
     index: int
     nullable: bool
+    exact: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +104,7 @@ class GroupReference:
 
     position: int
     nullable: bool
+    exact: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +115,15 @@ class Shape:
         final: whether it can have no subtypes.
         supertype: a type of another group, the position of one before it in its own group, or None.
         composite: in which a reference into the group is a `GroupReference` in place of a `ReferenceType`.
+        describes: the position of the type that it is the descriptor of.
+        descriptor: the position of the type of its descriptors.
     """
 
     final: bool
     supertype: DefinedType | int | None
     composite: CompositeType
+    describes: int | None = None
+    descriptor: int | None = None
 
 
 class DefinedType:
@@ -131,14 +137,20 @@ class DefinedType:
         depth: how many types are above it.
         kind: what it is.
         composite: what it is made of.
+        describes: of a descriptor's type: the type of what it describes, which is of the same group.
+        descriptor: the type of the descriptors of structures of it, which is of the same group.
     """
 
     __slots__ = (
         "__weakref__",
+        "_exact",
         "_non_nullable",
         "_nullable",
+        "_nullable_exact",
         "composite",
         "depth",
+        "describes",
+        "descriptor",
         "final",
         "group",
         "kind",
@@ -160,18 +172,37 @@ class DefinedType:
         self.kind = _KINDS[type(shape.composite)]
         self._nullable: ReferenceType | None = None
         self._non_nullable: ReferenceType | None = None
+        self._nullable_exact: ReferenceType | None = None
+        self._exact: ReferenceType | None = None
+        self.describes: DefinedType | None = None
+        self.descriptor: DefinedType | None = None
 
-    def reference(self, nullable: bool) -> ReferenceType:
-        """The type of references to it."""
+    def reference(self, nullable: bool, exact: bool = False) -> ReferenceType:
+        """The type of references to it, and if not `exact`, to its subtypes."""
+        if exact:
+            return self._exact_reference(nullable)
         found = self._nullable if nullable else self._non_nullable
         if found is None:
-            code = NULLABLE_REFERENCE if nullable else NON_NULLABLE_REFERENCE
-            found = ReferenceType(None, code, self, nullable, "func" if self.kind == "func" else "any")
+            found = self._make_reference(nullable, exact=False)
             if nullable:
                 self._nullable = found
             else:
                 self._non_nullable = found
         return found
+
+    def _exact_reference(self, nullable: bool) -> ReferenceType:
+        found = self._nullable_exact if nullable else self._exact
+        if found is None:
+            found = self._make_reference(nullable, exact=True)
+            if nullable:
+                self._nullable_exact = found
+            else:
+                self._exact = found
+        return found
+
+    def _make_reference(self, nullable: bool, exact: bool) -> ReferenceType:
+        code = NULLABLE_REFERENCE if nullable else NON_NULLABLE_REFERENCE
+        return ReferenceType(None, code, self, nullable, "func" if self.kind == "func" else "any", exact)
 
     @property
     def function(self) -> FunctionType:
@@ -237,7 +268,9 @@ def _outlines(types: tuple[ValueType | FieldType, ...]) -> str:
 def _reference_outline(reference: ReferenceType) -> str:
     if isinstance(reference.heap, str):
         return reference.name
-    return f"(ref {'null ' if reference.nullable else ''}{reference.heap.kind} ...)"
+    outline = f"{reference.heap.kind} ..."
+    heap = f"(exact {outline})" if reference.exact else outline
+    return f"(ref {'null ' if reference.nullable else ''}{heap})"
 
 
 class RecursiveGroup:
@@ -260,10 +293,12 @@ class RecursiveGroup:
         self.members = tuple(members)
         for member, shape in zip(members, shapes, strict=True):
             member.composite = substitute(shape.composite, self._resolve)
+            member.describes = None if shape.describes is None else members[shape.describes]
+            member.descriptor = None if shape.descriptor is None else members[shape.descriptor]
 
     def _resolve(self, value_type: Any) -> Any:
         if isinstance(value_type, GroupReference):
-            return self.members[value_type.position].reference(value_type.nullable)
+            return self.members[value_type.position].reference(value_type.nullable, value_type.exact)
         return value_type
 
 

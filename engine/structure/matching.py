@@ -41,6 +41,8 @@ def value_matches(found: ValueType, expected: ValueType) -> bool:
         return False
     if found.nullable and not expected.nullable:
         return False
+    if expected.exact and isinstance(found.heap, DefinedType):
+        return found.exact and found.heap is expected.heap
     return heap_matches(found.heap, expected.heap)
 
 

@@ -47,7 +47,10 @@ class ConstantExpression:
 
 @dataclass(frozen=True, slots=True)
 class Import:
-    """An import: two names and what is wanted. For a function or tag, `type_index` is its type's index."""
+    """An import: two names and what is wanted. For a function or tag, `type_index` is its type's index.
+
+    An `exact` function is of that type and of no subtype.
+    """
 
     module: str
     name: str
@@ -55,6 +58,7 @@ class Import:
     type: ExternType
     type_index: int | None
     offset: int
+    exact: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +236,7 @@ class Module:
             IndexError: the module has no type of that index; never after validation.
         """
         if isinstance(immediate, IndexedReference):
-            return self.defined_types[immediate.index].reference(immediate.nullable)
+            return self.defined_types[immediate.index].reference(immediate.nullable, immediate.exact)
         return immediate
 
     def reference_type(self, immediate: ReferenceType | IndexedReference) -> ReferenceType:

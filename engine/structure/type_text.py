@@ -16,12 +16,18 @@ def type_texts(module: Module) -> list[str]:
 
 
 def _defined_text(defined: DefinedType, indices: dict[DefinedType, int]) -> str:
-    composite = _composite_text(defined, indices)
+    composite = _clauses_text(defined, indices) + _composite_text(defined, indices)
     if defined.final and defined.supertype is None:
         return composite
     final = "final " if defined.final else ""
     above = "" if defined.supertype is None else f"{indices[defined.supertype]} "
     return f"(sub {final}{above}{composite})"
+
+
+def _clauses_text(defined: DefinedType, indices: dict[DefinedType, int]) -> str:
+    describes = "" if defined.describes is None else f"(describes {indices[defined.describes]}) "
+    descriptor = "" if defined.descriptor is None else f"(descriptor {indices[defined.descriptor]}) "
+    return describes + descriptor
 
 
 def _composite_text(defined: DefinedType, indices: dict[DefinedType, int]) -> str:
@@ -46,4 +52,6 @@ def value_text(value_type: ValueType, indices: dict[DefinedType, int]) -> str:
     """A value type, with indices of the module's types."""
     if not isinstance(value_type, ReferenceType) or isinstance(value_type.heap, str):
         return value_type.name
-    return f"(ref {'null ' if value_type.nullable else ''}{indices[value_type.heap]})"
+    index = indices[value_type.heap]
+    heap = f"(exact {index})" if value_type.exact else str(index)
+    return f"(ref {'null ' if value_type.nullable else ''}{heap})"

@@ -56,13 +56,20 @@ class ReferenceType(ValueType):
     Attributes:
         heap: the heap type: the name of an abstract one (`func`, `extern`), or a `DefinedType`.
         nullable: whether null belongs to it.
+        exact: whether references to subtypes of the heap type, a `DefinedType` then, are not of the type.
         top: the abstract heap type that is above all of its hierarchy: `any`, `func`, `extern` or `exn`.
     """
 
-    __slots__ = ("__weakref__", "heap", "nullable", "top")
+    __slots__ = ("__weakref__", "exact", "heap", "nullable", "top")
 
     def __init__(
-        self, name: str | None, code: int, heap: str | DefinedType, nullable: bool, top: str
+        self,
+        name: str | None,
+        code: int,
+        heap: str | DefinedType,
+        nullable: bool,
+        top: str,
+        exact: bool = False,
     ) -> None:
         if name is not None:
             super().__init__(name, code, 8, "ptr")
@@ -70,17 +77,23 @@ class ReferenceType(ValueType):
             self.code, self.size, self.llvm = code, 8, "ptr"
         self.heap = heap
         self.nullable = nullable
+        self.exact = exact
         self.top = top
 
     def __getattr__(self, attribute: str) -> str:
         # The name of a reference to a defined type is made when it is first asked for.
         if attribute != "name":
             raise AttributeError(attribute)
-        self.name = f"(ref {'null ' if self.nullable else ''}{self.heap})"
+        heap = f"(exact {self.heap})" if self.exact else str(self.heap)
+        self.name = f"(ref {'null ' if self.nullable else ''}{heap})"
         return self.name
 
+    def with_null(self, nullable: bool) -> ReferenceType:
+        """The type of references to the same heap type, null being one of them or not."""
+        return self if self.nullable is nullable else reference_to(self.heap, nullable, self.exact)
+
     def __reduce__(self) -> tuple[Callable[..., ValueType], tuple[Any, ...]]:
-        return reference_to, (self.heap, self.nullable)
+        return reference_to, (self.heap, self.nullable, self.exact)
 
 
 I32 = ValueType("i32", 0x7F, 4, "i32")
@@ -119,9 +132,9 @@ HEAP_TYPE_CODES: dict[int, str] = {code: heap for heap, _, code, _ in _ABSTRACT}
 """The abstract heap types by their byte."""
 
 
-def reference_to(heap: str | DefinedType, nullable: bool) -> ReferenceType:
-    """The reference type to a heap type; always the same object."""
-    return _ABSTRACT_REFERENCES[heap, nullable] if isinstance(heap, str) else heap.reference(nullable)
+def reference_to(heap: str | DefinedType, nullable: bool, exact: bool = False) -> ReferenceType:
+    """The reference type to a heap type; always the same object. Only a defined type can be exact."""
+    return _ABSTRACT_REFERENCES[heap, nullable] if isinstance(heap, str) else heap.reference(nullable, exact)
 
 
 FUNCREF = reference_to("func", True)

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from farcall.engine.binary.types import EncodedReference
-from farcall.engine.instructions.instruction import Instruction
+from farcall.engine.instructions.instruction import Feature, Instruction
 from farcall.engine.structure.matching import BOTTOM, value_matches
 from farcall.engine.structure.types import I32, ReferenceType, reference_to
 from farcall.engine.validation.control_rules import Rule
@@ -17,13 +17,14 @@ CastOperands = tuple[tuple[bool, bool], int, EncodedReference, EncodedReference]
 """The immediates of `br_on_cast`: whether null belongs to either type; the label; the types."""
 
 
-def _target(state: FunctionValidator, encoded: EncodedReference, nullable: bool) -> ReferenceType:
+def cast_target(state: FunctionValidator, encoded: EncodedReference, nullable: bool) -> ReferenceType:
+    """The type that a heap type in the code stands for. Raises Rejection if the module does not have it."""
     reference = state.context.value_type(encoded)
     assert isinstance(reference, ReferenceType)
-    return reference_to(reference.heap, nullable)
+    return reference.with_null(nullable)
 
 
-def _pop_castable(state: FunctionValidator, row: Instruction, target: ReferenceType) -> None:
+def pop_castable(state: FunctionValidator, row: Instruction, target: ReferenceType) -> None:
     """A reference of the same hierarchy can be cast."""
     found = state.pop_reference(row)
     top = reference_to(target.top, nullable=True)
@@ -33,7 +34,7 @@ def _pop_castable(state: FunctionValidator, row: Instruction, target: ReferenceT
 
 def _test(nullable: bool) -> Rule:
     def rule(state: FunctionValidator, row: Instruction, encoded: EncodedReference) -> None:
-        _pop_castable(state, row, _target(state, encoded, nullable))
+        pop_castable(state, row, cast_target(state, encoded, nullable))
         state.operands.append(I32)
 
     return rule
@@ -41,8 +42,8 @@ def _test(nullable: bool) -> Rule:
 
 def _cast(nullable: bool) -> Rule:
     def rule(state: FunctionValidator, row: Instruction, encoded: EncodedReference) -> None:
-        target = _target(state, encoded, nullable)
-        _pop_castable(state, row, target)
+        target = cast_target(state, encoded, nullable)
+        pop_castable(state, row, target)
         state.operands.append(target)
 
     return rule
@@ -50,19 +51,32 @@ def _cast(nullable: bool) -> Rule:
 
 def _difference(source: ReferenceType, target: ReferenceType) -> ReferenceType:
     """The type of what a cast to `target` leaves out (section 3.3.4)."""
-    return reference_to(source.heap, nullable=False) if target.nullable else source
+    return source.with_null(False) if target.nullable else source
 
 
-def _branch_on_cast(
+def _check_castable(
+    state: FunctionValidator, row: Instruction, source: ReferenceType, target: ReferenceType
+) -> None:
+    """In version 3.0 a branch casts downwards; the custom-descriptors proposal lets it cast within a hierarchy."""
+    if Feature.CUSTOM_DESCRIPTORS not in state.context.disabled:
+        if source.top == target.top:
+            return
+        problem = "which is of another hierarchy"
+    elif value_matches(target, source):
+        return
+    else:
+        problem = "which does not match it"
+    raise Rejection(f"type mismatch: {row.name} from {source.name} to {target.name}, {problem}")
+
+
+def branch_on_cast(
     state: FunctionValidator, row: Instruction, immediates: CastOperands, on_success: bool
 ) -> None:
+    """`br_on_cast` and its like, but for what else they take off the stack before the reference."""
     (from_nullable, to_nullable), depth, encoded_source, encoded_target = immediates
-    source = _target(state, encoded_source, from_nullable)
-    target = _target(state, encoded_target, to_nullable)
-    if not value_matches(target, source):
-        raise Rejection(
-            f"type mismatch: {row.name} from {source.name} to {target.name}, which does not match it"
-        )
+    source = cast_target(state, encoded_source, from_nullable)
+    target = cast_target(state, encoded_target, to_nullable)
+    _check_castable(state, row, source, target)
     other = _difference(source, target)
     carried, kept = (target, other) if on_success else (other, target)
     label_types = state.label(depth).label_types
@@ -77,11 +91,11 @@ def _branch_on_cast(
 
 
 def _br_on_cast(state: FunctionValidator, row: Instruction, immediates: CastOperands) -> None:
-    _branch_on_cast(state, row, immediates, on_success=True)
+    branch_on_cast(state, row, immediates, on_success=True)
 
 
 def _br_on_cast_fail(state: FunctionValidator, row: Instruction, immediates: CastOperands) -> None:
-    _branch_on_cast(state, row, immediates, on_success=False)
+    branch_on_cast(state, row, immediates, on_success=False)
 
 
 RULES: dict[str, Rule] = {

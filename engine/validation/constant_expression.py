@@ -23,16 +23,16 @@ _CONSTANT: frozenset[str] = frozenset(
     {
         *("constant", "ref_null", "ref_i31", "any_convert_extern", "extern_convert_any"),
         *("struct_new", "struct_new_default", "array_new", "array_new_default", "array_new_fixed"),
+        *("struct_new_desc", "struct_new_default_desc"),
     }
 )
 """The rules whose instructions are constant, and are checked as in code."""
 
 
 def _ref_func(validator: _Validator, index: int) -> None:
-    module = validator.context.module
-    if index >= len(module.function_types):
+    if index >= len(validator.context.functions):
         raise Rejection(f"unknown function {index}")
-    validator.operands.append(module.function_definition(index).reference(nullable=False))
+    validator.operands.append(validator.context.function_reference(index))
 
 
 def _global_get(validator: _Validator, index: int) -> None:

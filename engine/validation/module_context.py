@@ -6,7 +6,7 @@ from farcall.engine.binary.types import BlockType, EncodedType
 from farcall.engine.instructions.instruction import NONE_DISABLED, Features
 from farcall.engine.structure.defined_types import DefinedType, IndexedReference
 from farcall.engine.structure.module import ConstantExpression, Module
-from farcall.engine.structure.types import ExternKind, FunctionType, ValueType
+from farcall.engine.structure.types import ExternKind, FunctionType, ReferenceType, ValueType
 from farcall.engine.validation.rejection import Rejection
 
 
@@ -62,6 +62,7 @@ class ModuleContext:
     """
 
     __slots__ = (
+        "_inexact_functions",
         "blocks",
         "declared_functions",
         "disabled",
@@ -78,6 +79,8 @@ class ModuleContext:
         self.disabled = disabled
         self.functions = [module.signature(index) for index in module.function_types]
         self.declared_functions = _declared_functions(module)
+        imported = enumerate(module.imported(ExternKind.FUNCTION))
+        self._inexact_functions = frozenset([index for index, entry in imported if not entry.exact])
         self.memory_indices = [memory.index_type for memory in module.memories]
         self.blocks = Controls("block", self)
         self.loops = Controls("loop", self)
@@ -90,6 +93,11 @@ class ModuleContext:
             raise Rejection(f"unknown type {index}")
         return self.module.defined_types[index]
 
+    def function_reference(self, index: int) -> ReferenceType:
+        """The type of references to function `index`: exact, but of imports that may be of a subtype."""
+        exact = index not in self._inexact_functions
+        return self.module.function_definition(index).reference(nullable=False, exact=exact)
+
     def function_type(self, index: int) -> FunctionType:
         """The function type of that index. Raises Rejection if there is none, or it is another kind of type."""
         composite = self.defined_type(index).composite
@@ -100,7 +108,7 @@ class ModuleContext:
     def value_type(self, encoded: EncodedType) -> ValueType:
         """The value type that stands in the code. Raises Rejection if it refers to a type that is not there."""
         if isinstance(encoded, IndexedReference):
-            return self.defined_type(encoded.index).reference(encoded.nullable)
+            return self.defined_type(encoded.index).reference(encoded.nullable, encoded.exact)
         return encoded
 
 

@@ -17,7 +17,8 @@ from farcall.engine.validation.rejection import LimitReached, Rejection
 from farcall.engine.validation.table_rules import segment_element
 
 
-def _struct(state: FunctionValidator, row: Instruction, index: int) -> StructType:
+def struct_type(state: FunctionValidator, row: Instruction, index: int) -> StructType:
+    """The structure type of that index. Raises Rejection if there is none, or it is another kind of type."""
     composite = state.context.defined_type(index).composite
     if not isinstance(composite, StructType):
         raise Rejection(f"type mismatch: {row.name} wants a structure type, type {index} is none")
@@ -35,7 +36,13 @@ def _reference(state: FunctionValidator, index: int, nullable: bool) -> Referenc
     return state.context.module.defined_types[index].reference(nullable)
 
 
-def _check_defaultable(row: Instruction, fields: tuple[FieldType, ...]) -> None:
+def push_new(state: FunctionValidator, index: int) -> None:
+    """Put a reference to a new object on the stack: it is of that type and of no subtype."""
+    state.operands.append(state.context.module.defined_types[index].reference(nullable=False, exact=True))
+
+
+def check_defaultable(row: Instruction, fields: tuple[FieldType, ...]) -> None:
+    """Raise Rejection unless all fields have default values."""
     for field in fields:
         if not field.unpacked.defaultable:
             raise Rejection(f"field type is not defaultable: {row.name} of {field}")
@@ -58,20 +65,27 @@ def _check_extension(row: Instruction, field: FieldType) -> None:
 # -- Structures --------------------------------------------------------------------------------------------------------
 
 
+def _struct_without_descriptor(state: FunctionValidator, row: Instruction, index: int) -> StructType:
+    struct = struct_type(state, row, index)
+    if state.context.module.defined_types[index].descriptor is not None:
+        raise Rejection(f"type with descriptor requires descriptor allocation: {row.name} of type {index}")
+    return struct
+
+
 def _struct_new(state: FunctionValidator, row: Instruction, index: int) -> None:
-    struct = _struct(state, row, index)
+    struct = _struct_without_descriptor(state, row, index)
     state.pop_all(tuple([field.unpacked for field in struct.fields]))
-    state.operands.append(_reference(state, index, nullable=False))
+    push_new(state, index)
 
 
 def _struct_new_default(state: FunctionValidator, row: Instruction, index: int) -> None:
-    _check_defaultable(row, _struct(state, row, index).fields)
-    state.operands.append(_reference(state, index, nullable=False))
+    check_defaultable(row, _struct_without_descriptor(state, row, index).fields)
+    push_new(state, index)
 
 
 def _field(state: FunctionValidator, row: Instruction, immediates: tuple[int, int]) -> FieldType:
     index, position = immediates
-    fields = _struct(state, row, index).fields
+    fields = struct_type(state, row, index).fields
     if position >= len(fields):
         raise Rejection(f"unknown field {position}")
     return fields[position]
@@ -95,13 +109,13 @@ def _struct_set(state: FunctionValidator, row: Instruction, immediates: tuple[in
 
 def _array_new(state: FunctionValidator, row: Instruction, index: int) -> None:
     state.pop_all((_array(state, row, index).unpacked, I32))
-    state.operands.append(_reference(state, index, nullable=False))
+    push_new(state, index)
 
 
 def _array_new_default(state: FunctionValidator, row: Instruction, index: int) -> None:
-    _check_defaultable(row, (_array(state, row, index),))
+    check_defaultable(row, (_array(state, row, index),))
     state.pop(I32)
-    state.operands.append(_reference(state, index, nullable=False))
+    push_new(state, index)
 
 
 def _array_new_fixed(state: FunctionValidator, row: Instruction, immediates: tuple[int, int]) -> None:
@@ -112,7 +126,7 @@ def _array_new_fixed(state: FunctionValidator, row: Instruction, immediates: tup
             f"array.new_fixed of {count} elements, at most {MAXIMUM_FIXED_ARRAY_LENGTH} are possible"
         )
     state.pop_all((element.unpacked,) * count)
-    state.operands.append(_reference(state, index, nullable=False))
+    push_new(state, index)
 
 
 def _check_data(state: FunctionValidator, row: Instruction, immediates: tuple[int, int]) -> FieldType:
@@ -136,13 +150,13 @@ def _check_elements(state: FunctionValidator, row: Instruction, immediates: tupl
 def _array_new_data(state: FunctionValidator, row: Instruction, immediates: tuple[int, int]) -> None:
     _check_data(state, row, immediates)
     state.pop_all((I32, I32))
-    state.operands.append(_reference(state, immediates[0], nullable=False))
+    push_new(state, immediates[0])
 
 
 def _array_new_elem(state: FunctionValidator, row: Instruction, immediates: tuple[int, int]) -> None:
     _check_elements(state, row, immediates)
     state.pop_all((I32, I32))
-    state.operands.append(_reference(state, immediates[0], nullable=False))
+    push_new(state, immediates[0])
 
 
 def _array_get(state: FunctionValidator, row: Instruction, index: int) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from farcall.engine.instructions.instruction import Instruction
 from farcall.engine.structure.matching import BOTTOM
-from farcall.engine.structure.types import ReferenceType, reference_to
+from farcall.engine.structure.types import ReferenceType
 from farcall.engine.validation.control_rules import Rule, tail_call
 from farcall.engine.validation.function_validator import FunctionValidator
 from farcall.engine.validation.rejection import Rejection
@@ -15,12 +15,12 @@ from farcall.engine.validation.rejection import Rejection
 
 def non_nullable(reference: ReferenceType) -> ReferenceType:
     """The same reference type without null."""
-    return reference if reference is BOTTOM else reference_to(reference.heap, nullable=False)
+    return reference if reference is BOTTOM else reference.with_null(False)
 
 
 def nullable(reference: ReferenceType) -> ReferenceType:
     """The same reference type with null."""
-    return reference if reference is BOTTOM else reference_to(reference.heap, nullable=True)
+    return reference if reference is BOTTOM else reference.with_null(True)
 
 
 def _ref_as_non_null(state: FunctionValidator, row: Instruction, immediate: None) -> None:

@@ -7,6 +7,7 @@ from farcall.engine.validation import (
     atomic_rules,
     cast_rules,
     control_rules,
+    descriptor_rules,
     exception_rules,
     legacy_exception_rules,
     memory_rules,
@@ -25,6 +26,7 @@ RULES: dict[str, Rule] = {
     **reference_rules.RULES,
     **object_rules.RULES,
     **cast_rules.RULES,
+    **descriptor_rules.RULES,
     **atomic_rules.RULES,
 }
 

@@ -43,7 +43,7 @@ def _ref_func(state: FunctionValidator, row: Instruction, index: int) -> None:
         raise Rejection(f"unknown function {index}")
     if index not in state.context.declared_functions:
         raise Rejection(f"undeclared function reference: no export, global or element names function {index}")
-    state.operands.append(state.context.module.function_definition(index).reference(nullable=False))
+    state.operands.append(state.context.function_reference(index))
 
 
 def _index_type(state: FunctionValidator, table: int) -> ValueType:

@@ -268,6 +268,8 @@ WHOLE: tuple[str, ...] = (
     "legacy/try_catch.wast",
     "legacy/try_delegate.wast",
     "proposals/custom-descriptors/binary.wast",
+    "proposals/custom-descriptors/br_on_cast.wast",
+    "proposals/custom-descriptors/br_on_cast_fail.wast",
     "proposals/custom-page-sizes/binary.wast",
     "proposals/custom-page-sizes/custom-page-sizes-invalid.wast",
     "proposals/custom-page-sizes/custom-page-sizes.wast",

@@ -366,7 +366,7 @@ def _check_trap(wanted: str, message: str, trap: Trap) -> None:
 
 
 def _check_without(feature: str, command: AssertRefused) -> None:
-    """Whether an engine without the feature refuses the module with the wanted words, before it names the feature."""
+    """Whether an engine without the feature refuses the module with the wanted words: invalid, or for the feature."""
     wanted = f"without {feature}: {command.message}"
     with Engine(disabled_features=[feature]) as engine:
         try:
@@ -374,6 +374,8 @@ def _check_without(feature: str, command: AssertRefused) -> None:
         except UnsupportedFeatureError as error:
             if error.feature != feature or error.detail != command.message:
                 raise ExpectationError(wanted, _describe(error)) from error
+        except InvalidModuleError as error:
+            _check_refusal(command.kind == "assert_invalid", wanted, command.message, error, error.reason)
         else:
             raise ExpectationError(wanted, "a valid module")
 

@@ -172,6 +172,10 @@ class _TrapKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TrapKind.Val
     """A reference is not of the type that it is cast to."""
     TRAP_KIND_OUT_OF_BOUNDS_ARRAY_ACCESS: _TrapKind.ValueType  # 20
     """An index is not in an array."""
+    TRAP_KIND_NULL_DESCRIPTOR_REFERENCE: _TrapKind.ValueType  # 21
+    """A structure was to be made with, or compared with, a descriptor that was null."""
+    TRAP_KIND_DESCRIPTOR_CAST_FAILURE: _TrapKind.ValueType  # 22
+    """A structure did not have the descriptor that a cast wanted."""
 
 class TrapKind(_TrapKind, metaclass=_TrapKindEnumTypeWrapper):
     """Why a trap happened (WebAssembly specification; the texts are those of its test suite)."""
@@ -218,6 +222,10 @@ TRAP_KIND_CAST_FAILURE: TrapKind.ValueType  # 19
 """A reference is not of the type that it is cast to."""
 TRAP_KIND_OUT_OF_BOUNDS_ARRAY_ACCESS: TrapKind.ValueType  # 20
 """An index is not in an array."""
+TRAP_KIND_NULL_DESCRIPTOR_REFERENCE: TrapKind.ValueType  # 21
+"""A structure was to be made with, or compared with, a descriptor that was null."""
+TRAP_KIND_DESCRIPTOR_CAST_FAILURE: TrapKind.ValueType  # 22
+"""A structure did not have the descriptor that a cast wanted."""
 Global___TrapKind: _TypeAlias = TrapKind  # noqa: Y015
 
 @_typing.final

@@ -96,9 +96,9 @@ INVALID = {
         "(func (param anyref) (drop (ref.cast (ref func) (local.get 0))))",
         "type mismatch",
     ),
-    "a cast upwards in br_on_cast": (
-        "(func (param (ref $t)) (result anyref) (br_on_cast 0 (ref $t) (ref $s) (local.get 0)))",
-        "type mismatch: br_on_cast from",
+    "a cast across hierarchies in br_on_cast": (
+        "(func (param anyref) (result funcref) (br_on_cast 0 anyref funcref (local.get 0)) unreachable)",
+        "type mismatch: br_on_cast from anyref to funcref, which is of another hierarchy",
     ),
     "a call of another type": (
         "(func (param (ref $s)) (call_ref $f (i32.const 1) (local.get 0)) drop)",
@@ -174,6 +174,17 @@ def test_what_a_module_needs_and_is_switched_off_is_named(fields, features):
     with pytest.raises(UnsupportedFeatureError) as caught:
         validate_module(decode_module(source, off), off)
     assert caught.value.feature in features
+
+
+@pytest.mark.parametrize("name", ["br_on_cast", "br_on_cast_fail"])
+def test_branches_cast_within_a_hierarchy_and_without_custom_descriptors_only_downwards(name):
+    source = wasm(f"(module {TYPES} (func (result anyref) ({name} 0 structref (ref $t) (unreachable))))")
+    across = wasm(f"(module (func (result anyref) ({name} 0 structref arrayref (unreachable))))")
+    off = frozenset({Feature.CUSTOM_DESCRIPTORS})
+    validate_module(decode_module(source, off), off)
+    validate_module(decode_module(across))
+    with pytest.raises(InvalidModuleError, match=f"{name} from structref to arrayref, which does not match"):
+        validate_module(decode_module(across, off), off)
 
 
 SEEDS = [
