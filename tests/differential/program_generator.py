@@ -30,7 +30,11 @@ TABLE_MAXIMUM = 12
 MEMORY_MAXIMUM = 3
 
 _SCALAR = [row for row in INSTRUCTIONS if row.prefix != 0xFD]
-_NUMERIC = [row for row in _SCALAR if row.template is not None]
+_NUMERIC = [
+    row
+    for row in _SCALAR
+    if row.template is not None and all(operand.name in NUMBERS for operand in row.parameters)
+]
 _BY_RESULT = {name: [row for row in _NUMERIC if row.results[0].name == name] for name in NUMBERS}
 _LOADS = {
     name: [row for row in _SCALAR if row.rule == "load" and row.results[0].name == name] for name in NUMBERS
