@@ -22,6 +22,7 @@ SPEC_ARGS ?=
 BENCH_ARGS ?=
 SECONDS ?= 60
 SEED ?= 1
+MUTANTS ?= 1000000
 
 BINARYEN := binaryen@132.0.0
 WASM_OPT := $(VENV)/node_modules/.bin/wasm-opt
@@ -60,6 +61,10 @@ fuzz: $(DEV_STAMP)  ## random and damaged modules, compared with wasmtime: SECON
 	@test -x $(WASM_OPT) || ! command -v npm >/dev/null || npm install --prefix $(VENV) --silent --no-audit --no-fund \
 		--ignore-scripts $(BINARYEN) || echo 'Binaryen cannot be installed.' >&2
 	$(BIN)/python -m tests.differential --seconds $(SECONDS) --first-seed $(SEED) --wasm-opt $(WASM_OPT)
+
+.PHONY: mutants
+mutants: $(DEV_STAMP)  ## damaged modules of every feature, which must harm nothing: MUTANTS=1000000 SEED=1
+	$(BIN)/python -m tests.differential --mutants $(MUTANTS) --first-seed $(SEED)
 
 ##@ Rebuild what is committed
 

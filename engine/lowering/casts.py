@@ -33,7 +33,9 @@ def is_of_type(  # noqa: PLR0911 - a case each
         index = function.context.type_index(heap)
         if heap.kind == "func":
             return _of_function_type(function, reference, target, index, nullable)
-        return _of_object(function, reference, nullable, lambda found: _matches(function, found, target, index))
+        return _of_object(
+            function, reference, nullable, lambda found: _matches(function, found, target, index)
+        )
     if heap in _BOTTOMS:
         return function.define(f"icmp eq ptr {reference}, null") if nullable else "false"
     if heap in _KINDS:
@@ -256,7 +258,9 @@ def br_on_cast_desc_eq(function: FunctionLowering, row: Instruction, immediates:
     branch_if(function, _descriptor_condition(function, encoded, nullable), label)
 
 
-def br_on_cast_desc_eq_fail(function: FunctionLowering, row: Instruction, immediates: tuple[Any, ...]) -> None:
+def br_on_cast_desc_eq_fail(
+    function: FunctionLowering, row: Instruction, immediates: tuple[Any, ...]
+) -> None:
     """`br_on_cast_desc_eq_fail`."""
     (_, nullable), label, _, encoded = immediates
     condition = _descriptor_condition(function, encoded, nullable)

@@ -106,7 +106,9 @@ def struct_new_desc(function: FunctionLowering, row: Instruction, immediates: tu
     _fill_struct(function, immediates[0], function.pop_many(len(fields)), descriptor)
 
 
-def struct_new_default_desc(function: FunctionLowering, row: Instruction, immediates: tuple[Any, ...]) -> None:
+def struct_new_default_desc(
+    function: FunctionLowering, row: Instruction, immediates: tuple[Any, ...]
+) -> None:
     """`struct.new_default_desc`."""
     descriptor = check_not_null(function, function.pop(), "null_descriptor_reference")
     fields = [_default(function, field) for field in _fields(function, immediates[0])]

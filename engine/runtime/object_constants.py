@@ -81,7 +81,9 @@ class ObjectConstants:
     def _struct_new_default_desc(self, immediates: tuple[int, ...], stack: list[int]) -> int:
         if not stack[-1]:
             raise Trap(TrapKind.NULL_DESCRIPTOR_REFERENCE)
-        place = self._struct_new_default(immediates, stack)  # with the descriptor on the stack, which holds it
+        place = self._struct_new_default(
+            immediates, stack
+        )  # with the descriptor on the stack, which holds it
         offset = abi.struct_layout(self._types[immediates[0]]).descriptor
         assert offset is not None
         write_words(place + offset, [stack.pop()])

@@ -55,3 +55,9 @@ def test_the_programs_are_no_empty_shells(oracle):
         "unaligned atomic",
         "expected shared memory",
     }
+
+
+def test_programs_are_made_of_number_types_alone():
+    """There are instructions of numbers that take others: whether two references are the same is a number."""
+    for seed in range(200):
+        case_of(seed, 2, 100)
