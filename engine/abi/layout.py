@@ -153,38 +153,30 @@ EXECUTION_CHECK = 0
 
 THREAD_ENTRY = 0
 """Pointer to the jump buffer of the innermost entry into guest code; null while the thread runs none."""
-THREAD_FAULT_ADDRESS = 8
-THREAD_STACK_LOW = 16
-"""Faults between this and the next are the thread's stack running out."""
-THREAD_STACK_HIGH = 24
-THREAD_FRAME_LIMIT = 32
-"""The stack's highest address: the walk over frame pointers ends there."""
-THREAD_HOST_LIMIT = 40
-"""The least stack pointer from which a host function is called: what is below would not suffice for Python."""
-THREAD_CALLER = 48
-"""The vmctx that the innermost entry was made with, set before each call of a host function."""
-THREAD_THROW = 56
-"""An exception of a guest's that a host function which ends lets its caller throw, or null."""
-THREAD_GUESTS_END = 64
-"""While a host function runs: where on the stack the outermost entry is, above which are no guests; else null."""
-THREAD_EXIT = 72
-"""An exit record: how the guest is left that runs now. The entry by which it is left copies it at once."""
-THREAD_FRAME_CAPACITY = 64
-
-EXIT_CODE = 0
+THREAD_EXIT_CODE = 8
 """Why the guest was left: a TrapKind or an EXIT_ code (i64)."""
-EXIT_LEFT_FRAME = 8
-"""Address of the frame of the entry by which it was left."""
-EXIT_EXCEPTION = 16
+THREAD_FAULT_ADDRESS = 16
+THREAD_STACK_LOW = 24
+"""Faults between this and the next are the thread's stack running out."""
+THREAD_STACK_HIGH = 32
+THREAD_FRAME_LIMIT = 40
+"""The stack's highest address: the walk over frame pointers ends there."""
+THREAD_FRAME_COUNT = 48
+THREAD_LEFT_FRAME = 56
+"""Address of the frame of the entry by which a guest was left last."""
+THREAD_HOST_LIMIT = 64
+"""The least stack pointer from which a host function is called: what is below would not suffice for Python."""
+THREAD_CALLER = 72
+"""The vmctx that the innermost entry was made with, set before each call of a host function."""
+THREAD_EXCEPTION = 80
 """The Python exception (a reference of its own) that a host function or listener raised last, until it is taken."""
-EXIT_THROWN = 24
-"""The guest's exception by which it was left."""
-EXIT_FRAME_COUNT = 32
-EXIT_FRAMES = 40
-"""Return addresses, innermost first."""
-EXIT_RECORD_SIZE = EXIT_FRAMES + 8 * THREAD_FRAME_CAPACITY
-
-THREAD_RECORD_SIZE = THREAD_EXIT + EXIT_RECORD_SIZE
+THREAD_THROWN = 88
+"""An exception of a guest's: the one by which it was left, or that a host function lets its caller throw."""
+THREAD_GUESTS_END = 96
+"""While a host function runs: where on the stack the outermost entry is, above which are no guests; else null."""
+THREAD_FRAMES = 104
+THREAD_FRAME_CAPACITY = 64
+THREAD_RECORD_SIZE = THREAD_FRAMES + 8 * THREAD_FRAME_CAPACITY
 
 
 @unique

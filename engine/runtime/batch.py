@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from math import inf
 from typing import Any
 
-from farcall.engine.abi.layout import EXIT_RECORD_SIZE, SLOT_SIZE
+from farcall.engine.abi.layout import SLOT_SIZE
 from farcall.engine.abi.traps import EXIT_TERMINATED
 from farcall.engine.errors import TerminatedError
-from farcall.engine.runtime.exits import exit_code, exit_error
+from farcall.engine.runtime.exits import exit_error
 from farcall.engine.runtime.linked_group import LinkedGroup
 from farcall.engine.runtime.native.machine import native_runtime
 from farcall.engine.structure.types import F32, F64, I32, I64, FunctionType, ValueType
@@ -87,16 +87,14 @@ class Batch:
         if not count:
             return failures
         address = ctypes.addressof(ctypes.c_char.from_buffer(slots))
-        record = (ctypes.c_char * EXIT_RECORD_SIZE)()
-        record_address = ctypes.addressof(record)
+        runtime = native_runtime()
         position = 0
         while True:
-            place = address + position * self.stride
-            position += self._enter(code, context, place, count - position, record_address)
+            position += self._enter(code, context, address + position * self.stride, count - position)
             if position == count:
                 return failures
-            why = exit_code(record)
-            error = exit_error(record, group)
+            why = runtime.exit_code()
+            error = exit_error(why, group)
             if why == EXIT_TERMINATED and group.stop_reason is not None:
                 failures[position] = error
                 # One for all of them: making a million errors takes longer than a caller waits who asked for a stop.

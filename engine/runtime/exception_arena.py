@@ -149,8 +149,7 @@ class ExceptionArena:
         write_words(exception + layout.EXCEPTION_ESCAPED, [1])
         self._raised[exception] = error
         if len(self._raised) > _RAISED_KEPT:
-            # By `pop`, since a handler of a signal may have come here in between.
-            self._raised.pop(next(iter(self._raised)), None)
+            del self._raised[next(iter(self._raised))]
         return int(exception)
 
     def to_python(self, exception: int) -> WasmException:
@@ -223,8 +222,9 @@ def python_exception(exception: int) -> WasmException:
     return _arenas[_word(arena + layout.ARENA_IDENTITY)].to_python(exception)
 
 
-def take_thrown(exception: int) -> WasmException:
-    """The Python exception for the one by which a guest was left, which is freed."""
+def take_thrown() -> WasmException:
+    """The exception by which this thread's last guest was left."""
+    exception = native_runtime().take_thrown()
     error = python_exception(exception)
     native_runtime().release_exception(exception)
     return error
@@ -232,32 +232,19 @@ def take_thrown(exception: int) -> WasmException:
 
 _CONVERT = 1
 """In place of an exception to be thrown: it is still to be made of a Python one (see `native.trampolines`)."""
-
-
-class _Thrown(threading.local):
-    """What host functions that end in this thread throw: of the innermost last, since signals' handlers nest calls."""
-
-    def __init__(self) -> None:
-        self.errors: list[WasmException] = []
-
-
-_thrown = _Thrown()
+_thread = threading.local()
 
 
 def throw_on_return(error: WasmException) -> None:
     """Let the guest that called the host function which ends in this thread throw an exception."""
-    known = len(_thrown.errors)
-    try:
-        _thrown.errors.append(error)
-        native_runtime().throw_on_return(_CONVERT)
-    except BaseException:  # of a signal's handler
-        del _thrown.errors[known:]
-        raise
+    _thread.error = error
+    native_runtime().throw_on_return(_CONVERT)
 
 
 def _convert(_identity: int, _index: int, _slots: int) -> None:
     """Make an exception of the Python one, of and for the guest that called the host function."""
-    error = _thrown.errors.pop()
+    error: WasmException = _thread.error
+    del _thread.error
     tag: Tag = error.tag  # type: ignore[assignment]
     keeper: Any = tag.references.source(native_runtime().caller_context())
     tag.converter.link(error.values, keeper)

@@ -52,7 +52,7 @@ class Function:
     __slots__ = (
         "_address",
         "_batch",
-        "_buffer",  # of slots and exit records; whoever is called in the middle of another call leaves it as it was
+        "_buffer",
         "_code",
         "_context",
         "_enter",
@@ -92,9 +92,7 @@ class Function:
         self._parameters = ValueConverter(type.parameters, references)
         self._results = ValueConverter(type.results, references)
         self._enter = native_runtime().entry(type)
-        self._buffer = ctypes.create_string_buffer(
-            max(self._parameters.size, self._results.size, layout.EXIT_RECORD_SIZE)
-        )
+        self._buffer = ctypes.create_string_buffer(max(self._parameters.size, self._results.size, 16))
         self._address = ctypes.addressof(self._buffer)
         self._pack_into = self._parameters.layout.pack_into
         self._unpack_from = self._results.layout.unpack_from
@@ -155,7 +153,6 @@ class Function:
         with group.lock:
             if self._fast and owner.group is group and not owner.closed:
                 targets = group.targets
-                outer = self._buffer.raw if targets else None
                 try:
                     # Within the `try`: what a signal's handler raises may come right after it. And before arguments are
                     # asked for their values, which may do whatever they like, but not close what is called.
@@ -173,13 +170,11 @@ class Function:
                             values = self._unpack_from(self._buffer)
                             return values[0] if self._single else (values or None)
                         if status != THREAD_NOT_PREPARED:
-                            raise_exit(self._buffer, group)
+                            raise_exit(status, group)
                 except ctypes.ArgumentError as error:
                     raise _entry_error(error) from None
                 finally:
                     targets.pop()
-                    if outer is not None:
-                        self._buffer.raw = outer
                     if group.attention:
                         group.review()
         return single(self.call(arguments))
@@ -388,20 +383,15 @@ class Function:
         return self._parameters.pack(arguments, self.owner)
 
     def _call_slots(self, content: bytes, group: LinkedGroup) -> bytes:
-        """Call with the slots' content; what the slots hold afterwards. The turn is held, and the call announced."""
-        outer = self._buffer.raw if group.depth > 1 else None
+        """Call with the slots' content; what the slots hold afterwards. The turn is held."""
+        ctypes.memmove(self._address, content, len(content))
         try:
-            ctypes.memmove(self._address, content, len(content))
-            try:
-                status = self._enter(self._code, self._context, self._address)
-            except ctypes.ArgumentError as error:
-                raise _entry_error(error) from None
-            if status:
-                raise_exit(self._buffer, group)
-            return ctypes.string_at(self._address, self._results.size)
-        finally:
-            if outer is not None:
-                self._buffer.raw = outer
+            status = self._enter(self._code, self._context, self._address)
+        except ctypes.ArgumentError as error:
+            raise _entry_error(error) from None
+        if status:
+            raise_exit(status, group)
+        return ctypes.string_at(self._address, self._results.size)
 
     @contextmanager
     def _turn(self, stoppable: Stoppable | None) -> Iterator[LinkedGroup]:

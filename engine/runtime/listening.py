@@ -120,14 +120,14 @@ def remove_reporter(identity: int) -> None:
     _reporters.pop(identity, None)
 
 
-def abort(error: BaseException, left_frame: int) -> None:
-    """Report the calls that ended with the guest that this thread left by the entry whose frame is at `left_frame`.
+def abort(error: BaseException) -> None:
+    """Report the calls that ended with the guest that this thread has just left.
 
     They are those whose slots lie deeper in the native stack than the entry into the guest. An exception of a
     listener takes the place of `error`, once all have been told.
     """
     if getattr(_thread, "calls", None):
-        _abort_calls(error, left_frame)
+        _abort_calls(error, native_runtime().left_frame())
 
 
 def _ends(depth: int) -> bool:

@@ -206,7 +206,7 @@ go:
   call void {jump}(ptr %buffer, i32 %clause.number) noreturn
   unreachable
 uncaught:
-  {_place("thrown.at", "%record", layout.THREAD_EXIT + layout.EXIT_THROWN)}
+  {_place("thrown.at", "%record", layout.THREAD_THROWN)}
   store ptr %exception, ptr %thrown.at
   call void @leave(i32 {EXIT_GUEST_EXCEPTION})
   unreachable

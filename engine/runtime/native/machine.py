@@ -48,20 +48,17 @@ _GrowMemory = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_uint64)
 _WakeStopped = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 _GiveBudget = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64)
 _BatchEntry = ctypes.CFUNCTYPE(
-    ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p
+    ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64
 )
 _AllocateException = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64)
 _FreeException = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 _Entry = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
 
 Entry = Callable[[int, int, int], int]
-"""(code, vmctx, slots) -> 0, or why the guest was left, with an exit record in place of the slots.
+"""(code, vmctx, slots) -> 0, or why the guest was left. Its machine code lives as long as it does."""
 
-Its machine code lives as long as it does.
-"""
-
-BatchEntry = Callable[[int, int, int, int, int], int]
-"""(code, vmctx, rows, count, exit record) -> how many calls returned. Its machine code lives as long as it does."""
+BatchEntry = Callable[[int, int, int, int], int]
+"""(code, vmctx, rows, count) -> how many calls returned. Its machine code lives as long as it does."""
 
 HostHandler = Callable[[int, int, int], None]
 """(identity, index, address of the slots): what Python does for a guest; an exception ends the guest's call."""
@@ -121,8 +118,7 @@ class _Trampolines(Generic[T]):
         self._recent.pop(signature, None)
         self._recent[signature] = made
         if len(self._recent) > self._KEPT:
-            # By `pop`, since a handler of a signal may have come here in between.
-            self._recent.pop(next(iter(self._recent)), None)
+            del self._recent[next(iter(self._recent))]
 
 
 class NativeRuntime:
@@ -158,6 +154,7 @@ class NativeRuntime:
         self._handlers: ctypes.Array[Any] = (ctypes.py_object * len(_HANDLERS))()
         self._listening = ctypes.c_int64(0)
         self._key = c_library.create_thread_key(self._compile_thread_end())
+        self._records = threading.local()
         self._buckets = new_buckets()
         base = self._compile_base()
         self._call_host = base.addresses["call_host"]
@@ -226,14 +223,30 @@ class NativeRuntime:
         """There are listeners from now on, who are to be told of calls that exceptions end."""
         self._listening.value = 1
 
+    def take_thrown(self) -> int:
+        """The guest's exception by which this thread's last guest was left; it is forgotten."""
+        place = c_library.get_thread_specific(self._key) + layout.THREAD_THROWN
+        exception = ctypes.c_uint64.from_address(place).value
+        write_words(place, [0])
+        return exception
+
     def throw_on_return(self, exception: int) -> None:
         """Let the guest that called the host function which ends in this thread throw an exception."""
-        write_words(c_library.get_thread_specific(self._key) + layout.THREAD_THROW, [exception])
+        write_words(c_library.get_thread_specific(self._key) + layout.THREAD_THROWN, [exception])
 
     def stack_top(self) -> int:
         """The highest address of this thread's stack."""
         record = c_library.get_thread_specific(self._key)
         return ctypes.c_uint64.from_address(record + layout.THREAD_FRAME_LIMIT).value
+
+    def take_exception(self) -> BaseException:
+        """The exception by which this thread's last call of a host function or listener ended; it is forgotten."""
+        place = c_library.get_thread_specific(self._key) + layout.THREAD_EXCEPTION
+        holder: Any = ctypes.py_object.from_address(place)
+        error: BaseException = holder.value
+        ctypes.pythonapi.Py_DecRef(holder)
+        write_words(place, [0])
+        return error
 
     def forget_waiters(self) -> None:
         """In a child process, which has none of the threads that wait in its parent."""
@@ -308,6 +321,30 @@ class NativeRuntime:
         if not c_library.get_thread_specific(self._key):
             prepare_thread(self._key)
             self.ensure_fault_handlers()
+
+    def left_frame(self) -> int:
+        """Where on the native stack the entry was by which this thread left a guest last."""
+        return self._record_words()[layout.THREAD_LEFT_FRAME // 8]
+
+    def exit_code(self) -> int:
+        """Why this thread left a guest last."""
+        return self._record_words()[layout.THREAD_EXIT_CODE // 8]
+
+    def exit_frames(self) -> list[int]:
+        """Return addresses of the guest that this thread left last, innermost first."""
+        words = self._record_words()
+        first = layout.THREAD_FRAMES // 8
+        return words[first : first + words[layout.THREAD_FRAME_COUNT // 8]].tolist()
+
+    def _record_words(self) -> memoryview[int]:
+        """The calling thread's record. The view is the thread's own, and so ends with the record."""
+        words: memoryview[int] | None = getattr(self._records, "words", None)
+        if words is None:
+            content = (ctypes.c_ubyte * layout.THREAD_RECORD_SIZE).from_address(
+                c_library.get_thread_specific(self._key)
+            )
+            words = self._records.words = memoryview(content).cast("B").cast("Q")
+        return words
 
 
 _SYMBOLS = {RuntimeFunction.TRAP: "leave"}

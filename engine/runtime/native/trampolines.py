@@ -79,14 +79,9 @@ def _result_values(signature: FunctionType, call: str) -> tuple[list[str], list[
     return lines, names
 
 
-def _begin_entry(exit_record: str) -> str:
-    """Fill %entry, of the thread whose record is %record; %outer is the entry around it, %buffer the jump buffer.
-
-    Parameters:
-        exit_record: where the exit record is to be if the guest is left.
-    """
-    return f"""store volatile ptr {exit_record}, ptr %exit.record.at
-  %outer = load ptr, ptr %record
+def _begin_entry() -> str:
+    """Fill %entry, of the thread whose record is %record; %outer is the entry around it, %buffer the jump buffer."""
+    return f"""%outer = load ptr, ptr %record
   %outer.at = getelementptr i8, ptr %entry, i64 {ENTRY_OUTER}
   store volatile ptr %outer, ptr %outer.at
   %own = call ptr @llvm.frameaddress.p0(i32 0)
@@ -100,36 +95,21 @@ def _begin_entry(exit_record: str) -> str:
 
 
 def _end_entry(key: int) -> str:
-    """The guest was left for %entry: what is around it goes on. How it was left is in its exit record afterwards.
-
-    It must be so before Python goes on: that may run a handler of a signal first, which may enter another guest.
-    """
+    """The guest was left for %entry: what is around it goes on. %record.again is the thread's record."""
     get_record = address(c_library.address_of("pthread_getspecific"))
-    move = address(c_library.address_of("memmove"))
     return f"""%record.again = call ptr {get_record}(i32 {key})
   %outer.again = load volatile ptr, ptr %outer.at
   store volatile ptr %outer.again, ptr %record.again
   %frame.again = load volatile ptr, ptr %frame.at
-  %exit = getelementptr i8, ptr %record.again, i64 {layout.THREAD_EXIT}
-  %left.at = getelementptr i8, ptr %exit, i64 {layout.EXIT_LEFT_FRAME}
-  store ptr %frame.again, ptr %left.at
-  %frames.at = getelementptr i8, ptr %exit, i64 {layout.EXIT_FRAME_COUNT}
-  %frames = load i64, ptr %frames.at
-  %frames.size = shl i64 %frames, 3
-  %exit.size = add i64 %frames.size, {layout.EXIT_FRAMES}
-  %exit.record = load volatile ptr, ptr %exit.record.at
-  %moved = call ptr {move}(ptr %exit.record, ptr %exit, i64 %exit.size)
-  %exception.at = getelementptr i8, ptr %exit, i64 {layout.EXIT_EXCEPTION}
-  store ptr null, ptr %exception.at
-  %thrown.at = getelementptr i8, ptr %exit, i64 {layout.EXIT_THROWN}
-  store ptr null, ptr %thrown.at"""
+  %left.at = getelementptr i8, ptr %record.again, i64 {layout.THREAD_LEFT_FRAME}
+  store ptr %frame.again, ptr %left.at"""
 
 
 def entry_text(name: str, signature: FunctionType, key: int) -> str:
     """LLVM IR of `i64 name(ptr code, ptr vmctx, ptr slots)`.
 
     It calls `code` with the arguments in the slots and puts the results in their place. It returns 0, or why the
-    guest was left, with an exit record in place of the slots, or `THREAD_NOT_PREPARED`.
+    guest was left, or `THREAD_NOT_PREPARED`.
     """
     get_record = address(c_library.address_of("pthread_getspecific"))
     set_jump = address(c_library.address_of("_setjmp"))
@@ -147,14 +127,13 @@ def entry_text(name: str, signature: FunctionType, key: int) -> str:
     return f"""
 define i64 @{name}(ptr %code, ptr %vmctx, ptr %slots) #0 {{
   %entry = alloca [{ENTRY_SIZE} x i8], align 16
-  %exit.record.at = alloca ptr, align 8
   %record = call ptr {get_record}(i32 {key})
   %prepared = icmp ne ptr %record, null
   br i1 %prepared, label %enter, label %unprepared
 unprepared:
   ret i64 {THREAD_NOT_PREPARED}
 enter:
-  {_begin_entry("%slots")}
+  {_begin_entry()}
   %again = call i32 {set_jump}(ptr %buffer) returns_twice
   %first = icmp eq i32 %again, 0
   br i1 %first, label %run, label %left
@@ -165,7 +144,7 @@ run:
   ret i64 0
 left:
   {_end_entry(key)}
-  %code.at = getelementptr i8, ptr %exit, i64 {layout.EXIT_CODE}
+  %code.at = getelementptr i8, ptr %record.again, i64 {layout.THREAD_EXIT_CODE}
   %why = load i64, ptr %code.at
   ret i64 %why
 }}
@@ -173,10 +152,10 @@ left:
 
 
 def batch_entry_text(name: str, signature: FunctionType, key: int) -> str:
-    """LLVM IR of `i64 name(ptr code, ptr vmctx, ptr rows, i64 count, ptr exit_place)`.
+    """LLVM IR of `i64 name(ptr code, ptr vmctx, ptr rows, i64 count)`.
 
     It calls `code` once for each row of slots, with the arguments in them, and puts the results in their place. It
-    returns how many calls returned: where it is less than `count`, the next one left the guest, and the exit
+    returns how many calls returned: where it is less than `count`, the next one left the guest, and the thread's
     record says why. The thread must have a record.
 
     Before each call it looks for a request to stop, as a guest's loop does: a call may be too short to look itself.
@@ -197,12 +176,11 @@ def batch_entry_text(name: str, signature: FunctionType, key: int) -> str:
         ]
     )
     return f"""
-define i64 @{name}(ptr %code, ptr %vmctx, ptr %rows, i64 %count, ptr %exit.place) #0 {{
+define i64 @{name}(ptr %code, ptr %vmctx, ptr %rows, i64 %count) #0 {{
   %entry = alloca [{ENTRY_SIZE} x i8], align 16
-  %exit.record.at = alloca ptr, align 8
   %done.at = alloca i64, align 8
   %record = call ptr {get_record}(i32 {key})
-  {_begin_entry("%exit.place")}
+  {_begin_entry()}
   store volatile i64 0, ptr %done.at
   %again = call i32 {set_jump}(ptr %buffer) returns_twice
   %first = icmp eq i32 %again, 0
@@ -321,8 +299,6 @@ go:
   %context.at = getelementptr i8, ptr %entry, i64 {ENTRY_CONTEXT}
   %context = load ptr, ptr %context.at
   %caller.at = getelementptr i8, ptr %record, i64 {layout.THREAD_CALLER}
-  ; A handler of a signal may enter another guest while a host function begins or ends: each call has its own of these.
-  %outer.caller = load ptr, ptr %caller.at
   store ptr %context, ptr %caller.at
   ; Guests' frames, which hold references, lie below the outermost entry.
   %end.at = getelementptr i8, ptr %record, i64 {layout.THREAD_GUESTS_END}
@@ -332,26 +308,23 @@ go:
   %outermost = icmp eq ptr %end, null
   %guests.end = select i1 %outermost, ptr %entry.frame, ptr %end
   store ptr %guests.end, ptr %end.at
-  %thrown.at = getelementptr i8, ptr %record, i64 {layout.THREAD_THROW}
-  %outer.thrown = load ptr, ptr %thrown.at
-  store ptr null, ptr %thrown.at
   store volatile ptr null, ptr %record
   %gil = call i32 {python["PyGILState_Ensure"]}()
   %failed = call i1 @call_python(ptr %record, ptr %handler.at, i64 %identity, i64 %index, ptr %slots)
   call void {python["PyGILState_Release"]}(i32 %gil)
   store volatile ptr %entry, ptr %record
   store ptr %end, ptr %end.at
-  %thrown = load ptr, ptr %thrown.at
-  store ptr %outer.thrown, ptr %thrown.at
-  store ptr %outer.caller, ptr %caller.at
   br i1 %failed, label %exception, label %back
 exception:
   call void @leave(i32 {EXIT_HOST_EXCEPTION})
   unreachable
 back:
+  %thrown.at = getelementptr i8, ptr %record, i64 {layout.THREAD_THROWN}
+  %thrown = load ptr, ptr %thrown.at
   %plain = icmp eq ptr %thrown, null
   br i1 %plain, label %done, label %throw
 throw:
+  store ptr null, ptr %thrown.at
   %is.python = icmp eq ptr %thrown, inttoptr (i64 1 to ptr)
   br i1 %is.python, label %convert, label %throw.it
 convert:
@@ -414,7 +387,7 @@ trace:
 kept:
   call void {python["Py_DecRef"]}(ptr %type)
   call void {python["Py_DecRef"]}(ptr %traceback)
-  %exception.at = getelementptr i8, ptr %record, i64 {layout.THREAD_EXIT + layout.EXIT_EXCEPTION}
+  %exception.at = getelementptr i8, ptr %record, i64 {layout.THREAD_EXCEPTION}
   store ptr %value, ptr %exception.at
   ret i1 true
 }}

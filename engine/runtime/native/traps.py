@@ -104,7 +104,7 @@ define internal void @record_frames(ptr %record, ptr %entry, i64 %first, i64 %lo
 start:
   %end.at = getelementptr i8, ptr %entry, i64 {ENTRY_FRAME}
   %end = load i64, ptr %end.at
-  %frames = getelementptr i8, ptr %record, i64 {layout.THREAD_EXIT + layout.EXIT_FRAMES}
+  %frames = getelementptr i8, ptr %record, i64 {layout.THREAD_FRAMES}
   br label %head
 head:
   %frame = phi i64 [ %first, %start ], [ %next, %body ]
@@ -126,7 +126,7 @@ body:
   %next = load i64, ptr %frame.pointer
   br label %head
 done:
-  %count.at = getelementptr i8, ptr %record, i64 {layout.THREAD_EXIT + layout.EXIT_FRAME_COUNT}
+  %count.at = getelementptr i8, ptr %record, i64 {layout.THREAD_FRAME_COUNT}
   store i64 %count, ptr %count.at
   ret void
 }}
@@ -135,7 +135,7 @@ done:
 define void @leave(i32 %code) #0 {{
   %record = call ptr {get_record}(i32 {key})
   %entry = load ptr, ptr %record
-  %code.at = getelementptr i8, ptr %record, i64 {layout.THREAD_EXIT + layout.EXIT_CODE}
+  %code.at = getelementptr i8, ptr %record, i64 {layout.THREAD_EXIT_CODE}
   %wide = zext i32 %code to i64
   store i64 %wide, ptr %code.at
   %own = call ptr @llvm.frameaddress.p0(i32 0)
@@ -183,7 +183,7 @@ classify:
   %ours = icmp ne i64 %code, 0
   br i1 %ours, label %trap, label %foreign
 trap:
-  %code.at = getelementptr i8, ptr %record, i64 {layout.THREAD_EXIT + layout.EXIT_CODE}
+  %code.at = getelementptr i8, ptr %record, i64 {layout.THREAD_EXIT_CODE}
   store i64 %code, ptr %code.at
   %fault.at = getelementptr i8, ptr %record, i64 {layout.THREAD_FAULT_ADDRESS}
   store i64 %address, ptr %fault.at
@@ -191,7 +191,7 @@ trap:
   %counter = load i64, ptr %counter.at
   ; Return addresses point behind their calls, and readers step back by one: so does this one.
   %behind = add i64 %counter, 1
-  %frames = getelementptr i8, ptr %record, i64 {layout.THREAD_EXIT + layout.EXIT_FRAMES}
+  %frames = getelementptr i8, ptr %record, i64 {layout.THREAD_FRAMES}
   store i64 %behind, ptr %frames
   %frame.at = getelementptr i8, ptr %context, i64 {machine.frame_pointer}
   %frame = load i64, ptr %frame.at
