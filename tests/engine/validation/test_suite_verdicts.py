@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
-
 import pytest
 
 from farcall.engine.binary import decode_module
@@ -23,12 +21,7 @@ from tests.spectest.commands import AssertRefused, ModuleCommand, parse_script
 from tests.spectest.suite import HOW_TO_GET_IT, all_scripts, suite_directory, superseded_assertions
 
 DIRECTORY = suite_directory()
-FOLDERS = (".", "proposals/custom-descriptors")
-SCRIPTS = [
-    entry
-    for entry in (() if DIRECTORY is None else all_scripts(DIRECTORY))
-    if PurePosixPath(entry[0]).parent.as_posix() in FOLDERS
-]
+SCRIPTS = [] if DIRECTORY is None else [entry for entry in all_scripts(DIRECTORY) if "/" not in entry[0]]
 
 WANTED = {"assert_malformed": MalformedModuleError, "assert_invalid": InvalidModuleError}
 
