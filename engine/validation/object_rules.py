@@ -133,7 +133,7 @@ def _check_data(state: FunctionValidator, row: Instruction, immediates: tuple[in
     index, segment = immediates
     element = _array(state, row, index)
     if element.unpacked.is_reference:
-        raise Rejection(f"type mismatch: {row.name}: array type is not numeric or vector")
+        raise Rejection(f"array type is not numeric or vector: {row.name} of type {index}")
     check_data_segment(state, row, segment)
     return element
 

@@ -72,7 +72,8 @@ def validate_types(module: Module) -> None:
             continue
         mismatch = _mismatch(defined, supertype)
         if mismatch is not None:
-            above = module.defined_types.index(supertype)
+            # Of equal types, the last one: that it is declared below which of them is not known any more.
+            above = max(before for before in range(index) if module.defined_types[before] is supertype)
             reason = f"sub type {index} does not match super type {above}: {mismatch}"
             raise InvalidModuleError(reason, offset)
         mismatch = _clause_mismatch(index, defined, supertype)

@@ -267,9 +267,20 @@ WHOLE: tuple[str, ...] = (
     "legacy/throw.wast",
     "legacy/try_catch.wast",
     "legacy/try_delegate.wast",
+    "proposals/custom-descriptors/array_new_exact.wast",
+    "proposals/custom-descriptors/binary-descriptors.wast",
     "proposals/custom-descriptors/binary.wast",
     "proposals/custom-descriptors/br_on_cast.wast",
+    "proposals/custom-descriptors/br_on_cast_desc_eq.wast",
+    "proposals/custom-descriptors/br_on_cast_desc_eq_fail.wast",
     "proposals/custom-descriptors/br_on_cast_fail.wast",
+    "proposals/custom-descriptors/descriptors.wast",
+    "proposals/custom-descriptors/exact-casts.wast",
+    "proposals/custom-descriptors/exact-func-import.wast",
+    "proposals/custom-descriptors/exact.wast",
+    "proposals/custom-descriptors/ref_cast_desc_eq.wast",
+    "proposals/custom-descriptors/ref_get_desc.wast",
+    "proposals/custom-descriptors/struct_new_desc.wast",
     "proposals/custom-page-sizes/binary.wast",
     "proposals/custom-page-sizes/custom-page-sizes-invalid.wast",
     "proposals/custom-page-sizes/custom-page-sizes.wast",
@@ -282,8 +293,3 @@ WHOLE: tuple[str, ...] = (
     "proposals/wide-arithmetic/wide-arithmetic.wast",
 )
 """Files of which nothing is skipped but what is about the text format."""
-
-IN_PART: dict[str, tuple[str, ...]] = {
-    "proposals/custom-descriptors/exact-func-import.wast": ("custom-descriptors",),
-}
-"""Files some of whose modules need later features: nothing is skipped but for these."""

@@ -6,7 +6,7 @@ import pytest
 
 from farcall.engine.codegen.target import Target, host_target
 
-from .claims import IN_PART, WHOLE
+from .claims import WHOLE
 from .outcomes import TEXT_FORMAT, FileReport
 from .runner import Variant, run_file
 from .suite import HOW_TO_GET_IT, all_scripts, suite_directory
@@ -31,15 +31,6 @@ def test_whole_files(directory, name):
     report = report_of(directory / name)
     assert report.failures == []
     assert set(report.skipped) | set(report.skipped_modules) <= {TEXT_FORMAT}
-
-
-@pytest.mark.parametrize("name", IN_PART)
-def test_files_in_part(directory, name):
-    report = report_of(directory / name)
-    assert report.failures == []
-    assert report.passed > 0
-    allowed = {TEXT_FORMAT} | {f"feature {feature}" for feature in IN_PART[name]}
-    assert set(report.skipped) | set(report.skipped_modules) <= allowed
 
 
 @pytest.mark.parametrize("variant", [Variant.PLAIN, Variant.LISTENED])
@@ -73,8 +64,8 @@ def test_vectors_with_the_templates_for_any_machine(directory, name, monkeypatch
 
 
 def test_claims_name_files_of_the_suite(directory):
-    assert set(WHOLE) | set(IN_PART) <= {name for name, _ in all_scripts(directory)}
-    assert not set(WHOLE) & set(IN_PART)
+    assert set(WHOLE) <= {name for name, _ in all_scripts(directory)}
+    assert len(set(WHOLE)) == len(WHOLE)
 
 
 def test_without_the_suite_it_is_said_how_to_get_it(monkeypatch, tmp_path, capsys):

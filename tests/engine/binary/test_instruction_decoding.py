@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from farcall.engine.binary.instructions import decode_body, read_expression, read_instruction
-from farcall.engine.errors import MalformedModuleError, UnsupportedFeatureError
+from farcall.engine.errors import MalformedModuleError
 from farcall.engine.instructions.instruction import Catch, Immediate
 from farcall.engine.instructions.table import BY_NAME, BY_OPCODE, BY_PREFIX, INSTRUCTIONS
 from farcall.engine.structure.defined_types import IndexedReference
@@ -189,24 +189,37 @@ def unused_opcodes():
 def test_an_opcode_without_a_row_is_refused():
     assert len(unused_opcodes()) > 300
     for encoded in unused_opcodes():
-        with pytest.raises((MalformedModuleError, UnsupportedFeatureError)) as raised:
+        with pytest.raises(MalformedModuleError) as raised:
             read_instruction(b"\1\1" + encoded + b"\0", 2)
         assert raised.value.offset == 2
-        if isinstance(raised.value, MalformedModuleError):
-            assert raised.value.reason.startswith(f"illegal opcode {encoded[0]:02x}")
+        assert raised.value.reason.startswith(f"illegal opcode {encoded[0]:02x}")
 
 
 @pytest.mark.parametrize(
-    ("encoded", "feature"),
+    ("encoded", "name", "immediates"),
     [
-        (b"\xfb\x20", "custom-descriptors"),
-        (b"\xd0\x62\x05", "custom-descriptors"),
+        ("fb20 05", "struct.new_desc", (5,)),
+        ("fb21 8501", "struct.new_default_desc", (133,)),
+        ("fb22 05", "ref.get_desc", (5,)),
+        ("fb23 05", "ref.cast_desc_eq", (IndexedReference(5, True),)),
+        ("fb24 62 63", "ref.cast_desc_eq null", (IndexedReference(0x63, True, exact=True),)),
+        (
+            "fb25 03 01 6e 62 05",
+            "br_on_cast_desc_eq",
+            ((True, True), 1, ANYREF, IndexedReference(5, True, True)),
+        ),
+        (
+            "fb26 00 01 6e 05",
+            "br_on_cast_desc_eq_fail",
+            ((False, False), 1, ANYREF, IndexedReference(5, True)),
+        ),
+        ("d0 62 05", "ref.null", (IndexedReference(5, True, exact=True),)),
     ],
 )
-def test_what_later_proposals_add_is_named(encoded, feature):
-    with pytest.raises(UnsupportedFeatureError) as raised:
-        read_instruction(encoded + b"\0\0\0\0", 0)
-    assert raised.value.feature == feature
+def test_instructions_of_custom_descriptors_are_read(encoded, name, immediates):
+    source = bytes.fromhex(encoded)
+    row, found, after = read_instruction(source, 0)
+    assert (row.name, found, after) == (name, immediates, len(source))
 
 
 @pytest.mark.parametrize(

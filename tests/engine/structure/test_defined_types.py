@@ -134,3 +134,50 @@ def test_a_reference_of_unreachable_code_matches_every_reference_and_no_number()
     for heap in ABOVE:
         assert value_matches(matching.BOTTOM, reference_to(heap, nullable=False))
     assert not value_matches(matching.BOTTOM, I32)
+
+
+THING = "(type $thing (sub (descriptor $class) (struct)))"
+PAIR = f"(rec {THING} (type $class (sub (describes $thing) (struct))))"
+
+
+def test_descriptor_clauses_are_part_of_a_type():
+    thing, described_by = types(PAIR)
+    assert (thing.descriptor, thing.describes) == (described_by, None)
+    assert (described_by.descriptor, described_by.describes) == (None, thing)
+    assert types(f"(type (func)) {PAIR}")[1:] == (thing, described_by)
+    without = types("(rec (type (sub (struct))) (type (sub (struct))))")
+    assert not {thing, described_by} & set(without)
+
+
+def test_exact_references_are_one_object_and_named_as_such():
+    struct = types("(type (sub (struct)))")[0]
+    exact = struct.reference(nullable=True, exact=True)
+    assert exact is struct.reference(nullable=True, exact=True)
+    assert exact is not struct.reference(nullable=True)
+    assert exact is struct.reference(nullable=False, exact=True).with_null(True)
+    assert exact.name == "(ref null (exact struct {}))"
+    assert pickle.loads(pickle.dumps(exact)) is exact
+
+
+def test_only_the_type_itself_and_null_match_an_exact_reference():
+    above, below = types("(type $a (sub (struct))) (type (sub $a (struct (field i32))))")
+    exact = above.reference(nullable=True, exact=True)
+    assert value_matches(exact, above.reference(nullable=True))
+    assert value_matches(exact, reference_to("struct", nullable=True))
+    assert value_matches(reference_to("none", nullable=True), exact)
+    assert value_matches(above.reference(nullable=False, exact=True), exact)
+    for other in (
+        above.reference(nullable=True),
+        below.reference(nullable=True, exact=True),
+        reference_to("struct", nullable=True),
+    ):
+        assert not value_matches(other, exact)
+    assert value_matches(below.reference(nullable=True, exact=True), above.reference(nullable=True))
+
+
+def test_an_exact_reference_differs_from_the_other_in_a_group_s_identity():
+    exact, other = (
+        types(f"(type $t (struct (field (ref null {heap}))))")[0] for heap in ("(exact $t)", "$t")
+    )
+    assert exact is not other
+    assert exact.struct.fields[0].storage is exact.reference(nullable=True, exact=True)

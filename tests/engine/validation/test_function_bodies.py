@@ -7,6 +7,7 @@ import wasmtime
 
 from farcall.engine.binary import decode_module
 from farcall.engine.errors import InvalidModuleError, MalformedModuleError, UnsupportedFeatureError
+from farcall.engine.instructions.instruction import Feature
 from farcall.engine.validation import validate_module
 from tests.engine.binary_format import HEADER, TYPE, body, one_function, section, unsigned, vector
 
@@ -297,8 +298,9 @@ def test_a_body_that_runs_into_the_next_is_malformed():
     assert raised.value.function_index == 0
 
 
-def test_instructions_of_later_proposals_name_the_feature_and_the_function():
+def test_instructions_that_are_switched_off_name_the_feature_and_the_function():
+    off = frozenset({Feature.GC})
     with pytest.raises(UnsupportedFeatureError) as raised:
-        load(functions(b"", b"\xfb\x20" + bytes(16)))
-    assert raised.value.feature == "custom-descriptors"
+        validate_module(decode_module(functions(b"", b"\xfb\x0c" + bytes(16)), off), off)
+    assert raised.value.feature == "gc"
     assert raised.value.function_index == 1

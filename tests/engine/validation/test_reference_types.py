@@ -176,6 +176,69 @@ def test_what_a_module_needs_and_is_switched_off_is_named(fields, features):
     assert caught.value.feature in features
 
 
+DESCRIBED = """(rec (type $thing (sub (descriptor $class) (struct (field i32))))
+    (type $class (sub (describes $thing) (struct))))"""
+
+INVALID_DESCRIPTORS = {
+    "a descriptor outside of the group": (
+        "(type (descriptor 1) (struct)) (type (describes 0) (struct))",
+        "descriptor type is outside rec group",
+    ),
+    "a descriptor that describes nothing": (
+        "(rec (type (descriptor 1) (struct)) (type (struct)))",
+        "type is not described by its descriptor",
+    ),
+    "a described type without descriptor": (
+        "(rec (type (struct)) (type (describes 0) (struct)))",
+        "described type is not described by descriptor",
+    ),
+    "a descriptor before what it describes": (
+        "(rec (type (describes 1) (struct)) (type (descriptor 0) (struct)))",
+        "forward use of described type",
+    ),
+    "a function with a descriptor": (
+        "(rec (type (descriptor 1) (func)) (type (describes 0) (struct)))",
+        "descriptor type must be a struct",
+    ),
+    "a subtype without descriptor": (
+        f"{DESCRIBED} (type (sub $thing (struct (field i32))))",
+        "sub type 2 does not match super type 0",
+    ),
+    "a subtype whose descriptor is not below the supertype's": (
+        f"""{DESCRIBED} (rec (type $a (sub $thing (descriptor $b) (struct (field i32))))
+            (type $b (describes $a) (struct)))""",
+        "descriptor type 3 does not match",
+    ),
+    "a structure made without its descriptor": (
+        f"{DESCRIBED} (func (drop (struct.new $thing (i32.const 1))))",
+        "type with descriptor requires descriptor allocation",
+    ),
+    "a structure made with a descriptor that has none": (
+        f"{DESCRIBED} (func (drop (struct.new_desc $class (ref.null none))))",
+        "type without descriptor requires non-descriptor allocation",
+    ),
+    "a descriptor that is not exact": (
+        f"{DESCRIBED} (func (param (ref $class)) (drop (struct.new_desc $thing (i32.const 1) (local.get 0))))",
+        "type mismatch",
+    ),
+    "a reference to an inexact import": (
+        '(type $f (func)) (import "" "" (func (type $f))) (global (ref (exact $f)) (ref.func 0))',
+        "type mismatch",
+    ),
+    "a cast by descriptor to a type without": (
+        f"{DESCRIBED} (func (drop (ref.cast_desc_eq (ref $class) (unreachable))))",
+        "type 1 does not have a descriptor",
+    ),
+}
+
+
+@pytest.mark.parametrize(("fields", "reason"), INVALID_DESCRIPTORS.values(), ids=INVALID_DESCRIPTORS)
+def test_invalid_descriptors_are_refused_with_reason(fields, reason):
+    with pytest.raises(InvalidModuleError) as caught:
+        validate_module(decode_module(wasm(f"(module {fields})")))
+    assert caught.value.reason.startswith(reason)
+
+
 @pytest.mark.parametrize("name", ["br_on_cast", "br_on_cast_fail"])
 def test_branches_cast_within_a_hierarchy_and_without_custom_descriptors_only_downwards(name):
     source = wasm(f"(module {TYPES} (func (result anyref) ({name} 0 structref (ref $t) (unreachable))))")

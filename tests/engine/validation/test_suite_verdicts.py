@@ -14,10 +14,11 @@ from farcall.engine.errors import (
     ModuleError,
     UnsupportedFeatureError,
 )
+from farcall.engine.instructions.instruction import Features, features_named
 from farcall.engine.validation import validate_module
 from tests.spectest.assembler import AssemblyError, assemble
 from tests.spectest.commands import AssertRefused, ModuleCommand, parse_script
-from tests.spectest.suite import HOW_TO_GET_IT, all_scripts, suite_directory
+from tests.spectest.suite import HOW_TO_GET_IT, all_scripts, suite_directory, superseded_assertions
 
 DIRECTORY = suite_directory()
 SCRIPTS = [] if DIRECTORY is None else [entry for entry in all_scripts(DIRECTORY) if "/" not in entry[0]]
@@ -32,6 +33,7 @@ def test_the_suite_is_there():
 
 @pytest.mark.parametrize(("script", "path"), SCRIPTS, ids=[script for script, _ in SCRIPTS])
 def test_modules_get_the_suite_s_verdict(script, path):
+    superseded = superseded_assertions(path)
     for command in parse_script(path.read_bytes()):
         if not isinstance(command, ModuleCommand | AssertRefused):
             continue
@@ -43,7 +45,8 @@ def test_modules_get_the_suite_s_verdict(script, path):
         except AssemblyError:
             assert kind not in WANTED, f"{script}:{command.line}: cannot be assembled"
             continue
-        found, reason = verdict(source)
+        features_off = superseded_features(command, superseded)
+        found, reason = verdict(source, features_off)
         if found is UnsupportedFeatureError:
             continue
         where = f"{script}:{command.line}: {reason}"
@@ -53,9 +56,15 @@ def test_modules_get_the_suite_s_verdict(script, path):
             assert reason.startswith(command.message.partition(": instruction requires ")[0]), where
 
 
-def verdict(source: bytes) -> tuple[type[ModuleError] | None, str]:
+def superseded_features(command: ModuleCommand | AssertRefused, superseded: dict[str, str]) -> Features:
+    """What is to be off for the suite to be right: later features contradict some of its assertions."""
+    feature = superseded.get(command.message) if isinstance(command, AssertRefused) else None
+    return frozenset() if feature is None else features_named([feature])
+
+
+def verdict(source: bytes, features_off: Features) -> tuple[type[ModuleError] | None, str]:
     try:
-        validate_module(decode_module(source))
+        validate_module(decode_module(source, features_off), features_off)
     except ModuleError as error:
         return type(error), error.reason
     return None, "valid"
