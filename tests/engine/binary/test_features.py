@@ -68,7 +68,6 @@ NEEDS: list[tuple[str, str, int]] = [
     ("custom-descriptors", "(rec (type (descriptor 1) (struct)) (type (describes 0) (struct)))", 0x0D),
     ("custom-descriptors", "(type (struct (field (ref null (exact 0)))))", 0x0D),
     ("custom-descriptors", "(type $f (func)) (func (drop (ref.null (exact $f))))", 0x18),
-    ("gc", "(type (struct))", 0x0B),
     ("gc", "(func (param anyref))", 0x0D),
     ("function-references", "(type $f (func)) (func (param (ref $f)))", 0x10),
 ]
