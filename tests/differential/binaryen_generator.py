@@ -16,9 +16,19 @@ FEATURES = {
     "reference-types": "reference-types",
     "saturating-float-to-int": "nontrapping-float-to-int",
     "sign-extension": "sign-ext",
+    "tail-call": "tail-call",
     "threads": "threads",
+    "wide-arithmetic": "wide-arithmetic",
 }
 """Binaryen's names of the features that its modules may use, by farcall's."""
+
+UNSEEN_FEATURES = {
+    "exception-handling": "exception-handling",
+    "gc": "gc",
+    "relaxed-simd": "relaxed-simd",
+    "simd": "simd",
+}
+"""Likewise, those with types of which wasmtime's Python package knows no values: it ends the process."""
 
 SIZES = (200, 1000, 4000, 12000)
 """Bytes that a module is made from."""
@@ -34,13 +44,14 @@ class BinaryenGenerator:
         self._wasm_opt = wasm_opt
         self._input, self._output = directory / "random", directory / "module.wasm"
 
-    def generate(self, source: random.Random, features: tuple[str, ...]) -> bytes:
-        """A valid module that uses only these features of farcall's.
+    def generate(self, source: random.Random, features: tuple[str, ...], *, unseen: bool = False) -> bytes:
+        """A valid module that uses only these features of farcall's; the unseen ones only where that is wanted.
 
         Raises:
             subprocess.CalledProcessError: Binaryen failed.
         """
-        wanted = [feature for feature in features if feature in FEATURES]
+        names = FEATURES | UNSEEN_FEATURES if unseen else FEATURES
+        wanted = [feature for feature in features if feature in names]
         # With threads, every memory is shared: half of the modules do without.
         if source.getrandbits(1):
             wanted = [feature for feature in wanted if feature != "threads"]
@@ -49,7 +60,7 @@ class BinaryenGenerator:
         subprocess.run(
             [
                 *(self._wasm_opt, "-q", "--mvp-features", "--translate-to-fuzz", "--denan", *passes),
-                *(f"--enable-{FEATURES[feature]}" for feature in wanted),
+                *(f"--enable-{names[feature]}" for feature in wanted),
                 *(self._input, "-o", self._output),
             ],
             check=True,

@@ -128,26 +128,45 @@ class Fuzzer:
     def _explore(self, source: random.Random, counts: Counts) -> None:
         """Compare a module of Binaryen's, and damaged forms of it."""
         assert self.binaryen is not None
+        unseen = bool(source.getrandbits(1))
         try:
-            module = self.binaryen.generate(source, self.engine.features)
+            module = self.binaryen.generate(source, self.engine.features, unseen=unseen)
         except subprocess.CalledProcessError:  # a defect of Binaryen's, seldom
             return
         # Now and then it takes more features than it was given: then both refuse the module.
         if self._verdict(module, self.oracle.refusals([module])[0], "Binaryen's", counts) is not None:
             return
         counts.generated += 1
-        exploration = explore(source, module)
         stoppable = bool(source.getrandbits(1))
+        if unseen:
+            self._compile(module, stoppable, counts)
+        else:
+            self._run(source, module, stoppable, counts)
+        self._damage(source, module, counts)
+
+    def _compile(self, module: bytes, stoppable: bool, counts: Counts) -> None:
+        """Compile a module that cannot be run on wasmtime."""
         try:
+            loaded = self.engine.load_module(module)
+            self.engine.compile_module(loaded, ensure_termination=stoppable)
+            self.engine.delete_compiled_module(loaded)
+        except Exception as error:
+            counts.differences.append(
+                f"Binaryen's: compiling raises {type(error).__name__}: {error}; {module.hex()}"
+            )
+
+    def _run(self, source: random.Random, module: bytes, stoppable: bool, counts: Counts) -> None:
+        """Compare what a module does."""
+        try:
+            exploration = explore(source, module)
             theirs = self.oracle.explore(exploration)
             ours = explore_on_farcall(self.engine, exploration, ensure_termination=stoppable)
         except Exception as error:
             counts.differences.append(f"Binaryen's: {type(error).__name__}: {error}")
-        else:
-            found = difference(ours, theirs, exploration)
-            if found:
-                counts.differences.append(f"Binaryen's, {found}")
-        self._damage(source, module, counts)
+            return
+        found = difference(ours, theirs, exploration)
+        if found:
+            counts.differences.append(f"Binaryen's, {found}")
 
 
 def _case(source: random.Random) -> Case:

@@ -25,6 +25,9 @@ MEMORY_MULTIPLE = 200
 MEMORY_ANYWAY = 1 << 20
 """Bytes that any module may take."""
 
+_MEMORY_READINGS = 50
+"""Mutants between two looks at how much memory was taken, which cost as much as a mutant."""
+
 ADDRESS_SPACE = 4 << 30
 
 _WITHOUT_FEATURES = 0.1
@@ -40,7 +43,7 @@ class Findings:
         valid: how many of them are valid; `to_compile`, those that are to be compiled, by number.
         compiled: how many were compiled; `exhausted`, how many would have taken too much.
         problems: what must not be, by the mutant's number.
-        slowest: seconds of processor time, and the mutant's number.
+        slowest: seconds, and the mutant's number.
     """
 
     checked: int = 0
@@ -89,25 +92,34 @@ def check_mutants(
         current: is told which one it is.
     """
     findings = Findings()
-    for number in numbers:
-        if current is not None:
-            current.value = number
-        module, disabled, source = numbered_mutant(seeds, seed, number)
-        most_before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        started = time.process_time()
-        problem, valid = check_verdict(module, disabled)
-        findings.slowest = max(findings.slowest, (time.process_time() - started, number))
-        grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - most_before << 10
-        if not problem and grown > MEMORY_ANYWAY:
-            problem = check_memory(module, disabled)
-        if problem:
-            findings.problems.append((number, problem))
-        findings.checked += 1
-        if valid:
-            findings.valid += 1
-            if not disabled and source.random() < compiled_share:
-                findings.to_compile.append(number)
+    for start in range(0, len(numbers), _MEMORY_READINGS):
+        some = numbers[start : start + _MEMORY_READINGS]
+        most_before = _most_memory()
+        for number in some:
+            if current is not None:
+                current.value = number
+            module, disabled, source = numbered_mutant(seeds, seed, number)
+            started = time.perf_counter()
+            problem, valid = check_verdict(module, disabled)
+            findings.slowest = max(findings.slowest, (time.perf_counter() - started, number))
+            if problem:
+                findings.problems.append((number, problem))
+            findings.checked += 1
+            if valid:
+                findings.valid += 1
+                if not disabled and source.random() < compiled_share:
+                    findings.to_compile.append(number)
+        if _most_memory() - most_before > MEMORY_ANYWAY:
+            for number in some:
+                problem = check_memory(*numbered_mutant(seeds, seed, number)[:2])
+                if problem:
+                    findings.problems.append((number, problem))
     return findings
+
+
+def _most_memory() -> int:
+    """Bytes that this process has had in memory at most."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
 
 
 def check_verdict(module: bytes, disabled: Features = NONE_DISABLED) -> tuple[str, bool]:

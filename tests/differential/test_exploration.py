@@ -5,8 +5,12 @@ from __future__ import annotations
 import dataclasses
 import random
 
+import pytest
 import wasmtime
 
+from farcall.engine.errors import EngineBug
+
+from . import fuzzing
 from .exploration import difference, explore
 from .explorers import explore_on_farcall
 from .fuzzing import DAMAGED_EACH, Counts, Fuzzer
@@ -80,3 +84,38 @@ def test_a_round_of_fuzzing():
     assert (counts.programs, counts.damaged, counts.differences) == (2, 2 * DAMAGED_EACH, [])
     assert 0 < counts.valid < counts.damaged
     assert (counts + Counts(differences=["x"])).differences == ["x"]
+
+
+@pytest.fixture
+def imitated_wasm_opt(tmp_path):
+    """A `wasm-opt` that always makes the same module, and notes what it was asked for."""
+    (tmp_path / "module.wasm").write_bytes(MODULE)
+    path = tmp_path / "wasm-opt"
+    path.write_text(
+        f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\nwhile [ "$1" != -o ]; do shift; done\n'
+        f'cp {tmp_path}/module.wasm "$2"\n'
+    )
+    path.chmod(0o755)
+    return path
+
+
+def test_modules_of_binaryens_are_run_or_else_only_compiled(monkeypatch, imitated_wasm_opt):
+    with Fuzzer(imitated_wasm_opt) as fuzzer:
+        counts = [fuzzer.run(seed) for seed in range(10)]
+        asked = (imitated_wasm_opt.parent / "asked").read_text().splitlines()
+        unseen = ["--enable-gc" in line for line in asked]
+        assert {*unseen} == {False, True}
+        assert [(each.generated, each.differences) for each in counts] == [(1, [])] * 10
+
+        monkeypatch.setattr(fuzzing, "explore", failing)
+        assert [bool(fuzzer.run(seed).differences) for seed in range(10)] == [not each for each in unseen]
+        monkeypatch.setattr(fuzzer.engine, "compile_module", failing)
+        assert all(
+            "compiling raises EngineBug" in fuzzer.run(seed).differences[-1]
+            for seed in range(10)
+            if unseen[seed]
+        )
+
+
+def failing(*_, **__):
+    raise EngineBug("on purpose")
