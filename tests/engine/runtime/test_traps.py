@@ -55,11 +55,21 @@ TRAPS = {
         "out of bounds array access",
         "(drop (array.get $numbers (array.new_default $numbers (i32.const 2)) (i32.const 2)))",
     ),
+    TrapKind.NULL_DESCRIPTOR_REFERENCE: (
+        "null descriptor reference",
+        "(drop (struct.new_desc $described (ref.null $descriptor)))",
+    ),
+    TrapKind.DESCRIPTOR_CAST_FAILURE: (
+        "descriptor cast failure",
+        """(drop (ref.cast_desc_eq (ref $described)
+             (struct.new_desc $described (struct.new $descriptor)) (struct.new $descriptor)))""",
+    ),
 }
 
 MODULE = """(module $guest
   (type $v (func)) (type $i (func (param i32) (result i32)))
   (type $pair (struct (field i32 i32))) (type $numbers (array (mut i64)))
+  (rec (type $described (descriptor $descriptor) (struct)) (type $descriptor (describes $described) (struct)))
   (memory (export "m") 1) (table 3 funcref) (elem (i32.const 0) $probe)
   (func $endless (call $endless) (call $endless))
   (func $probe (export "probe") (type $i) (i32.load (local.get 0)))
