@@ -57,7 +57,7 @@ TRAPS = {
     ),
     TrapKind.NULL_DESCRIPTOR_REFERENCE: (
         "null descriptor reference",
-        "(drop (struct.new_desc $described (ref.null $descriptor)))",
+        "(drop (struct.new_desc $described (ref.null none)))",
     ),
     TrapKind.DESCRIPTOR_CAST_FAILURE: (
         "descriptor cast failure",
