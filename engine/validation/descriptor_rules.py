@@ -28,16 +28,16 @@ def _descriptor_to_allocate(state: FunctionValidator, row: Instruction, index: i
 
 
 def _struct_new_desc(state: FunctionValidator, row: Instruction, index: int) -> None:
-    struct = struct_type(state, row, index)
+    struct_type(state, row, index)
     state.pop(_descriptor_to_allocate(state, row, index))
-    state.pop_all(tuple([field.unpacked for field in struct.fields]))
+    state.pop_all(state.context.field_types[index])
     push_new(state, index)
 
 
 def _struct_new_default_desc(state: FunctionValidator, row: Instruction, index: int) -> None:
-    struct = struct_type(state, row, index)
+    struct_type(state, row, index)
     descriptor = _descriptor_to_allocate(state, row, index)
-    check_defaultable(row, struct.fields)
+    check_defaultable(row, state.context.field_without_default[index])
     state.pop(descriptor)
     push_new(state, index)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from farcall.engine.binary.types import BlockType, EncodedType
 from farcall.engine.instructions.instruction import NONE_DISABLED, Features
-from farcall.engine.structure.defined_types import DefinedType, IndexedReference
+from farcall.engine.structure.defined_types import DefinedType, FieldType, IndexedReference, StructType
 from farcall.engine.structure.module import ConstantExpression, Module
 from farcall.engine.structure.types import ExternKind, FunctionType, ReferenceType, ValueType
 from farcall.engine.validation.rejection import Rejection
@@ -48,6 +48,37 @@ class Controls(dict[BlockType, Control]):
         return control
 
 
+def _fields(module: Module, index: int) -> tuple[FieldType, ...]:
+    composite = module.defined_types[index].composite
+    assert isinstance(composite, StructType)
+    return composite.fields
+
+
+class FieldTypes(dict[int, tuple[ValueType, ...]]):
+    """`ModuleContext.field_types`, made when first asked for: there may be 10,000 of a structure."""
+
+    def __init__(self, module: Module) -> None:
+        super().__init__()
+        self._module = module
+
+    def __missing__(self, index: int) -> tuple[ValueType, ...]:
+        self[index] = types = tuple([field.unpacked for field in _fields(self._module, index)])
+        return types
+
+
+class FieldsWithoutDefault(dict[int, FieldType | None]):
+    """`ModuleContext.field_without_default`, found when first asked for."""
+
+    def __init__(self, module: Module) -> None:
+        super().__init__()
+        self._module = module
+
+    def __missing__(self, index: int) -> FieldType | None:
+        fields = _fields(self._module, index)
+        self[index] = found = next((field for field in fields if not field.unpacked.defaultable), None)
+        return found
+
+
 class ModuleContext:
     """The context that all functions of a module share.
 
@@ -59,6 +90,8 @@ class ModuleContext:
             (section 3.4.10, refs).
         memory_indices: the index type of every memory.
         blocks, loops, ifs, tries: control frames, so that equal ones are one object.
+        field_types: types of the values in each structure's fields, by the type's index.
+        field_without_default: of each structure, the first field whose type has no default value, by the type's index.
     """
 
     __slots__ = (
@@ -66,6 +99,8 @@ class ModuleContext:
         "blocks",
         "declared_functions",
         "disabled",
+        "field_types",
+        "field_without_default",
         "functions",
         "ifs",
         "loops",
@@ -86,6 +121,8 @@ class ModuleContext:
         self.loops = Controls("loop", self)
         self.ifs = Controls("if", self)
         self.tries = Controls("try", self)
+        self.field_types = FieldTypes(module)
+        self.field_without_default = FieldsWithoutDefault(module)
 
     def defined_type(self, index: int) -> DefinedType:
         """The type of that index. Raises Rejection if there is none."""

@@ -41,11 +41,10 @@ def push_new(state: FunctionValidator, index: int) -> None:
     state.operands.append(state.context.module.defined_types[index].reference(nullable=False, exact=True))
 
 
-def check_defaultable(row: Instruction, fields: tuple[FieldType, ...]) -> None:
-    """Raise Rejection unless all fields have default values."""
-    for field in fields:
-        if not field.unpacked.defaultable:
-            raise Rejection(f"field type is not defaultable: {row.name} of {field}")
+def check_defaultable(row: Instruction, field: FieldType | None) -> None:
+    """Raise Rejection unless the field, if there is one, has a default value."""
+    if field is not None and not field.unpacked.defaultable:
+        raise Rejection(f"field type is not defaultable: {row.name} of {field}")
 
 
 def _check_mutable(row: Instruction, field: FieldType, what: str) -> None:
@@ -65,21 +64,21 @@ def _check_extension(row: Instruction, field: FieldType) -> None:
 # -- Structures --------------------------------------------------------------------------------------------------------
 
 
-def _struct_without_descriptor(state: FunctionValidator, row: Instruction, index: int) -> StructType:
-    struct = struct_type(state, row, index)
+def _check_struct_without_descriptor(state: FunctionValidator, row: Instruction, index: int) -> None:
+    struct_type(state, row, index)
     if state.context.module.defined_types[index].descriptor is not None:
         raise Rejection(f"type with descriptor requires descriptor allocation: {row.name} of type {index}")
-    return struct
 
 
 def _struct_new(state: FunctionValidator, row: Instruction, index: int) -> None:
-    struct = _struct_without_descriptor(state, row, index)
-    state.pop_all(tuple([field.unpacked for field in struct.fields]))
+    _check_struct_without_descriptor(state, row, index)
+    state.pop_all(state.context.field_types[index])
     push_new(state, index)
 
 
 def _struct_new_default(state: FunctionValidator, row: Instruction, index: int) -> None:
-    check_defaultable(row, _struct_without_descriptor(state, row, index).fields)
+    _check_struct_without_descriptor(state, row, index)
+    check_defaultable(row, state.context.field_without_default[index])
     push_new(state, index)
 
 
@@ -113,7 +112,7 @@ def _array_new(state: FunctionValidator, row: Instruction, index: int) -> None:
 
 
 def _array_new_default(state: FunctionValidator, row: Instruction, index: int) -> None:
-    check_defaultable(row, (_array(state, row, index),))
+    check_defaultable(row, _array(state, row, index))
     state.pop(I32)
     push_new(state, index)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
-import time
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.sharedctypes import Synchronized
+from pathlib import Path
 from typing import Any
 
 from .mutant_checks import Findings, check, prepare_to_check, prepare_to_compile
@@ -17,7 +19,7 @@ BATCH = 1000
 """Mutants that a process is given at a time."""
 
 PATIENCE = 10
-"""Seconds after which decoding and validating one of them counts as hanging."""
+"""Seconds of processor time after which decoding and validating one of them counts as hanging."""
 
 COMPILATION_PATIENCE = 120
 """Likewise, compiling one."""
@@ -57,17 +59,25 @@ class Checker:
 
     def _wait(self, future: Future[Findings]) -> str:
         """Wait for the end; why it does not come, or empty."""
-        seen, since = self._current.value, time.monotonic()
+        seen, since = self._current.value, self._processor_time()
         while True:
             try:
                 future.exception(timeout=1)
             except TimeoutError:
                 if self._current.value != seen or seen == -1:
-                    seen, since = self._current.value, time.monotonic()
-                elif time.monotonic() - since > self._patience:
+                    seen, since = self._current.value, self._processor_time()
+                elif self._processor_time() - since > self._patience:
                     return f"is not done after {self._patience} s"
                 continue
             return "ends the process" if isinstance(future.exception(), BrokenProcessPool) else ""
+
+    def _processor_time(self) -> float:
+        """Seconds of it that the process has taken: a busy machine may hold it up for long."""
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
+            for process in self._executor._processes or ():
+                fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+                return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return 0.0
 
     def _kill(self) -> None:
         for process in list((self._executor._processes or {}).values()):

@@ -127,6 +127,10 @@ LARGE = {
     "blocks with a thousand parameters": module_of(
         (0, b"\x10\1" + b"\2\1" * 900 + b"\x0b" * 900 + b"\0"), (2, b"\0")
     ),
+    "structures with many fields": HEADER
+    + section(1, vector([b"\x60\0\0", b"\x5f" + vector([b"\x7f\0"] * 10_000)]))
+    + section(3, b"\1\0")
+    + section(10, vector([body(b"\xfb\1\1\x1a" * SIZE + b"\0" + b"\xfb\0\1\x1a" * SIZE)])),
     "a long constant expression": HEADER + section(6, b"\1\x7f\0\x41\5" + b"\x41\5\x6a" * SIZE + b"\x0b"),
     "a large table segment": HEADER
     + TYPE
