@@ -341,8 +341,9 @@ def test_closing_a_store_stops_plain_calls_batches_and_start_functions(engine):
         Background(lambda: instances[1].function("go").call_many([()] * 10)),
         Background(lambda: store.instantiate(start)),
         Background(lambda: instances[2].function("go").invocation(()).run()),
-        Background(lambda: instances[2].exports.probe(1)),
     ]
+    wait_until(lambda: all(instance.engine.group.targets for instance in instances))
+    threads.append(Background(lambda: instances[2].exports.probe(1)))
     time.sleep(0.1)
     store.close()
     plain, batch, starting, invocation, queued = (thread.join() for thread in threads)
