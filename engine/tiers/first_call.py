@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 
 from farcall.engine.codegen.compiler import Optimization
 from farcall.engine.codegen.elf import read_object
@@ -19,22 +18,24 @@ _GROUP_TEXT = 12_000
 """Characters of LLVM IR after which nothing more is compiled along with what is called."""
 
 
-class _Compiler:
-    """Threads that compile for threads that run guests, which may have less of their stack left than LLVM needs."""
+def _run_with_stack(task: Callable[[], None]) -> None:
+    """Run a task in a thread of its own: one that runs guests may have less of its stack left than LLVM needs.
 
-    def __init__(self) -> None:
-        self._start()
-        os.register_at_fork(after_in_child=self._start)  # threads are not forked
+    Raises:
+        BaseException: what the task raises.
+    """
+    outcome: Future[None] = Future()
 
-    def _start(self) -> None:
-        self._executor = ThreadPoolExecutor(2, "farcall-first-call")
+    def run() -> None:
+        try:
+            task()
+        except BaseException as error:
+            outcome.set_exception(error)
+        else:
+            outcome.set_result(None)
 
-    def run(self, task: Callable[[], None]) -> None:
-        """Run the task in one of the threads, and wait. Raises what it raises."""
-        self._executor.submit(task).result()
-
-
-_compiler = _Compiler()
+    threading.Thread(target=run, name="farcall-first-call").start()
+    outcome.result()
 
 
 class FastTier:
@@ -68,7 +69,7 @@ class FastTier:
             running.result()
             return
         try:
-            _compiler.run(lambda: self._compile_group(code, index))
+            _run_with_stack(lambda: self._compile_group(code, index))
         except BaseException as error:
             self._end(index, mine, error)
             raise

@@ -9,13 +9,13 @@ import sys
 import pytest
 import wasmtime
 
-from farcall.engine import ExhaustionError, Store
-from farcall.engine import engine as engine_module
+from farcall.engine import Engine, ExhaustionError, Store
 from farcall.engine.abi.layout import context_layout
 from farcall.engine.codegen.bounded_compiler import OutOfBudgetError, compile_within
 from farcall.engine.codegen.compiler import Optimization, compile_to_object
 from farcall.engine.codegen.target import host_target
 from farcall.engine.lowering import LoweringOptions, is_soon_compiled, lower_functions, lower_in_batches
+from farcall.engine.tiers import batch
 
 OPTIONS = LoweringOptions(ensure_termination=True, listeners=False)
 FINE = "define i32 @f(i32 %a) {\n%b = add i32 %a, 1\nret i32 %b\n}\n"
@@ -23,6 +23,13 @@ FINE = "define i32 @f(i32 %a) {\n%b = add i32 %a, 1\nret i32 %b\n}\n"
 
 CHAIN = 30_000
 """Operations of which each needs the one before: LLVM's time grows with the square of their number."""
+
+
+@pytest.fixture
+def engine():
+    """One that compiles all of a module at once."""
+    with Engine(code_policy="optimized") as engine:
+        yield engine
 
 
 def counted(value):
@@ -66,7 +73,7 @@ def test_what_takes_longer_is_given_up_and_the_next_is_compiled(module):
 
 def test_what_takes_too_long_runs_unoptimised(engine, module, monkeypatch):
     assert not is_soon_compiled(text_of(module))
-    monkeypatch.setattr(engine_module, "_seconds", lambda _text, kind: 1 if kind is Optimization.FULL else 60)
+    monkeypatch.setattr(batch, "_seconds", lambda _text, kind: 1 if kind is Optimization.FULL else 60)
     with Store(engine) as store:
         f = store.instantiate(module).exports.f
         for value in (0, 1, 7, 0x7FFFFFFFFFFFFFFF):
@@ -77,7 +84,7 @@ def test_what_takes_too_long_even_so_is_refused_and_leaves_nothing(engine, modul
     def compile_nothing(*_):
         raise OutOfBudgetError("it took too long")
 
-    monkeypatch.setattr(engine_module, "compile_within", compile_nothing)
+    monkeypatch.setattr(batch, "compile_within", compile_nothing)
     with pytest.raises(
         ExhaustionError, match="functions 0 to 0 are too complex to compile: it took too long"
     ):
