@@ -6,6 +6,7 @@ import os
 import selectors
 import signal
 import socket
+import traceback
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -53,6 +54,8 @@ class Forker:
                 self._leave()
                 run()
                 status = 0
+            except BaseException:
+                traceback.print_exc()  # where its standard error is kept, somebody reads it
             finally:
                 os._exit(status)  # none of what the parent has to do at its end is the child's
         self._children.add(process)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import resource
+import signal
 import socket
 import threading
 import traceback
@@ -18,18 +20,23 @@ from farcall.engine.jobs.protocol import Answer, Order, Outcome, receive_order, 
 from farcall.engine.lowering import lower_functions
 from farcall.engine.structure.module import Module
 
+_C_LIBRARY = ctypes.CDLL(None)
+_SET_PARENT_DEATH_SIGNAL = 1
+"""PR_SET_PDEATHSIG, of prctl."""
 _NOT_WANTED = 3
 """Exit status of a process whose job was cancelled."""
 
 
 def run_job(channel: socket.socket, file: int, module: Module, memory_limit: int) -> None:
     """Do what the channel says, and leave the answer in a file, given by its descriptor."""
+    # Without the module process nobody is told how this one ends.
+    _C_LIBRARY.prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
     order = receive_order(channel)
     if order is None:
         return
+    threading.Thread(target=_end_when_unwanted, args=(channel,), daemon=True).start()
     _limit(resource.RLIMIT_AS, memory_limit)
     _limit(resource.RLIMIT_CPU, order.seconds)
-    threading.Thread(target=_end_when_unwanted, args=(channel,), daemon=True).start()
     with os.fdopen(file, "wb") as answers:
         write_answer(answers, _answer(module, order))
 

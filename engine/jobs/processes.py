@@ -208,7 +208,7 @@ class ModuleProcesses:
 
     def _keep_idle(self, count: int) -> None:
         idle = [process for process in self._processes.values() if not process.users]
-        for process in idle[: len(idle) - count]:
+        for process in idle[: max(len(idle) - count, 0)]:
             del self._processes[process.digest]
             process.close()
 
