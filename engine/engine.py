@@ -24,6 +24,7 @@ from farcall.engine.codegen.target import host_target
 from farcall.engine.errors import ClosedError
 from farcall.engine.instructions.instruction import IMPLEMENTED, features_named
 from farcall.engine.interface import AbstractCompiledModule, AbstractEngine, FunctionListener
+from farcall.engine.jobs import CompilePool
 from farcall.engine.lowering import LoweringOptions, Tier, tail_calling
 from farcall.engine.runtime import exception_arena, function, heap, listening, tiered_code
 from farcall.engine.runtime.compiled_module import CompiledCode, CompiledModule, WholeCode
@@ -36,6 +37,7 @@ from farcall.engine.runtime.tiered_code import TieredCode
 from farcall.engine.runtime.type_registry import TypeRegistry
 from farcall.engine.structure.module import Module
 from farcall.engine.tiers.first_call import FastTier
+from farcall.engine.tiers.optimizer import Optimizer
 from farcall.engine.tiers.policy import CodePolicy
 from farcall.engine.tiers.whole import compile_whole
 from farcall.engine.validation import validate_module
@@ -125,6 +127,9 @@ class Engine(AbstractEngine):
         self._latest: weakref.WeakKeyDictionary[Module, _Compilation] = weakref.WeakKeyDictionary()
         self._stores: weakref.WeakSet[Store] = weakref.WeakSet()  # guarded by _lock
         self._compile_seconds = 0.0  # guarded by _lock
+        self._pool = CompilePool()
+        lazy = self.code_policy is CodePolicy.LAZY
+        self._optimizer = Optimizer(self._pool, self._compiled_well) if lazy else None
         self._closed = False
 
     @property
@@ -206,7 +211,13 @@ class Engine(AbstractEngine):
             self._compile_seconds += time.perf_counter() - started
         return code
 
-    def _compiled_fast(self, code: TieredCode, functions: int, seconds: float) -> None:
+    def _compiled_fast(self, code: TieredCode, options: LoweringOptions, seconds: float) -> None:
+        with self._lock:
+            self._compile_seconds += seconds
+        if self._optimizer is not None:
+            self._optimizer.called(code, options)
+
+    def _compiled_well(self, code: TieredCode, functions: int, seconds: float) -> None:
         with self._lock:
             self._compile_seconds += seconds
 
@@ -306,6 +317,9 @@ class Engine(AbstractEngine):
             stores = list(self._stores)
         for store in stores:
             store.close()
+        if self._optimizer is not None:
+            self._optimizer.close()
+        self._pool.close()
         self._cache.remove(lambda _key: True)
         with self._lock:
             self._latest.clear()

@@ -42,13 +42,13 @@ class FastTier:
     """Gives functions their first code."""
 
     def __init__(
-        self, options: LoweringOptions, on_compiled: Callable[[TieredCode, int, float], None]
+        self, options: LoweringOptions, on_compiled: Callable[[TieredCode, LoweringOptions, float], None]
     ) -> None:
         """Make one for code with these options.
 
         Parameters:
             options: of the tier `FAST`.
-            on_compiled: told of (code, how many functions were compiled, seconds).
+            on_compiled: told of (code, the options, seconds).
         """
         self._options = options
         self._on_compiled = on_compiled
@@ -98,5 +98,5 @@ class FastTier:
             _GROUP_TEXT,
         )
         compiled, _ = compile_batch(bodies, text, Optimization.FAST)
-        better = code.install(link([read_object(compiled)]), FAST)
-        self._on_compiled(code, better, time.perf_counter() - started)
+        code.install(link([read_object(compiled)]), FAST)
+        self._on_compiled(code, self._options, time.perf_counter() - started)
