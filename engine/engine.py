@@ -29,7 +29,7 @@ from farcall.engine.errors import ClosedError, ExhaustionError
 from farcall.engine.instructions.instruction import IMPLEMENTED, features_named
 from farcall.engine.interface import AbstractCompiledModule, AbstractEngine, FunctionListener
 from farcall.engine.lowering import LoweringOptions, is_complex, is_soon_compiled, lower_in_batches
-from farcall.engine.runtime import exception_arena, function, heap, listening
+from farcall.engine.runtime import exception_arena, heap, host_function, listening
 from farcall.engine.runtime.compiled_module import CompiledCode, CompiledModule
 from farcall.engine.runtime.instance import Instance
 from farcall.engine.runtime.memory_budget import MemoryBudget
@@ -137,7 +137,7 @@ class Engine(AbstractEngine):
         self._disabled = features_named(disabled_features)
         native_runtime()
         self.memory_budget = MemoryBudget(total_memory_bytes)
-        function.install()
+        host_function.install()
         listening.install()
         exception_arena.install()
         heap.install()
