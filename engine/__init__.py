@@ -10,6 +10,7 @@
 """
 
 from farcall.engine.abi.traps import TrapKind
+from farcall.engine.binary.custom_contents import custom_section_problems
 from farcall.engine.binary.section_headers import SectionHeader, section_headers
 from farcall.engine.engine import Engine, EngineStatistics
 from farcall.engine.errors import (
@@ -157,6 +158,7 @@ __all__ = [
     "UnsupportedFeatureError",
     "ValueType",
     "WasmException",
+    "custom_section_problems",
     "end_turn",
     "ends_soon",
     "features_named",
