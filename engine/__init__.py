@@ -10,6 +10,7 @@
 """
 
 from farcall.engine.abi.traps import TrapKind
+from farcall.engine.binary.custom_contents import custom_section_problems
 from farcall.engine.binary.section_headers import SectionHeader, section_headers
 from farcall.engine.engine import Engine, EngineStatistics
 from farcall.engine.errors import (
@@ -45,8 +46,9 @@ from farcall.engine.interface import (
 )
 from farcall.engine.runtime.bounded_calls import end_turn, ends_soon, try_turn
 from farcall.engine.runtime.compiled_module import CompiledModule
-from farcall.engine.runtime.function import Function, HostFunction, Invocation
+from farcall.engine.runtime.function import Function, Invocation
 from farcall.engine.runtime.global_variable import Global
+from farcall.engine.runtime.host_function import HostFunction
 from farcall.engine.runtime.instance import Exports, Instance
 from farcall.engine.runtime.instantiation import Instantiation
 from farcall.engine.runtime.limits import StoreLimits
@@ -162,6 +164,7 @@ __all__ = [
     "UnsupportedFeatureError",
     "ValueType",
     "WasmException",
+    "custom_section_problems",
     "end_turn",
     "ends_soon",
     "features_named",

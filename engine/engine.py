@@ -26,7 +26,7 @@ from farcall.engine.instructions.instruction import IMPLEMENTED, features_named
 from farcall.engine.interface import AbstractCompiledModule, AbstractEngine, FunctionListener
 from farcall.engine.jobs import CompilePool
 from farcall.engine.lowering import LoweringOptions, Tier, tail_calling
-from farcall.engine.runtime import exception_arena, function, heap, listening, tiered_code
+from farcall.engine.runtime import exception_arena, heap, host_function, listening
 from farcall.engine.runtime.compiled_module import CompiledCode, CompiledModule, WholeCode
 from farcall.engine.runtime.instance import Instance
 from farcall.engine.runtime.memory_budget import MemoryBudget
@@ -115,11 +115,10 @@ class Engine(AbstractEngine):
         self._disabled = features_named(disabled_features)
         native_runtime()
         self.memory_budget = MemoryBudget(total_memory_bytes)
-        function.install()
+        host_function.install()
         listening.install()
         exception_arena.install()
         heap.install()
-        tiered_code.install()
         self.types = TypeRegistry()
         self._cache: MemoryCache[_CodeKey, CompiledCode] = MemoryCache()
         self._lock = threading.Lock()

@@ -45,6 +45,14 @@ def read_module_file(source: bytes) -> Module:
     return read_module(module_message(module, 0, content=False))
 
 
+def module_file_warnings(source: bytes) -> list[str]:
+    """What is wrong with custom sections of a module that `read_module_file` has read."""
+    return [
+        f"{problem.reason} (at byte {problem.offset:#x})"
+        for problem in engine.custom_section_problems(decode_module(source))
+    ]
+
+
 def execute(
     source: bytes,
     function: str,

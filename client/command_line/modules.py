@@ -132,14 +132,18 @@ def rm(settings: Settings, modules: tuple[str, ...]) -> None:
 def inspect(settings: Settings, module: str) -> None:
     """Show a module's sections, types, imports and exports.
 
-    A FILE (`-`: standard input) is read here, without a server. Otherwise it is a MODULE on the server,
-    given as its digest or the unique start of it.
+    A FILE (`-`: standard input) is read here, without a server, and what is wrong with its name section and
+    branch hints, which are ignored then, is told in warnings. Otherwise it is a MODULE on the server, given as its
+    digest or the unique start of it.
     """
+    warnings: list[str] = []
     if module == "-" or Path(module).is_file():
-        from farcall.client.command_line.local_engine import read_module_file  # noqa: PLC0415 - the engine only where it is needed
+        from farcall.client.command_line import local_engine  # noqa: PLC0415 - the engine only where it is needed
 
         source = _source(module)
-        content = read_module_file(source if isinstance(source, bytes) else source.read_bytes())
+        source = source if isinstance(source, bytes) else source.read_bytes()
+        content = local_engine.read_module_file(source)
+        warnings = local_engine.module_file_warnings(source)
     elif not _DIGEST.fullmatch(module):
         raise click.BadParameter(
             f"there is no file {module!r}, and it is no digest, which has hexadecimal digits only",
@@ -152,6 +156,8 @@ def inspect(settings: Settings, module: str) -> None:
         output.print_json(content)
     else:
         _print_module(content)
+    for warning in warnings:
+        output.print_warning(warning)
 
 
 def _print_module(module: Module) -> None:

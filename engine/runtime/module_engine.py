@@ -18,9 +18,10 @@ from farcall.engine.errors import EngineBug, Trap
 from farcall.engine.interface import ModuleEngine
 from farcall.engine.runtime import listening
 from farcall.engine.runtime.constant_expression import evaluate
-from farcall.engine.runtime.function import Function, HostFunction
+from farcall.engine.runtime.function import Function
 from farcall.engine.runtime.global_variable import Global
 from farcall.engine.runtime.heap import Heap, Roots
+from farcall.engine.runtime.host_function import HostFunction
 from farcall.engine.runtime.linked_group import Member, joined
 from farcall.engine.runtime.linking import check_import
 from farcall.engine.runtime.memory import Memory

@@ -11,31 +11,12 @@ from farcall.engine.codegen.compiler import Optimization
 from farcall.engine.codegen.elf import read_object
 from farcall.engine.codegen.linker import link
 from farcall.engine.lowering import LoweringOptions, lower_group
+from farcall.engine.runtime.native.compile_thread import run_with_stack
 from farcall.engine.runtime.tiered_code import FAST, TieredCode
 from farcall.engine.tiers.batch import compile_batch
 
 _GROUP_TEXT = 12_000
 """Characters of LLVM IR after which nothing more is compiled along with what is called."""
-
-
-def _run_with_stack(task: Callable[[], None]) -> None:
-    """Run a task in a thread of its own: one that runs guests may have less of its stack left than LLVM needs.
-
-    Raises:
-        BaseException: what the task raises.
-    """
-    outcome: Future[None] = Future()
-
-    def run() -> None:
-        try:
-            task()
-        except BaseException as error:
-            outcome.set_exception(error)
-        else:
-            outcome.set_result(None)
-
-    threading.Thread(target=run, name="farcall-first-call").start()
-    outcome.result()
 
 
 class FastTier:
@@ -69,7 +50,7 @@ class FastTier:
             running.result()
             return
         try:
-            _run_with_stack(lambda: self._compile_group(code, index))
+            run_with_stack(lambda: self._compile_group(code, index))
         except BaseException as error:
             self._end(index, mine, error)
             raise

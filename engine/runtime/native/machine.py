@@ -23,9 +23,10 @@ from farcall.engine.runtime.native import c_library
 from farcall.engine.runtime.native.address_space import AddressSpace, write_words
 from farcall.engine.runtime.native.bulk import bulk_text
 from farcall.engine.runtime.native.code_memory import CodeRegistry, MappedCode
-from farcall.engine.runtime.native.code_table import CodeTable, lazy_entry_text
+from farcall.engine.runtime.native.code_table import CodeTable, compile_now, lazy_entry_text
 from farcall.engine.runtime.native.exceptions import exceptions_text
 from farcall.engine.runtime.native.fault_signals import FaultSignals
+from farcall.engine.runtime.native.host_calls import HostCall, HostCalls
 from farcall.engine.runtime.native.object_space import ObjectSpace
 from farcall.engine.runtime.native.objects import objects_text
 from farcall.engine.runtime.native.threads import prepare_thread, thread_end_text
@@ -84,14 +85,6 @@ def _compile(text: str, *, wide: bool = False) -> MappedCode:
     optimization = Optimization.FAST if wide else Optimization.FULL
     code = compile_to_object(f"{text}\n{_ATTRIBUTES}\n", host_target(), optimization)
     return MappedCode(link([read_object(code)]))
-
-
-class HostCall:
-    """The machine code by which guests call host functions of one type; it is mapped as long as this lives."""
-
-    def __init__(self, code: MappedCode) -> None:
-        self._code = code
-        self.address = code.addresses["host_call"]
 
 
 class _Trampolines(Generic[T]):
@@ -160,6 +153,8 @@ class NativeRuntime:
         base = self._compile_base()
         self._call_host = base.addresses["call_host"]
         self._lazy_entry = base.addresses["lazy_entry"]
+        self.handle("compile", compile_now)
+        self._host_call_maker = HostCalls(self.new_code_table, self._compile_host_call)
         self._table = (ctypes.c_void_p * len(RuntimeFunction))(
             *(_address_of(function, base) for function in RuntimeFunction)
         )
@@ -218,7 +213,7 @@ class NativeRuntime:
     def handle(self, name: str, handler: HostHandler) -> None:
         """Say what is done when guests call host functions (`host`) or listeners (`before`, `after`).
 
-        `heap` is for those that need room for objects, `compile` for those that call what has no code yet.
+        `heap` is for those that need room for objects.
         """
         self._handlers[_HANDLERS.index(name)] = handler
 
@@ -289,6 +284,12 @@ class NativeRuntime:
         """The way from Python into guest functions of this type."""
         return self.prepare_entries((signature,))[0]
 
+    def known_entry(self, signature: FunctionType) -> Entry | None:
+        """The same, if it was made already."""
+        with self._lock:
+            entry: Entry | None = self._entries.get(signature)
+            return entry
+
     def batch_entry(self, signature: FunctionType) -> BatchEntry:
         """The way from Python into guest functions of this type, for many calls."""
         with self._lock:
@@ -307,11 +308,13 @@ class NativeRuntime:
         with self._lock:
             found = self._host_calls.get(signature)
             if found is None:
-                handler = self._handler_address("host")
-                text = host_call_text("host_call", signature, self._call_host, handler)
-                found = HostCall(_compile(text, wide=is_wide(signature)))
+                found = self._host_call_maker.make(signature)
                 self._host_calls.put(signature, found)
             return found
+
+    def _compile_host_call(self, signature: FunctionType) -> MappedCode:
+        text = host_call_text("host_call", signature, self._call_host, self._handler_address("host"))
+        return _compile(text, wide=is_wide(signature))
 
     def caller_context(self) -> int:
         """The vmctx with which the guest was entered that has called the host function that begins in this thread."""
