@@ -28,7 +28,7 @@ def compile_batch(
         ExhaustionError: that takes too long as well.
     """
     target = host_target()
-    if is_soon_compiled(text):
+    if is_soon_compiled(text, optimized=optimization is not Optimization.FAST):
         return compile_to_object(text, target, optimization), optimization
     try:
         return compile_within(text, target, optimization, _seconds(text, optimization)), optimization
