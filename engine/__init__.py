@@ -15,6 +15,7 @@ from farcall.engine.engine import Engine, EngineStatistics
 from farcall.engine.errors import (
     ArgumentError,
     ClosedError,
+    CompileCancelledError,
     CompileLimitError,
     CompilerCrashError,
     EngineBug,
@@ -43,6 +44,8 @@ from farcall.engine.interface import (
     ModuleEngine,
     TailCallListener,
 )
+from farcall.engine.jobs.limits import CompileLimits
+from farcall.engine.jobs.progress import Cancellation, CompileProgress
 from farcall.engine.runtime.bounded_calls import end_turn, ends_soon, try_turn
 from farcall.engine.runtime.compiled_module import CompiledModule
 from farcall.engine.runtime.function import Function, HostFunction, Invocation
@@ -103,8 +106,12 @@ __all__ = [
     "AbstractEngine",
     "ArgumentError",
     "ArrayReference",
+    "Cancellation",
     "ClosedError",
+    "CompileCancelledError",
     "CompileLimitError",
+    "CompileLimits",
+    "CompileProgress",
     "CompiledModule",
     "CompilerCrashError",
     "Engine",
