@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from farcall.engine import features_named
+from farcall.engine import CompileLimits, features_named
 
 MEBIBYTE = 1 << 20
 WASM_PAGE = 1 << 16
@@ -40,6 +40,10 @@ class ServerConfiguration:
         shutdown_grace: seconds that running calls get to finish when the server is told to stop.
         max_remembered_requests: answers that are kept for repeated request ids.
         disabled_features: WebAssembly features, by name, that modules may not use.
+        compile_processes: how many compile jobs run at a time; None is as many as there are cores.
+        compile_queue: how many compile jobs may wait; a module of a megabyte makes some ten.
+        compile_seconds: processor time of a compile job at most; None is what its size makes reasonable.
+        compile_memory: bytes of address space that a compile job may have.
     """
 
     address: str = "127.0.0.1:7070"
@@ -64,6 +68,10 @@ class ServerConfiguration:
     shutdown_grace: float = 10.0
     max_remembered_requests: int = 10_000
     disabled_features: tuple[str, ...] = ()
+    compile_processes: int | None = None
+    compile_queue: int = 10_000
+    compile_seconds: int | None = None
+    compile_memory: int = 4096 * MEBIBYTE
 
     def __post_init__(self) -> None:
         for name in (
@@ -82,6 +90,10 @@ class ServerConfiguration:
             "default_call_timeout",
             "max_call_timeout",
             "max_remembered_requests",
+            "compile_processes",
+            "compile_queue",
+            "compile_seconds",
+            "compile_memory",
         ):
             value = getattr(self, name)
             if value is not None and value <= 0:
@@ -94,6 +106,16 @@ class ServerConfiguration:
             raise ValueError("tls_client_authorities needs tls_certificate")
         if self.shutdown_grace < 0:
             raise ValueError(f"shutdown_grace must not be negative, but is {self.shutdown_grace}")
+
+    @property
+    def compile_limits(self) -> CompileLimits:
+        """What compiling may take."""
+        return CompileLimits(
+            processes=self.compile_processes,
+            queue=self.compile_queue,
+            seconds=self.compile_seconds,
+            memory_bytes=self.compile_memory,
+        )
 
     @property
     def total_memory_pages(self) -> int:

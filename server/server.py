@@ -92,6 +92,7 @@ class Server:
         self.engine = Engine(
             total_memory_bytes=configuration.total_memory_pages * WASM_PAGE,
             disabled_features=configuration.disabled_features,
+            compile_limits=configuration.compile_limits,
         )
         self._library = ModuleLibrary(
             self.engine,
@@ -217,6 +218,11 @@ class Server:
             instances_created_total=self._registry.instances_created,
             engine={
                 "code_bytes": statistics.code_bytes,
+                "compile_jobs_cancelled_total": statistics.compile_jobs.cancelled,
+                "compile_jobs_failed_total": statistics.compile_jobs.failed,
+                "compile_jobs_queued": statistics.compile_jobs.queued,
+                "compile_jobs_running": statistics.compile_jobs.running,
+                "compile_jobs_total": statistics.compile_jobs.compiled,
                 "compile_microseconds_total": round(statistics.compile_seconds * 1e6),
                 "instances": statistics.instances,
                 "linked_groups": statistics.linked_groups,

@@ -107,6 +107,20 @@ class Connection:
             if not token:
                 return
 
+    async def watch(self, call: Call[T], timeout: float | None = None) -> AsyncIterator[T]:
+        """Sends a request and reads its answers as they come; errors and `timeout` as for `run`."""
+        if timeout is None:
+            timeout = self._timeout if self._timeout is not None else call.default_timeout
+        try:
+            answers = self._methods[call.method](call.request, timeout=timeout)
+            try:
+                async for answer in answers:
+                    yield call.read(answer)
+            finally:
+                answers.cancel()  # whoever leaves early waits no longer
+        except grpc.RpcError as error:
+            raise error_from_call(error, self.address) from None
+
     def stream(self, method: str, requests: AsyncIterator[object], timeout: float | None) -> Any:
         """Begins a bidirectional stream; gives gRPC's call, an asynchronous iterator of the answers."""
         return self._methods[method](requests, timeout=timeout if timeout is not None else self._timeout)

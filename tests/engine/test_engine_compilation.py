@@ -116,7 +116,7 @@ def check_refusals(engine):
 
 
 def test_a_compile_that_fails_is_not_kept(engine, monkeypatch):
-    from farcall.engine import engine as journey
+    from farcall.engine.jobs import module_compiler as journey
 
     module = engine.load_module(wasm(ADD))
     real = journey.compile_to_object
@@ -267,7 +267,7 @@ def test_deleting_stress(engine):
 
 
 def test_the_engine_closes_during_a_compile(monkeypatch):
-    from farcall.engine import engine as journey
+    from farcall.engine.jobs import module_compiler as journey
 
     engine = Engine()
     module = engine.load_module(wasm(ADD))
