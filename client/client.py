@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from types import TracebackType
 from typing import Self
 
@@ -88,9 +89,10 @@ class Client:
             ServerError: the compiler crashed.
         """
         told = None
-        for told in self._connection.watch(modules.compile_module(module), timeout):
-            if progress is not None:
-                progress(told)
+        with closing(self._connection.watch(modules.compile_module(module), timeout)) as answers:
+            for told in answers:
+                if progress is not None:
+                    progress(told)
         if told is None:
             raise ServerError("the server told nothing of the compilation")
         return told

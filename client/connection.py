@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any, TypeVar
 
 import grpc
@@ -68,7 +68,7 @@ class Connection:
             if not token:
                 return
 
-    def watch(self, call: Call[T], timeout: float | None = None) -> Iterator[T]:
+    def watch(self, call: Call[T], timeout: float | None = None) -> Generator[T, None, None]:
         """Sends a request and reads its answers as they come; errors and `timeout` as for `run`."""
         if timeout is None:
             timeout = self._timeout if self._timeout is not None else call.default_timeout

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from types import TracebackType
 from typing import Self
 
@@ -90,9 +91,10 @@ class Client:
             ServerError: the compiler crashed.
         """
         told = None
-        async for told in self._connection.watch(modules.compile_module(module), timeout):
-            if progress is not None:
-                progress(told)
+        async with aclosing(self._connection.watch(modules.compile_module(module), timeout)) as answers:
+            async for told in answers:
+                if progress is not None:
+                    progress(told)
         if told is None:
             raise ServerError("the server told nothing of the compilation")
         return told

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import Any, TypeVar
 
 import grpc
@@ -107,7 +107,7 @@ class Connection:
             if not token:
                 return
 
-    async def watch(self, call: Call[T], timeout: float | None = None) -> AsyncIterator[T]:
+    async def watch(self, call: Call[T], timeout: float | None = None) -> AsyncGenerator[T, None]:
         """Sends a request and reads its answers as they come; errors and `timeout` as for `run`."""
         if timeout is None:
             timeout = self._timeout if self._timeout is not None else call.default_timeout
