@@ -11,9 +11,12 @@
 
 from farcall.engine.abi.traps import TrapKind
 from farcall.engine.binary.section_headers import SectionHeader, section_headers
+from farcall.engine.cache.artifact import Artifact, check_trustworthy, decode_artifact, encode_artifact
+from farcall.engine.codegen.target_choice import choose_target, known_cpus
 from farcall.engine.engine import Engine, EngineStatistics
 from farcall.engine.errors import (
     ArgumentError,
+    ArtifactError,
     ClosedError,
     CompileCancelledError,
     CompileLimitError,
@@ -106,6 +109,8 @@ __all__ = [
     "AbstractEngine",
     "ArgumentError",
     "ArrayReference",
+    "Artifact",
+    "ArtifactError",
     "Cancellation",
     "ClosedError",
     "CompileCancelledError",
@@ -169,9 +174,14 @@ __all__ = [
     "UnsupportedFeatureError",
     "ValueType",
     "WasmException",
+    "check_trustworthy",
+    "choose_target",
+    "decode_artifact",
+    "encode_artifact",
     "end_turn",
     "ends_soon",
     "features_named",
+    "known_cpus",
     "section_headers",
     "try_turn",
     "type_texts",

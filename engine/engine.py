@@ -19,9 +19,11 @@ from types import TracebackType
 
 from farcall.engine.abi.layout import context_layout
 from farcall.engine.binary import decode_module
+from farcall.engine.cache.artifact import Artifact
+from farcall.engine.cache.fingerprint import compiler_fingerprint
 from farcall.engine.cache.memory_cache import MemoryCache
-from farcall.engine.codegen.target import host_target
-from farcall.engine.errors import ClosedError
+from farcall.engine.codegen.target import Target, host_target
+from farcall.engine.errors import ArtifactError, ClosedError
 from farcall.engine.instructions.instruction import IMPLEMENTED, features_named
 from farcall.engine.interface import AbstractCompiledModule, AbstractEngine, FunctionListener
 from farcall.engine.jobs.limits import CompileLimits
@@ -89,6 +91,11 @@ class EngineStatistics:
     compile_jobs: CompilePoolStatistics
 
 
+def _of_artifact(digest: str, options: LoweringOptions) -> tuple[str, bool, bool]:
+    """What an artifact is found by: what its code does, whatever machine it is for."""
+    return digest, options.ensure_termination, options.listeners
+
+
 def _tell_nobody(_progress: CompileProgress) -> None:
     """For makings of which nobody asks how far they are."""
 
@@ -134,6 +141,7 @@ class Engine(AbstractEngine):
             idle_seconds=limits.idle_seconds,
         )
         self._compiler = ModuleCompiler(self._pool, limits)
+        self._artifacts: dict[tuple[str, bool, bool], Artifact] = {}  # guarded by _lock
         self._compiling: SharedWork[_CodeKey, CompiledCode] = SharedWork()
         self._lock = threading.Lock()
         # How each module was compiled last. No value refers to its key, or no module would ever be forgotten.
@@ -237,11 +245,56 @@ class Engine(AbstractEngine):
         self, module: Module, options: LoweringOptions, report: ProgressListener, cancellation: Cancellation
     ) -> CompiledCode:
         started = time.perf_counter()
-        image = self._compiler.compile(module, options, report, cancellation)
+        with self._lock:
+            artifact = self._artifacts.get(_of_artifact(module.digest, options))
+        image = artifact.image if artifact else self._compiler.compile(module, options, report, cancellation)
         code = CompiledCode(module, context_layout(module), image, self.types, listening=options.listeners)
         with self._lock:
             self._compile_seconds += time.perf_counter() - started
         return code
+
+    # -- Ahead of time ---------------------------------------------------------------------------------------------
+
+    def compile_ahead(
+        self,
+        module: Module,
+        *,
+        target: Target | None = None,
+        progress: ProgressListener | None = None,
+        cancellation: Cancellation | None = None,
+    ) -> Artifact:
+        """Compile a module for later: for servers, whose guests can be stopped.
+
+        Parameters:
+            target: the machine that the code is for (`choose_target`); None is this one.
+            progress: told how far it is.
+            cancellation: when to give it up.
+
+        Raises:
+            ClosedError: the engine is closed.
+            ExhaustionError: compiling the module would take too much time or memory.
+            CompilerCrashError: the compiler crashed.
+        """
+        self._check_open()
+        target = target or host_target()
+        options = LoweringOptions(ensure_termination=True, listeners=False, capabilities=target.capabilities)
+        image = self._compiler.compile(
+            module, options, progress or _tell_nobody, cancellation or Cancellation(), target
+        )
+        return Artifact(module.source, module.digest, options, target, compiler_fingerprint(), image)
+
+    def use_artifact(self, artifact: Artifact) -> None:
+        """Have the code of an artifact used where its module is compiled with its options.
+
+        Raises:
+            ArtifactError: it was made by another version of the compiler, or for another machine.
+        """
+        reason = artifact.why_not_usable()
+        if reason is not None:
+            raise ArtifactError(reason)
+        with self._lock:
+            self._check_open()
+            self._artifacts[_of_artifact(artifact.digest, artifact.options)] = artifact
 
     def compiled(self, module: Module | AbstractCompiledModule) -> CompiledModule:
         """The module as it was compiled last; compiled now, stoppable and without listeners, if it was not yet."""
@@ -267,6 +320,8 @@ class Engine(AbstractEngine):
         """Free the cache's hold on a module's code. It is unmapped when no instance uses it any more."""
         self._cache.remove(lambda key: key.digest == module.digest)
         with self._lock:
+            for found in [key for key in self._artifacts if key[0] == module.digest]:
+                del self._artifacts[found]
             for known in [known for known in self._latest if known.digest == module.digest]:
                 del self._latest[known]
 

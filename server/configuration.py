@@ -23,6 +23,7 @@ class ServerConfiguration:
         tls_private_key: PEM file of its key.
         tls_client_authorities: PEM file of the authorities one of which must vouch for a client; None asks for none.
         data_directory: where uploaded modules are kept; None keeps them in memory only, until the server ends.
+        artifacts: files of `farcall compile` whose modules and code the server has from its start.
         max_message_bytes: largest message in both directions.
         max_module_bytes: largest module.
         max_modules: how many modules are kept.
@@ -51,6 +52,7 @@ class ServerConfiguration:
     tls_private_key: Path | None = None
     tls_client_authorities: Path | None = None
     data_directory: Path | None = None
+    artifacts: tuple[Path, ...] = ()
     max_message_bytes: int = 16 * MEBIBYTE
     max_module_bytes: int = 64 * MEBIBYTE
     max_modules: int = 10_000

@@ -11,13 +11,23 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import TypeVar
 
 import structlog
 
-from farcall.engine import Cancellation, CompiledModule, CompileProgress, Engine, Module
+from farcall.engine import (
+    ArtifactError,
+    Cancellation,
+    CompiledModule,
+    CompileProgress,
+    Engine,
+    Module,
+    ModuleError,
+)
 from farcall.proto.farcall.v1 import error_details_pb2 as details
 from farcall.proto.farcall.v1 import module_pb2
+from farcall.server.artifacts import ArtifactFileError, read_artifact
 from farcall.server.errors import RequestError, limit_reached, not_found
 from farcall.server.messages.modules import module_message
 from farcall.server.module_files import DamagedModuleError, ModuleFiles, StoredModule
@@ -269,6 +279,36 @@ class ModuleLibrary:
             if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
                 raise limit_reached("server", message) from error
             raise RequestError(details.ERROR_REASON_INTERNAL, message) from error
+
+    # -- Compiled ahead --------------------------------------------------------------------------------------------
+
+    async def add_artifact(self, path: Path) -> None:
+        """Have a module that was compiled ahead, with its code if that can be used here; else it is compiled later.
+
+        Raises:
+            ArtifactFileError: the file is damaged, or not to be trusted, or its module needs what is switched off.
+            OSError: it cannot be read.
+        """
+        artifact = await self._in_thread(lambda: read_artifact(path))
+        record = ModuleRecord(artifact.digest, len(artifact.source), path.stat().st_mtime)
+        try:
+            module = await self._in_thread(lambda: self._engine.load_module(artifact.source))
+        except ModuleError as error:
+            raise ArtifactFileError(f"the artifact {path} has a module that is refused: {error}") from error
+        record.module = module
+        try:
+            self._engine.use_artifact(artifact)
+        except ArtifactError as error:
+            _logger.warning(
+                "code compiled ahead cannot be used, the module will be compiled when it is needed",
+                artifact=str(path),
+                module=record.name,
+                reason=str(error),
+            )
+        else:
+            record.compiled = await self._compile(record, module, Cancellation())
+            _logger.info("module compiled ahead", artifact=str(path), module=record.name)
+        self._records[artifact.digest] = record
 
     # -- Use -------------------------------------------------------------------------------------------------------
 

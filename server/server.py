@@ -156,9 +156,12 @@ class Server:
         """Listen; the address, with the port that was chosen.
 
         Raises:
+            ArtifactFileError: a file of code that was compiled ahead is none, damaged, or not to be trusted.
             ListenError: the address cannot be listened on, or the certificate is none.
-            OSError: a file of the encryption cannot be read.
+            OSError: such a file, or one of the encryption, cannot be read.
         """
+        for path in self._configuration.artifacts:
+            await self._library.add_artifact(path)
         listening = listen(self._server, self._configuration)
         await self._server.start()
         for service in SERVICES:

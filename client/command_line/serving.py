@@ -60,6 +60,14 @@ def _encryption(command: Callable[..., Any]) -> Callable[..., Any]:
     help="Keep modules here across restarts; without it they are kept in memory only.",
 )
 @click.option(
+    "--artifact",
+    "artifacts",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    multiple=True,
+    metavar="FILE",
+    help="Have this module, compiled by `farcall compile`, from the start; may be repeated. Its code is trusted.",
+)
+@click.option(
     "--shutdown-grace",
     type=click.FloatRange(min=0),
     metavar="SECONDS",

@@ -10,7 +10,7 @@ from farcall.engine.abi.layout import context_layout
 from farcall.engine.codegen.compiler import Optimization, compile_to_object
 from farcall.engine.codegen.elf import read_object
 from farcall.engine.codegen.linker import Image, link
-from farcall.engine.codegen.target import host_target
+from farcall.engine.codegen.target import Target, host_target
 from farcall.engine.errors import CompileCancelledError, CompileLimitError, CompilerCrashError
 from farcall.engine.jobs.batches import allowed_seconds, bodies_of, body_bytes, split_into_batches
 from farcall.engine.jobs.job import FOREGROUND, CompileJob
@@ -41,13 +41,19 @@ class ModuleCompiler:
         self._limits = limits
 
     def compile(
-        self, module: Module, options: LoweringOptions, report: ProgressListener, cancellation: Cancellation
+        self,
+        module: Module,
+        options: LoweringOptions,
+        report: ProgressListener,
+        cancellation: Cancellation,
+        target: Target | None = None,
     ) -> Image:
         """Compile all functions of a validated module.
 
         Parameters:
             report: told how far it is.
             cancellation: when to give it up.
+            target: the machine that the code is for; None is this one.
 
         Raises:
             CompileCancelledError: it was given up.
@@ -59,7 +65,9 @@ class ModuleCompiler:
         for body in module.functions:
             fast = large or is_complex(module, body)
             parts[Optimization.FAST if fast else Optimization.FULL].append(body.index)
-        compilation = _Compilation(self._pool, self._limits, module, options, report, cancellation)
+        compilation = _Compilation(
+            self._pool, self._limits, module, options, target or host_target(), report, cancellation
+        )
         try:
             for optimization, functions in parts.items():
                 if is_small(module):
@@ -82,6 +90,7 @@ class _Compilation:
         limits: CompileLimits,
         module: Module,
         options: LoweringOptions,
+        target: Target,
         report: ProgressListener,
         cancellation: Cancellation,
     ) -> None:
@@ -89,6 +98,7 @@ class _Compilation:
         self._limits = limits
         self._module = module
         self._options = options
+        self._target = target
         self._report = report
         self._cancellation = cancellation
         self._failures = 0
@@ -108,7 +118,7 @@ class _Compilation:
         layout = context_layout(self._module)
         text = lower_functions(self._module, layout, self._options, bodies_of(self._module, functions))
         if is_soon_compiled(text):
-            self._keep(functions, optimization, compile_to_object(text, host_target(), optimization))
+            self._keep(functions, optimization, compile_to_object(text, self._target, optimization))
         else:
             self.submit(functions, optimization)
 
@@ -117,7 +127,14 @@ class _Compilation:
         self._cancellation.check()
         seconds = self._limits.allowed(allowed_seconds(self._module, functions, optimization))
         job = CompileJob(
-            self._module, functions, self._options, optimization, FOREGROUND, seconds, linked=False
+            self._module,
+            functions,
+            self._options,
+            optimization,
+            FOREGROUND,
+            seconds,
+            self._target,
+            linked=False,
         )
         ticket = self._pool.submit(job)
         self._waiting[ticket] = functions, optimization

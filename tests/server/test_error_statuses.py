@@ -60,6 +60,7 @@ EXAMPLES = {
     ),
     engine.QueueFullError: (engine.QueueFullError(20), "RESOURCE_EXHAUSTED", "LIMIT_REACHED"),
     engine.CompilerCrashError: (engine.CompilerCrashError([4], "it crashed"), "INTERNAL", "INTERNAL"),
+    engine.ArtifactError: (engine.ArtifactError("is damaged"), "INTERNAL", "INTERNAL"),
     engine.CompileCancelledError: (engine.CompileCancelledError(), "CANCELLED", "CANCELLED"),
     engine.ArgumentError: (
         engine.ArgumentError("no", 1, "i32", "'x'"),
