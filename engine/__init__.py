@@ -12,10 +12,14 @@
 from farcall.engine.abi.traps import TrapKind
 from farcall.engine.binary.custom_contents import custom_section_problems
 from farcall.engine.binary.section_headers import SectionHeader, section_headers
+from farcall.engine.cache.artifact import Artifact, check_trustworthy, decode_artifact, encode_artifact
+from farcall.engine.codegen.target_choice import choose_target, known_cpus
 from farcall.engine.engine import Engine, EngineStatistics
 from farcall.engine.errors import (
     ArgumentError,
+    ArtifactError,
     ClosedError,
+    CompileCancelledError,
     CompileLimitError,
     CompilerCrashError,
     EngineBug,
@@ -44,6 +48,8 @@ from farcall.engine.interface import (
     ModuleEngine,
     TailCallListener,
 )
+from farcall.engine.jobs.limits import CompileLimits
+from farcall.engine.jobs.progress import Cancellation, CompileProgress
 from farcall.engine.runtime.bounded_calls import end_turn, ends_soon, try_turn
 from farcall.engine.runtime.compiled_module import CompiledModule
 from farcall.engine.runtime.function import Function, Invocation
@@ -105,8 +111,14 @@ __all__ = [
     "AbstractEngine",
     "ArgumentError",
     "ArrayReference",
+    "Artifact",
+    "ArtifactError",
+    "Cancellation",
     "ClosedError",
+    "CompileCancelledError",
     "CompileLimitError",
+    "CompileLimits",
+    "CompileProgress",
     "CompiledModule",
     "CompilerCrashError",
     "Engine",
@@ -164,10 +176,15 @@ __all__ = [
     "UnsupportedFeatureError",
     "ValueType",
     "WasmException",
+    "check_trustworthy",
+    "choose_target",
     "custom_section_problems",
+    "decode_artifact",
+    "encode_artifact",
     "end_turn",
     "ends_soon",
     "features_named",
+    "known_cpus",
     "section_headers",
     "try_turn",
     "type_texts",

@@ -15,6 +15,8 @@
     ├── ExhaustionError             a limit of the engine or of a store was reached (memories, pages, instances)
     │   ├── CompileLimitError           a compile job took more time or memory than it may; carries its functions
     │   └── QueueFullError              as many compile jobs wait as may
+    ├── CompileCancelledError       whoever wanted a module compiled did not wait any longer
+    ├── ArtifactError               a file of code that was compiled ahead cannot be used
     ├── CompilerCrashError          the process of a compile job ended by itself; carries its functions
     ├── ArgumentError               a value for a parameter has the wrong type or range; carries its index
     ├── RangeError                  an offset or length lies outside of a memory or table
@@ -262,6 +264,17 @@ class QueueFullError(ExhaustionError):
     def __init__(self, limit: int) -> None:
         super().__init__(f"{limit} compile jobs wait already, which is as many as may")
         self.limit = limit
+
+
+class CompileCancelledError(FarcallError):
+    """Whoever wanted a module compiled cancelled that."""
+
+    def __init__(self) -> None:
+        super().__init__("compiling the module was cancelled")
+
+
+class ArtifactError(FarcallError):
+    """A file of code that was compiled ahead is none, or damaged, or not to be trusted; the message says what it is."""
 
 
 class CompilerCrashError(FarcallError):

@@ -73,5 +73,5 @@ def _error_of(job: CompileJob, end: End, said: str, memory_limit: int) -> Except
         how = f"its process ended with status {os.waitstatus_to_exitcode(end.status)}"
     else:
         how = f"its process was ended by {signal.Signals(number).name}"
-    last_words = said.strip()[-_SAID:]
+    last_words = " ".join(said.split())[-_SAID:]
     return CompilerCrashError(job.functions, f"{how}: {last_words}" if last_words else how)

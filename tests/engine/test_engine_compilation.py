@@ -121,7 +121,7 @@ def test_a_compile_that_fails_is_not_kept(monkeypatch):
 
 
 def check_failing_compiles(engine, monkeypatch):
-    from farcall.engine.tiers import batch
+    from farcall.engine.jobs import module_compiler as batch
 
     module = engine.load_module(wasm(ADD))
     real = batch.compile_to_object
@@ -272,7 +272,7 @@ def test_deleting_stress(engine):
 
 
 def test_the_engine_closes_during_a_compile(monkeypatch):
-    from farcall.engine.tiers import batch
+    from farcall.engine.jobs import module_compiler as batch
 
     engine = Engine(code_policy="optimized")
     module = engine.load_module(wasm(ADD))
