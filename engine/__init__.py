@@ -92,6 +92,7 @@ from farcall.engine.structure.types import (
     TagType,
     ValueType,
 )
+from farcall.engine.tiers.policy import CodePolicy
 
 __all__ = [
     "ANYREF",
@@ -115,6 +116,7 @@ __all__ = [
     "ArtifactError",
     "Cancellation",
     "ClosedError",
+    "CodePolicy",
     "CompileCancelledError",
     "CompileLimitError",
     "CompileLimits",

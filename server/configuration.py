@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from farcall.engine import CompileLimits, features_named
+from farcall.engine import CodePolicy, CompileLimits, features_named
 
 MEBIBYTE = 1 << 20
 WASM_PAGE = 1 << 16
@@ -41,6 +41,7 @@ class ServerConfiguration:
         shutdown_grace: seconds that running calls get to finish when the server is told to stop.
         max_remembered_requests: answers that are kept for repeated request ids.
         disabled_features: WebAssembly features, by name, that modules may not use.
+        code_policy: when functions are compiled, and how well: `lazy`, `optimized` or `fast`.
         compile_processes: how many compile jobs run at a time; None is as many as there are cores.
         compile_queue: how many compile jobs may wait; a module of a megabyte makes some ten.
         compile_seconds: processor time of a compile job at most; None is what its size makes reasonable.
@@ -70,6 +71,7 @@ class ServerConfiguration:
     shutdown_grace: float = 10.0
     max_remembered_requests: int = 10_000
     disabled_features: tuple[str, ...] = ()
+    code_policy: str = "lazy"
     compile_processes: int | None = None
     compile_queue: int = 10_000
     compile_seconds: int | None = None
@@ -101,6 +103,7 @@ class ServerConfiguration:
             if value is not None and value <= 0:
                 raise ValueError(f"{name} must be more than 0, not {value}")
         features_named(self.disabled_features)
+        CodePolicy(self.code_policy)
         _check_address(self.address)
         if (self.tls_certificate is None) != (self.tls_private_key is None):
             raise ValueError("tls_certificate and tls_private_key go together")

@@ -92,6 +92,7 @@ class Server:
         self.engine = Engine(
             total_memory_bytes=configuration.total_memory_pages * WASM_PAGE,
             disabled_features=configuration.disabled_features,
+            code_policy=configuration.code_policy,
             compile_limits=configuration.compile_limits,
         )
         self._library = ModuleLibrary(

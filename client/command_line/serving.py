@@ -83,6 +83,12 @@ def _encryption(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--max-call-timeout", type=seconds, metavar="SECONDS", help="For calls with any deadline.")
 @_limits
 @click.option(
+    "--code-policy",
+    type=click.Choice(["lazy", "optimized", "fast"]),
+    help="lazy: functions are compiled when first called, and optimised in the background; optimized: all before the "
+    "first call; fast: never optimised.",
+)
+@click.option(
     "--disable-feature",
     "disabled_features",
     multiple=True,
