@@ -8,6 +8,7 @@ from farcall.engine.structure.defined_types import DefinedType, FieldType, Index
 from farcall.engine.structure.module import ConstantExpression, Module
 from farcall.engine.structure.types import ExternKind, FunctionType, ReferenceType, ValueType
 from farcall.engine.validation.rejection import Rejection
+from farcall.engine.validation.type_lists import TypeLists
 
 
 class Control:
@@ -90,6 +91,7 @@ class ModuleContext:
             (section 3.4.10, refs).
         memory_indices: the index type of every memory.
         blocks, loops, ifs, tries: control frames, so that equal ones are one object.
+        type_lists: which lists of types match which.
         field_types: types of the values in each structure's fields, by the type's index.
         field_without_default: of each structure, the first field whose type has no default value, by the type's index.
     """
@@ -107,6 +109,7 @@ class ModuleContext:
         "memory_indices",
         "module",
         "tries",
+        "type_lists",
     )
 
     def __init__(self, module: Module, disabled: Features = NONE_DISABLED) -> None:
@@ -121,6 +124,7 @@ class ModuleContext:
         self.loops = Controls("loop", self)
         self.ifs = Controls("if", self)
         self.tries = Controls("try", self)
+        self.type_lists = TypeLists()
         self.field_types = FieldTypes(module)
         self.field_without_default = FieldsWithoutDefault(module)
 
