@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from farcall.engine.binary.types import BlockType, EncodedType
 from farcall.engine.instructions.instruction import NONE_DISABLED, Features
 from farcall.engine.structure.defined_types import DefinedType, FieldType, IndexedReference, StructType
 from farcall.engine.structure.module import ConstantExpression, Module
+from farcall.engine.structure.packed import FunctionElements
 from farcall.engine.structure.types import ExternKind, FunctionType, ReferenceType, ValueType
 from farcall.engine.validation.rejection import Rejection
 from farcall.engine.validation.type_lists import TypeLists
@@ -153,8 +156,10 @@ class ModuleContext:
         return encoded
 
 
-def distinct(expressions: tuple[ConstantExpression, ...]) -> list[ConstantExpression]:
-    """Each object once, in order: the decoder gives equal initial elements as one object."""
+def distinct(expressions: Sequence[ConstantExpression]) -> list[ConstantExpression]:
+    """Each object once, in order: the decoder gives equal initial elements as one object, or keeps them packed."""
+    if isinstance(expressions, FunctionElements):
+        return expressions.distinct()
     return list({id(expression): expression for expression in expressions}.values())
 
 
