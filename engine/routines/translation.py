@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import ast
 import inspect
-import textwrap
+import sys
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any, TypeVar
 
 from farcall.engine.routines.memory import LOADS, STORES
@@ -75,10 +76,8 @@ class _Translation:
     def __init__(self, function: Callable[..., int], internal: bool) -> None:
         self.called: list[Callable[..., int]] = []
         self._function = function
-        self._globals = inspect.getmodule(function).__dict__
-        tree = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
-        assert isinstance(tree, ast.FunctionDef)
-        self._tree = tree
+        self._globals = vars(sys.modules[function.__module__])
+        self._tree = tree = _definitions(function.__module__)[function.__name__]
         self._linkage = "internal " if internal else ""
         self._parameters = [argument.arg for argument in tree.args.args]
         self._variables = dict.fromkeys([*self._parameters, *_assigned(tree)])
@@ -125,7 +124,7 @@ class _Translation:
         self._terminated = False
 
     def _refuse(self, node: ast.AST) -> UnsupportedCodeError:
-        line = self._function.__code__.co_firstlineno + getattr(node, "lineno", 1) - 1
+        line = getattr(node, "lineno", self._tree.lineno)
         return UnsupportedCodeError(f"{self._function.__name__}, line {line}: {ast.unparse(node)}")
 
     # -- Statements ------------------------------------------------------------------------------------------------
@@ -314,6 +313,13 @@ class _Translation:
             raise self._refuse(node)
         self.called.append(callee)
         return self._define(f"call i64 @{name}({', '.join(f'i64 {argument}' for argument in arguments)})")
+
+
+@cache
+def _definitions(module: str) -> dict[str, ast.FunctionDef]:
+    """The functions of a module as they are written, by name."""
+    tree = ast.parse(inspect.getsource(sys.modules[module]))
+    return {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
 
 
 def _assigned(tree: ast.FunctionDef) -> list[str]:

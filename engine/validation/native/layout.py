@@ -34,6 +34,7 @@ class At(IntEnum):
     IMPORTED_FUNCTIONS = 184
     INDEXED_BLOCK_TYPES = 192
     LOCAL_TYPE_CODES = 200
+    ANY = 208  # more than an index of 32 bits can be
 
 
 CONTEXT_WORDS = max(At) // 8 + 1
@@ -47,14 +48,16 @@ class Row(IntEnum):
     RESULT_COUNT = 2
     PARAMETERS = 3  # four, the topmost first; of accesses without the address
     RESULTS = 7  # two
-    NUMBER = 9  # exponent of an access's size; of a constant: bytes; how many lanes
+    NUMBER = 9  # exponent of an access's size; of a constant: bits or bytes; of lanes: how many are named
     FLAGS = 10
-    LANES = 11
+    LANES = 11  # what each of the named must be less than
     GROUP_START = 12  # two bytes: of a prefix, the first row of its instructions
     GROUP_SIZE = 14  # two bytes
+    FIRST_LIMIT = 16  # the first immediate is an index less than this word of the context; 0: it is none
+    SECOND_LIMIT = 17  # the same of the second one
 
 
-ROW_BYTES = 16
+ROW_BYTES = 18
 MOST_PARAMETERS = 4
 MOST_RESULTS = 2
 
@@ -68,7 +71,10 @@ class RowFlag(IntEnum):
 
 
 class Kind(IntEnum):
-    """How the routine treats an instruction. UNDECIDED leaves its function to Python."""
+    """How the routine treats an instruction.
+
+    UNDECIDED leaves its function to Python. Of those before ACCESS, the row's signature says what they take and leave.
+    """
 
     UNDECIDED = 0
     PREFIX = auto()
@@ -76,11 +82,10 @@ class Kind(IntEnum):
     FIXED_BYTES = auto()
     SIGNED_32 = auto()
     SIGNED_64 = auto()
+    ZERO_BYTE = auto()
     LANE = auto()
     LANES = auto()
-    ZERO_BYTE = auto()
     ACCESS = auto()
-    LANE_ACCESS = auto()
     UNREACHABLE = auto()
     BLOCK = auto()
     LOOP = auto()
@@ -104,13 +109,12 @@ class Kind(IntEnum):
     GLOBAL_GET = auto()
     GLOBAL_SET = auto()
     TABLE_GET = auto()
-    TABLE_SET = auto()
     TABLE_SIZE = auto()
+    TABLE_SET = auto()
     TABLE_GROW = auto()
     TABLE_FILL = auto()
     TABLE_COPY = auto()
     TABLE_INIT = auto()
-    ELEM_DROP = auto()
     REF_NULL = auto()
     REF_IS_NULL = auto()
     REF_FUNC = auto()
@@ -119,7 +123,6 @@ class Kind(IntEnum):
     MEMORY_FILL = auto()
     MEMORY_COPY = auto()
     MEMORY_INIT = auto()
-    DATA_DROP = auto()
 
 
 class TypeId(IntEnum):

@@ -61,6 +61,7 @@ class Context:
         elements = bytes([type_number(segment.type) for segment in module.elements])
         self._set_list(At.ELEMENTS, At.ELEMENT_COUNT, elements)
         self._set(At.DATA_COUNT, module.data_count or 0)
+        self._set(At.ANY, 1 << 32)
 
     def _set(self, word: At, value: int) -> None:
         self._words[word // 8] = value
