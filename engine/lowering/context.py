@@ -88,9 +88,8 @@ class ModuleContext:
         """Whether function `index`, which the module defines, makes tail calls."""
         found = self._tail_entries.get(index)
         if found is None:
-            body = self.module.functions[index - self.module.imported_function_count]
-            code = decode_body(self.module.source, body.start, body.end)
-            found = self._tail_entries[index] = any(row.rule in TAIL_CALL_RULES for row, _, _ in code)
+            facts = function_facts(self.module, index - self.module.imported_function_count)
+            found = self._tail_entries[index] = bool(facts.counts[Fact.TAIL_CALLS])
         return found
 
     def struct_layout(self, type_index: int) -> StructLayout:

@@ -162,9 +162,12 @@ def distinct(expressions: Sequence[ConstantExpression]) -> list[ConstantExpressi
 def _declared_functions(module: Module) -> frozenset[int]:
     expressions = [entry.initializer for entry in module.globals]
     expressions += [initializer for initializer in module.table_initializers if initializer is not None]
-    for segment in module.elements:
-        expressions.extend(distinct(segment.initializers))
     declared = {export.index for export in module.exports if export.kind is ExternKind.FUNCTION}
+    for segment in module.elements:
+        if isinstance(segment.initializers, FunctionElements):
+            declared.update(segment.initializers.indices)
+        else:
+            expressions.extend(distinct(segment.initializers))
     for expression in expressions:
         for instruction in expression.instructions:
             if instruction.name == "ref.func":

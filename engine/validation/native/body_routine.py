@@ -195,6 +195,63 @@ def branch_table(
 
 
 @routine
+def may_follow(opener: int, kind: int) -> int:
+    """Whether what ends a part of a block may end one that such an instruction has begun."""
+    if kind == Kind.ELSE:
+        return opener == Kind.IF
+    if kind == Kind.DELEGATE:
+        return opener == Kind.TRY
+    if kind == Kind.CATCH or kind == Kind.CATCH_ALL:  # noqa: PLR1714
+        return opener == Kind.TRY or opener == Kind.CATCH  # noqa: PLR1714
+    return 1
+
+
+@routine
+def catch_clauses(context: int, position: int, end: int, frames: int, frame: int) -> int:
+    """Check the clauses of `try_table`, whose labels are those around it; the position after them, or -1."""
+    source = u64(context + At.SOURCE)
+    matches = u64(context + At.MATCHES)
+    scanned = scan_u32(source, position, end)
+    clauses = scanned >> VALUE_SHIFT
+    if scanned < 0:
+        return -1
+    position = scanned & POSITION_MASK
+    while clauses > 0:
+        if position >= end or u8(source + position) > 3:
+            return -1
+        clause = u8(source + position)
+        position += 1
+        types = 0
+        value_count = 0
+        if clause & 2 == 0:
+            scanned = scan_u32(source, position, end)
+            if scanned < 0 or scanned >> VALUE_SHIFT >= u64(context + At.TAG_COUNT):
+                return -1
+            position = scanned & POSITION_MASK
+            tag_type = u32(u64(context + At.TAGS) + 4 * (scanned >> VALUE_SHIFT))
+            row = function_type_row(context, tag_type)
+            if row == 0:
+                return -1
+            types = u64(row + TypeRow.VALUES)
+            value_count = u32(row + TypeRow.PARAMETER_COUNT)
+        scanned = scan_u32(source, position, end)
+        depth = scanned >> VALUE_SHIFT
+        if scanned < 0 or frame - frames < depth * FRAME_BYTES or value_count > MOST_BRANCHED_VALUES:
+            return -1
+        position = scanned & POSITION_MASK
+        label = frame - depth * FRAME_BYTES
+        wanted = label_types(label)
+        if label_type_count(label) != value_count + (clause & 1) or not all_match(types, wanted, value_count, matches):
+            return -1
+        if clause & 1:
+            caught = u32(matches + 4 * u64(context + At.CAUGHT_EXCEPTION))
+            if not (caught >> u8(wanted + value_count)) & 1:
+                return -1
+        clauses -= 1
+    return position
+
+
+@routine
 def validate_body(context: int, scratch: int, body: int, callees: int) -> int:  # noqa: PLR0911, PLR0912, PLR0915
     """Validate a function.
 
@@ -255,6 +312,8 @@ def validate_body(context: int, scratch: int, body: int, callees: int) -> int:  
             count(facts, Fact.TRAPPING_ARITHMETIC, 1)
         if flags & RowFlag.BRANCHES:
             count(facts, Fact.BRANCHES, 1)
+        if flags & RowFlag.CATCHES:
+            count(facts, Fact.CATCHING_BLOCKS, 1)
         first = 0
         second = 0
         if u8(row + Row.FIRST_LIMIT):
@@ -313,7 +372,7 @@ def validate_body(context: int, scratch: int, body: int, callees: int) -> int:  
                     top = pop(top, base, unreachable, global_type & (MUTABLE - 1), matches)
                 else:
                     return UNDECIDED
-            case Kind.BLOCK | Kind.LOOP | Kind.IF:
+            case Kind.BLOCK | Kind.LOOP | Kind.IF | Kind.TRY | Kind.TRY_TABLE:
                 if position >= end or frame >= frames_end:
                     return UNDECIDED
                 # No type, one type, or a function type (section 5.4.1).
@@ -336,29 +395,39 @@ def validate_body(context: int, scratch: int, body: int, callees: int) -> int:  
                     result_count = u32(block_type + TypeRow.RESULT_COUNT)
                 if kind == Kind.IF:
                     top = pop(top, base, unreachable, TypeId.I32, matches)
+                if kind == Kind.TRY_TABLE:
+                    position = catch_clauses(context, position, end, frames, frame)
                 top = pop_all(top, base, unreachable, types, parameter_count, matches)
-                if top == 0:
+                if top == 0 or position < 0:
                     return UNDECIDED
                 set_u64(frame + Frame.UNREACHABLE, unreachable)
                 base = top
                 unreachable = 0
                 frame = open_frame(frame + FRAME_BYTES, kind, base, types, parameter_count, result_count)
                 top = push_all(top, limit, types, parameter_count)
-            case Kind.ELSE | Kind.END:
+            case Kind.ELSE | Kind.CATCH | Kind.CATCH_ALL | Kind.DELEGATE | Kind.END:
                 opener = u64(frame + Frame.KIND)
                 results = u64(frame + Frame.RESULTS)
                 result_count = u64(frame + Frame.RESULT_COUNT)
                 parameters = u64(frame + Frame.PARAMETERS)
                 parameter_count = u64(frame + Frame.PARAMETER_COUNT)
                 top = pop_all(top, base, unreachable, results, result_count, matches)
-                if top != base:
+                if top != base or not may_follow(opener, kind):
                     return UNDECIDED
-                if kind == Kind.ELSE:
-                    if opener != Kind.IF:
-                        return UNDECIDED
-                    set_u64(frame + Frame.KIND, Kind.ELSE)
+                if kind == Kind.DELEGATE and frame - frames < (first + 1) * FRAME_BYTES:
+                    return UNDECIDED
+                if kind < Kind.DELEGATE:
+                    # The block goes on, with operands of its own again.
+                    set_u64(frame + Frame.KIND, kind)
                     unreachable = 0
-                    top = push_all(top, limit, parameters, parameter_count)
+                    if kind == Kind.ELSE:
+                        top = push_all(top, limit, parameters, parameter_count)
+                    if kind == Kind.CATCH:
+                        tag_type = function_type_row(context, u32(u64(context + At.TAGS) + 4 * first))
+                        if tag_type == 0:
+                            return UNDECIDED
+                        types = u64(tag_type + TypeRow.VALUES)
+                        top = push_all(top, limit, types, u32(tag_type + TypeRow.PARAMETER_COUNT))
                 else:
                     # What is missing in an `if` is an `else` that leaves the parameters as results.
                     if opener == Kind.IF and (
@@ -376,6 +445,24 @@ def validate_body(context: int, scratch: int, body: int, callees: int) -> int:  
                     base = u64(frame + Frame.BASE)
                     unreachable = u64(frame + Frame.UNREACHABLE)
                     top = push_all(top, limit, results, result_count)
+            case Kind.THROW:
+                tag_type = function_type_row(context, u32(u64(context + At.TAGS) + 4 * first))
+                if tag_type == 0:
+                    return UNDECIDED
+                types = u64(tag_type + TypeRow.VALUES)
+                parameter_count = u32(tag_type + TypeRow.PARAMETER_COUNT)
+                top = pop_all(top, base, unreachable, types, parameter_count, matches)
+                leaves = 1
+            case Kind.THROW_REF:
+                top = pop(top, base, unreachable, u64(context + At.EXCEPTION), matches)
+                leaves = 1
+            case Kind.RETHROW:
+                if frame - frames < first * FRAME_BYTES:
+                    return UNDECIDED
+                opener = u64(frame - first * FRAME_BYTES + Frame.KIND)
+                if opener != Kind.CATCH and opener != Kind.CATCH_ALL:  # noqa: PLR1714
+                    return UNDECIDED
+                leaves = 1
             case Kind.UNREACHABLE:
                 leaves = 1
             case Kind.BR | Kind.BR_IF:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 from farcall.engine.instructions.atomic import ALIGNED_RULES
-from farcall.engine.instructions.control import BRANCHING_RULES
+from farcall.engine.instructions.control import BRANCHING_RULES, CATCHING_RULES
 from farcall.engine.instructions.instruction import Features, Immediate, Instruction
 from farcall.engine.instructions.table import INSTRUCTIONS
 from farcall.engine.structure.types import ValueType
@@ -37,8 +37,16 @@ _BY_RULE: dict[str, Kind] = {
     "block": Kind.BLOCK,
     "loop": Kind.LOOP,
     "if": Kind.IF,
+    "try": Kind.TRY,
+    "try_table": Kind.TRY_TABLE,
     "else": Kind.ELSE,
+    "catch": Kind.CATCH,
+    "catch_all": Kind.CATCH_ALL,
+    "delegate": Kind.DELEGATE,
     "end": Kind.END,
+    "throw": Kind.THROW,
+    "throw_ref": Kind.THROW_REF,
+    "rethrow": Kind.RETHROW,
     "br": Kind.BR,
     "br_if": Kind.BR_IF,
     "br_table": Kind.BR_TABLE,
@@ -85,6 +93,7 @@ _LIMITS: dict[Immediate, At] = {
     Immediate.ELEMENT_SEGMENT: At.ELEMENT_COUNT,
     Immediate.DATA_SEGMENT: At.DATA_COUNT,
     Immediate.MEMORY: At.MEMORY_COUNT,
+    Immediate.TAG: At.TAG_COUNT,
 }
 """Where the context says how many there are of what an immediate is the index of. Labels and locals are checked later."""
 
@@ -119,6 +128,7 @@ def _fill(place: bytearray, start: int, row: Instruction) -> None:
     place[start + Row.FLAGS] = (
         RowFlag.TRAPS * bool(row.traps)
         | RowFlag.BRANCHES * (row.rule in BRANCHING_RULES)
+        | RowFlag.CATCHES * (row.rule in CATCHING_RULES)
         | RowFlag.NATURALLY_ALIGNED * (row.rule in ALIGNED_RULES)
     )
     place[start + Row.LANES] = 1 if kind is Kind.ZERO_BYTE else row.lanes

@@ -35,6 +35,10 @@ class At(IntEnum):
     INDEXED_BLOCK_TYPES = 192
     LOCAL_TYPE_CODES = 200
     ANY = 208  # more than an index of 32 bits can be
+    TAGS = 216  # words of 32 bits: the types' indices
+    TAG_COUNT = 224
+    EXCEPTION = 232  # the number of the type of references to exceptions
+    CAUGHT_EXCEPTION = 240  # the same of those that are not null
 
 
 CONTEXT_WORDS = max(At) // 8 + 1
@@ -68,6 +72,7 @@ class RowFlag(IntEnum):
     TRAPS = 1
     BRANCHES = 2
     NATURALLY_ALIGNED = 4
+    CATCHES = 8
 
 
 class Kind(IntEnum):
@@ -90,8 +95,16 @@ class Kind(IntEnum):
     BLOCK = auto()
     LOOP = auto()
     IF = auto()
+    TRY = auto()
+    TRY_TABLE = auto()
     ELSE = auto()
+    CATCH = auto()
+    CATCH_ALL = auto()
+    DELEGATE = auto()
     END = auto()
+    THROW = auto()
+    THROW_REF = auto()
+    RETHROW = auto()
     BR = auto()
     BR_IF = auto()
     BR_TABLE = auto()
@@ -188,4 +201,4 @@ LOCALS_IN_ANY = 1000
 """Locals that any function may have; larger functions may have as many more as they have bytes."""
 
 MOST_BRANCHED_VALUES = 16
-"""Values that labels of `br_table` may take: it has many of them, each of which is compared with the stack."""
+"""Values that labels of `br_table` and of catch clauses may take: there are many of them in one instruction."""
