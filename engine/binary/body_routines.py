@@ -63,5 +63,3 @@ def locate_bodies(
         position = end
         index += 1
     return index
-
-

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from farcall.engine.abi.calls import result_type
 from farcall.engine.abi.layout import ContextLayout
 from farcall.engine.abi.objects import StructLayout, struct_layout
-from farcall.engine.binary.instructions import decode_body
+from farcall.engine.binary.function_facts import function_facts
 from farcall.engine.errors import ExhaustionError
-from farcall.engine.instructions.control import TAIL_CALL_RULES
 from farcall.engine.structure.defined_types import DefinedType
+from farcall.engine.structure.function_facts import Fact
 from farcall.engine.structure.module import Module
 from farcall.engine.structure.types import ExternKind, FunctionType
 

@@ -1,7 +1,8 @@
 """Routines to LLVM IR: the subset of Python that a routine may be written in, and what becomes of it.
 
 A routine is a function of integers that returns an integer. It has assignments to names, `if`, `while`, `match`
-over constants, `break`, `continue`, `return`; arithmetic, comparisons, `and`, `or`, `not`, conditional expressions;
+over constants, `break`, `continue`, `return`; arithmetic, comparisons, `and`, `or`, `not`, `in` of a tuple (which
+evaluates what is on its left for each entry), conditional expressions, `int` of a comparison;
 calls of other routines and of what `routines.memory` has. Every value is a signed integer of 64 bits that wraps, `>>`
 shifts zeros in, and names that are not the routine's own are constants. Anything else is refused with the line.
 """
@@ -43,7 +44,12 @@ _MARK = "__routine__"
 
 
 def routine(function: F) -> F:
-    """Say that a function is a routine. It stays what it is in Python."""
+    """Say that a function is a routine. It stays what it is in Python.
+
+    Raises:
+        OSError: the source of its module is not there.
+    """
+    _source(function.__module__)  # now: later, the file may be that of another version
     vars(function)[_MARK] = True
     return function
 
@@ -230,7 +236,7 @@ class _Translation:
                 return getattr(self._global(value), name)
         raise self._refuse(node)
 
-    def _value(self, node: ast.expr) -> str:
+    def _value(self, node: ast.expr) -> str:  # noqa: PLR0911 - one for each kind of expression
         match node:
             case ast.Name(id=name) if name in self._variables:
                 return self._define(f"load i64, ptr %{name}.place")
@@ -278,11 +284,18 @@ class _Translation:
                 self._branch(last, then, otherwise)
             case ast.UnaryOp(op=ast.Not(), operand=operand):
                 self._branch(operand, otherwise, then)
-            case ast.Compare(left=left, ops=[operator], comparators=[right]) if type(operator) in _COMPARISONS:
+            case ast.Compare(left=left, ops=[operator], comparators=[right]) if (
+                type(operator) in _COMPARISONS
+            ):
                 first_value, second_value = self._value(left), self._value(right)
                 truth = self._define(f"icmp {_COMPARISONS[type(operator)]} i64 {first_value}, {second_value}")
                 self._emit(f"br i1 {truth}, label %{then}, label %{otherwise}")
                 self._terminated = True
+            case ast.Compare(left=left, ops=[ast.In()], comparators=[ast.Tuple(elts=choices)]):
+                checks: list[ast.expr] = [ast.Compare(left, [ast.Eq()], [choice]) for choice in choices]
+                self._branch(ast.BoolOp(ast.Or(), checks), then, otherwise)
+            case ast.Compare(left=left, ops=[ast.NotIn()], comparators=[ast.Tuple() as choices]):
+                self._branch(ast.Compare(left, [ast.In()], [choices]), otherwise, then)
             case ast.Compare():
                 raise self._refuse(test)
             case _:
@@ -294,6 +307,8 @@ class _Translation:
         if not isinstance(node.func, ast.Name) or node.keywords:
             raise self._refuse(node)
         name = node.func.id
+        if name == "int":
+            return self._value(node.args[0])
         arguments = [self._value(argument) for argument in node.args]
         if name in LOADS:
             width = LOADS[name]
@@ -316,12 +331,20 @@ class _Translation:
 
 
 @cache
+def _source(module: str) -> str:
+    """The text of a module."""
+    return inspect.getsource(sys.modules[module])
+
+
+@cache
 def _definitions(module: str) -> dict[str, ast.FunctionDef]:
     """The functions of a module as they are written, by name."""
-    tree = ast.parse(inspect.getsource(sys.modules[module]))
+    tree = ast.parse(_source(module))
     return {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
 
 
 def _assigned(tree: ast.FunctionDef) -> list[str]:
     """The names that a function assigns to."""
-    return [node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]
+    return [
+        node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    ]

@@ -20,10 +20,10 @@ from farcall.engine.validation.native.tables import Context
 SMALLEST_CODE = 100_000
 """Bytes of code from which on it pays to compile the routine first, if that has not been done."""
 
-_SMALLEST_PREPARED = 4_000
+SMALLEST_PREPARED = 4_000
 """The same, once it is compiled: it takes tables of the module."""
 
-_BYTES_PER_THREAD = 1 << 20
+BYTES_PER_THREAD = 1 << 20
 
 
 def undecided_bodies(context: ModuleContext) -> list[int]:
@@ -34,11 +34,11 @@ def undecided_bodies(context: ModuleContext) -> list[int]:
     module = context.module
     functions = module.functions
     code = functions.code_bytes
-    if code < (_SMALLEST_PREPARED if VALIDATION.is_there else SMALLEST_CODE):
+    if code < (SMALLEST_PREPARED if VALIDATION.is_there else SMALLEST_CODE):
         return list(range(len(functions)))
     tables = Context(context)
     validate = VALIDATION.function(validate_bodies)
-    ranges = _ranges(module, min(code // _BYTES_PER_THREAD + 1, len(os.sched_getaffinity(0))))
+    ranges = _ranges(module, min(code // BYTES_PER_THREAD + 1, len(os.sched_getaffinity(0))))
     callees = [array("I")] * len(ranges)
 
     def run(position: int) -> None:

@@ -65,7 +65,9 @@ def function_type_row(context: int, index: int) -> int:
 
 
 @routine
-def open_frame(frame: int, kind: int, base: int, parameters: int, parameter_count: int, result_count: int) -> int:
+def open_frame(
+    frame: int, kind: int, base: int, parameters: int, parameter_count: int, result_count: int
+) -> int:
     """Fill a control frame."""
     set_u64(frame + Frame.BASE, base)
     set_u64(frame + Frame.KIND, kind)
@@ -201,8 +203,8 @@ def may_follow(opener: int, kind: int) -> int:
         return opener == Kind.IF
     if kind == Kind.DELEGATE:
         return opener == Kind.TRY
-    if kind == Kind.CATCH or kind == Kind.CATCH_ALL:  # noqa: PLR1714
-        return opener == Kind.TRY or opener == Kind.CATCH  # noqa: PLR1714
+    if kind in (Kind.CATCH, Kind.CATCH_ALL):
+        return opener in (Kind.TRY, Kind.CATCH)
     return 1
 
 
@@ -241,7 +243,9 @@ def catch_clauses(context: int, position: int, end: int, frames: int, frame: int
         position = scanned & POSITION_MASK
         label = frame - depth * FRAME_BYTES
         wanted = label_types(label)
-        if label_type_count(label) != value_count + (clause & 1) or not all_match(types, wanted, value_count, matches):
+        if label_type_count(label) != value_count + (clause & 1) or not all_match(
+            types, wanted, value_count, matches
+        ):
             return -1
         if clause & 1:
             caught = u32(matches + 4 * u64(context + At.CAUGHT_EXCEPTION))
@@ -379,7 +383,7 @@ def validate_body(context: int, scratch: int, body: int, callees: int) -> int:  
                 code = u8(source + position)
                 types = single + u8(u64(context + At.BLOCK_TYPE_CODES) + code)
                 parameter_count = 0
-                result_count = types != single
+                result_count = int(types != single)
                 if code == 0x40 or types != single:
                     position += 1
                 else:
@@ -460,7 +464,7 @@ def validate_body(context: int, scratch: int, body: int, callees: int) -> int:  
                 if frame - frames < first * FRAME_BYTES:
                     return UNDECIDED
                 opener = u64(frame - first * FRAME_BYTES + Frame.KIND)
-                if opener != Kind.CATCH and opener != Kind.CATCH_ALL:  # noqa: PLR1714
+                if opener not in (Kind.CATCH, Kind.CATCH_ALL):
                     return UNDECIDED
                 leaves = 1
             case Kind.UNREACHABLE:
@@ -491,7 +495,7 @@ def validate_body(context: int, scratch: int, body: int, callees: int) -> int:  
                 top = pop_all(top, base, unreachable, own_results, result_count, matches)
                 leaves = 1
             case Kind.CALL | Kind.RETURN_CALL | Kind.CALL_INDIRECT | Kind.RETURN_CALL_INDIRECT:
-                if kind == Kind.CALL or kind == Kind.RETURN_CALL:  # noqa: PLR1714
+                if kind in (Kind.CALL, Kind.RETURN_CALL):
                     set_u32(callees + 4 * u32(facts + 4 * Fact.CALL_COUNT), first)
                     count(facts, Fact.CALL_COUNT, 1)
                     first = u32(u64(context + At.FUNCTIONS) + 4 * first)
@@ -509,7 +513,7 @@ def validate_body(context: int, scratch: int, body: int, callees: int) -> int:  
                 result_count = u32(callee_type + TypeRow.RESULT_COUNT)
                 top = pop_all(top, base, unreachable, types, parameter_count, matches)
                 types += parameter_count
-                if kind == Kind.CALL or kind == Kind.CALL_INDIRECT:  # noqa: PLR1714
+                if kind in (Kind.CALL, Kind.CALL_INDIRECT):
                     top = push_all(top, limit, types, result_count)
                 else:
                     if result_count != u32(own_type + TypeRow.RESULT_COUNT):
@@ -528,11 +532,11 @@ def validate_body(context: int, scratch: int, body: int, callees: int) -> int:  
                 top = pop_any(top, base, unreachable)
                 if chosen == TypeId.UNKNOWN:
                     chosen = other
-                if (other != TypeId.UNKNOWN and other != chosen) or chosen >= TypeId.FIRST_REFERENCE:
+                if other not in (TypeId.UNKNOWN, chosen) or chosen >= TypeId.FIRST_REFERENCE:
                     return UNDECIDED
                 top = push(top, limit, chosen)
             case Kind.SELECT_TYPED:
-                if 2 > end - position or u8(source + position) != 1:
+                if end - position < 2 or u8(source + position) != 1:
                     return UNDECIDED
                 chosen = u8(u64(context + At.VALUE_TYPE_CODES) + u8(source + position + 1))
                 position += 2
@@ -548,11 +552,11 @@ def validate_body(context: int, scratch: int, body: int, callees: int) -> int:  
                     top = pop(top, base, unreachable, index_type, matches)
                 if kind >= Kind.TABLE_SET:
                     top = pop(top, base, unreachable, element, matches)
-                if kind == Kind.TABLE_GET or kind == Kind.TABLE_SET or kind == Kind.TABLE_FILL:  # noqa: PLR1714
+                if kind in (Kind.TABLE_GET, Kind.TABLE_SET, Kind.TABLE_FILL):
                     top = pop(top, base, unreachable, index_type, matches)
                 if kind == Kind.TABLE_GET:
                     top = push(top, limit, element)
-                if kind == Kind.TABLE_SIZE or kind == Kind.TABLE_GROW:  # noqa: PLR1714
+                if kind in (Kind.TABLE_SIZE, Kind.TABLE_GROW):
                     top = push(top, limit, index_type)
             case Kind.TABLE_COPY:
                 table = u64(context + At.TABLES) + TABLE_BYTES * first

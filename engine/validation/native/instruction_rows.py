@@ -10,7 +10,16 @@ from farcall.engine.instructions.instruction import Features, Immediate, Instruc
 from farcall.engine.instructions.table import INSTRUCTIONS
 from farcall.engine.structure.types import ValueType
 from farcall.engine.validation.memory_rules import signature_only
-from farcall.engine.validation.native.layout import MOST_PARAMETERS, MOST_RESULTS, ROW_BYTES, At, Kind, Row, RowFlag, TypeId
+from farcall.engine.validation.native.layout import (
+    MOST_PARAMETERS,
+    MOST_RESULTS,
+    ROW_BYTES,
+    At,
+    Kind,
+    Row,
+    RowFlag,
+    TypeId,
+)
 from farcall.engine.validation.native.type_numbers import type_number
 from farcall.engine.validation.rules import RULES
 
@@ -116,7 +125,11 @@ def _fill(place: bytearray, start: int, row: Instruction) -> None:
     own: tuple[ValueType, ...] = row.parameters if row.access is None else row.parameters[1:]
     parameters = [type_number(value) for value in reversed(own)]
     results = [type_number(value) for value in row.results]
-    if len(parameters) > MOST_PARAMETERS or len(results) > MOST_RESULTS or TypeId.OTHER in (*parameters, *results):
+    if (
+        len(parameters) > MOST_PARAMETERS
+        or len(results) > MOST_RESULTS
+        or TypeId.OTHER in (*parameters, *results)
+    ):
         kind = Kind.UNDECIDED
         parameters = results = []
     place[start + Row.KIND] = kind

@@ -50,7 +50,9 @@ def pop_sequence(top: int, base: int, unreachable: int, types: int, count: int, 
 
 
 @routine
-def pop_three(top: int, base: int, unreachable: int, first: int, second: int, third: int, matches: int) -> int:
+def pop_three(
+    top: int, base: int, unreachable: int, first: int, second: int, third: int, matches: int
+) -> int:
     """Take three operands off the stack, the first of which is on top."""
     top = pop(top, base, unreachable, first, matches)
     top = pop(top, base, unreachable, second, matches)

@@ -11,7 +11,14 @@ from farcall.engine.structure.module import Module
 from farcall.engine.structure.types import EXNREF, GlobalType, TableType, ValueType
 from farcall.engine.validation.module_context import ModuleContext
 from farcall.engine.validation.native.instruction_rows import instruction_rows
-from farcall.engine.validation.native.layout import CONTEXT_WORDS, MUTABLE, TABLE_BYTES, TYPE_BYTES, At, TypeId
+from farcall.engine.validation.native.layout import (
+    CONTEXT_WORDS,
+    MUTABLE,
+    TABLE_BYTES,
+    TYPE_BYTES,
+    At,
+    TypeId,
+)
 from farcall.engine.validation.native.type_numbers import (
     BLOCK_TYPE,
     HEAP_TYPE,
