@@ -29,7 +29,7 @@ def address_of(source: bytes) -> int:
 
 
 def read_indices(source: bytes, position: int, count: int) -> tuple[array[int], array[int], int] | None:
-    """Read unsigned 32-bit integers: the values, their positions and the position after them; None if one is malformed."""
+    """Read unsigned 32-bit integers: the values, their positions, the position after them; None if one is malformed."""
     if count > len(source) - position:  # each takes a byte
         return None
     values, offsets = array("I", bytes(4 * count)), array("I", bytes(4 * count))

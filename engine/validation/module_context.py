@@ -115,7 +115,8 @@ class ModuleContext:
     def __init__(self, module: Module, disabled: Features = NONE_DISABLED) -> None:
         self.module = module
         self.disabled = disabled
-        self.functions = [module.signature(index) for index in module.function_types]
+        signatures = {index: module.signature(index) for index in set(module.function_types)}
+        self.functions = [signatures[index] for index in module.function_types]
         self.declared_functions = _declared_functions(module)
         imported = enumerate(module.imported(ExternKind.FUNCTION))
         self._inexact_functions = frozenset([index for index, entry in imported if not entry.exact])

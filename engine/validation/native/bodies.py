@@ -34,7 +34,7 @@ def undecided_bodies(context: ModuleContext) -> list[int]:
     module = context.module
     functions = module.functions
     code = functions.code_bytes
-    if code < (SMALLEST_PREPARED if VALIDATION.is_there else SMALLEST_CODE):
+    if not code or code < (SMALLEST_PREPARED if VALIDATION.is_there else SMALLEST_CODE):
         return list(range(len(functions)))
     tables = Context(context)
     validate = VALIDATION.function(validate_bodies)

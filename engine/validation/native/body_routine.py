@@ -125,7 +125,7 @@ def lanes_within(source: int, position: int, last: int, end: int, lanes: int) ->
 
 
 @routine
-def memory_access(context: int, row: int, position: int, end: int, facts: int) -> int:
+def memory_access(context: int, row: int, position: int, end: int, facts: int) -> int:  # noqa: PLR0911
     """Read and check a memory access' immediate; the type of addresses above the position after it, or -1."""
     source = u64(context + At.SOURCE)
     scanned = scan_u32(source, position, end)
@@ -161,7 +161,7 @@ def memory_access(context: int, row: int, position: int, end: int, facts: int) -
 
 
 @routine
-def branch_table(
+def branch_table(  # noqa: PLR0911
     context: int, position: int, end: int, top: int, base: int, unreachable: int, frames: int, frame: int
 ) -> int:
     """Check the labels of `br_table`; their number above the position after them, or -1."""
@@ -209,7 +209,7 @@ def may_follow(opener: int, kind: int) -> int:
 
 
 @routine
-def catch_clauses(context: int, position: int, end: int, frames: int, frame: int) -> int:
+def catch_clauses(context: int, position: int, end: int, frames: int, frame: int) -> int:  # noqa: PLR0911
     """Check the clauses of `try_table`, whose labels are those around it; the position after them, or -1."""
     source = u64(context + At.SOURCE)
     matches = u64(context + At.MATCHES)

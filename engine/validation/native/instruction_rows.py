@@ -104,7 +104,7 @@ _LIMITS: dict[Immediate, At] = {
     Immediate.MEMORY: At.MEMORY_COUNT,
     Immediate.TAG: At.TAG_COUNT,
 }
-"""Where the context says how many there are of what an immediate is the index of. Labels and locals are checked later."""
+"""Where the context says how many there are of what an immediate is the index of; labels and locals are for later."""
 
 _SINGLE_ROWS = 256
 
