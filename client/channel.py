@@ -13,10 +13,12 @@ from grpc_health.v1 import health_pb2_grpc
 
 from farcall.proto.farcall.v1 import (
     global_service_pb2_grpc,
+    import_service_pb2_grpc,
     instance_service_pb2_grpc,
     invocation_service_pb2_grpc,
     memory_service_pb2_grpc,
     module_service_pb2_grpc,
+    program_service_pb2_grpc,
     server_service_pb2_grpc,
     store_service_pb2_grpc,
     table_service_pb2_grpc,
@@ -154,6 +156,8 @@ _STUBS: tuple[Callable[[Any], object], ...] = (
     memory_service_pb2_grpc.MemoryServiceStub,
     global_service_pb2_grpc.GlobalServiceStub,
     table_service_pb2_grpc.TableServiceStub,
+    import_service_pb2_grpc.ImportServiceStub,
+    program_service_pb2_grpc.ProgramServiceStub,
     server_service_pb2_grpc.ServerServiceStub,
     health_pb2_grpc.HealthStub,
 )

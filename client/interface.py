@@ -1,6 +1,7 @@
 """What `farcall.client` offers, from where it is defined."""
 
 from farcall.client.aio import Client as AsyncClient
+from farcall.client.calls.imports import ImportFunction
 from farcall.client.channel import DEFAULT_ADDRESS, Retries, Tls
 from farcall.client.client import Client
 from farcall.client.errors import (
@@ -14,6 +15,7 @@ from farcall.client.errors import (
     FailedPreconditionError,
     FarcallError,
     Frame,
+    ImportFailedError,
     InvalidModuleError,
     InvalidRequestError,
     LinkError,
@@ -77,6 +79,8 @@ __all__ = [
     "Global",
     "GlobalType",
     "Import",
+    "ImportFailedError",
+    "ImportFunction",
     "Instance",
     "InstanceInfo",
     "InvalidModuleError",

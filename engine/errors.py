@@ -12,6 +12,7 @@
     ├── Trap                        the guest trapped; carries the kind and the backtrace
     ├── WasmException               a guest threw an exception that nothing in it caught; carries tag, values, backtrace
     ├── TerminatedError             the guest was stopped from outside; carries the reason and the backtrace
+    ├── HostFailure                 a host function ended the guest; carries the message and the backtrace
     ├── ExhaustionError             a limit of the engine or of a store was reached (memories, pages, instances)
     ├── ArgumentError               a value for a parameter has the wrong type or range; carries its index
     ├── RangeError                  an offset or length lies outside of a memory or table
@@ -223,6 +224,13 @@ class TerminatedError(_GuestStopped):
     def __init__(self, reason: str, backtrace: Sequence[Frame] = ()) -> None:
         super().__init__(f"terminated: {reason}", backtrace)
         self.reason = reason
+
+
+class HostFailure(_GuestStopped):
+    """What a host function may raise to end the guest that called it with a message, as a trap does.
+
+    Any exception ends the guest; this one takes the backtrace along.
+    """
 
 
 class ExhaustionError(FarcallError):

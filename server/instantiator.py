@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -13,6 +13,7 @@ from farcall.engine import ExportNotFoundError, MemoryType, Module, Stoppable
 from farcall.proto.farcall.v1 import instance_service_pb2 as messages
 from farcall.server.errors import StopReason, bad_request, failed_precondition
 from farcall.server.execution.call_queue import CallQueue
+from farcall.server.execution.call_site import within_call
 from farcall.server.execution.executor import Executor
 from farcall.server.execution.job import Job
 from farcall.server.module_library import ModuleLibrary
@@ -20,6 +21,9 @@ from farcall.server.resource_names import parse_module_name
 from farcall.server.store_registry import DEFAULT_STORE, InstanceRecord, StoreRecord, StoreRegistry
 
 _logger = structlog.get_logger(__name__)
+
+Provide = Callable[[Module, StoreRecord, CallQueue], Mapping[Any, Any]]
+"""Makes imports, as the engine wants them, for a new instance of a module, in a store, with a queue."""
 
 
 class Instantiator:
@@ -34,12 +38,18 @@ class Instantiator:
     # -- Making ----------------------------------------------------------------------------------------------------
 
     async def create(
-        self, store: StoreRecord, instance_id: str, wanted: messages.Instance, limit: Callable[[], float]
+        self,
+        store: StoreRecord,
+        instance_id: str,
+        wanted: messages.Instance,
+        limit: Callable[[], float],
+        provide: Provide | None = None,
     ) -> InstanceRecord:
         """Make an instance.
 
         Parameters:
             limit: tells how many seconds are left for it.
+            provide: gives imports that are no other instance's, which go before links.
 
         Raises:
             RequestError: the id is taken, the module or a linked instance is not there, or it was stopped.
@@ -54,6 +64,8 @@ class Instantiator:
             pending = store.making[instance_id]
             linked = _linked(compiled.module, wanted.links, providers)
             queue = await self._common_queue(linked, pending, limit)
+            if provide is not None:
+                imports |= provide(compiled.module, store, queue)
             instantiation = store.store.instantiation(compiled, imports, name=instance_id)
             job = Job(lambda _stoppable: instantiation.run(), pending, instantiation)
             instance = await self._executor.run(queue, job, limit)
@@ -103,6 +115,7 @@ class Instantiator:
 
         Closing goes on when the caller goes away.
         """
+        within_call.set(None)  # what is to be closed cannot be in the middle of a call of its own
         self._registry.remove_instance(record)
         self._executor.stop_all(StopReason.CLOSED, record.pending)
         # The engine's close would stop whatever runs in linked instances: it takes its turn among their calls.
@@ -120,6 +133,8 @@ class Instantiator:
         for pending in self._registry.remove_store(store):
             self._executor.stop_all(StopReason.CLOSED, pending)
         await self._finish(asyncio.to_thread(store.store.close))
+        for tell in tuple(store.when_closed):
+            tell()
         _logger.info("store closed", store=store.name)
 
     async def _finish(self, work: Any) -> None:

@@ -14,6 +14,8 @@ from farcall.engine import Engine
 from farcall.proto.farcall.v1 import (
     global_service_pb2,
     global_service_pb2_grpc,
+    import_service_pb2,
+    import_service_pb2_grpc,
     instance_service_pb2,
     instance_service_pb2_grpc,
     invocation_service_pb2,
@@ -33,10 +35,12 @@ from farcall.server.configuration import WASM_PAGE, ServerConfiguration
 from farcall.server.counters import CallCounters
 from farcall.server.deadlines import TimeLimits
 from farcall.server.errors import StopReason
+from farcall.server.execution.call_site import CallSite
 from farcall.server.execution.executor import Executor
 from farcall.server.guards.draining import DrainingGuard
 from farcall.server.guards.errors import ErrorGuard
 from farcall.server.guards.guard import GuardedRegistration
+from farcall.server.guards.within_call import WithinCallGuard
 from farcall.server.instantiator import Instantiator
 from farcall.server.invoker import Invoker
 from farcall.server.listening import listen
@@ -45,6 +49,7 @@ from farcall.server.module_library import ModuleLibrary
 from farcall.server.request_ids import RememberedAnswers
 from farcall.server.services.extern_access import ExternAccess
 from farcall.server.services.global_service import GlobalService
+from farcall.server.services.import_service import ImportService
 from farcall.server.services.instance_service import InstanceService
 from farcall.server.services.invocation_service import InvocationService
 from farcall.server.services.memory_service import MemoryService
@@ -58,6 +63,7 @@ SERVICES = tuple(
     service.full_name
     for file in (
         global_service_pb2,
+        import_service_pb2,
         instance_service_pb2,
         invocation_service_pb2,
         memory_service_pb2,
@@ -111,8 +117,11 @@ class Server:
 
     def _add_services(self) -> None:
         configuration, registry = self._configuration, self._registry
+        sites: dict[str, CallSite[Any]] = {}
         server: Any = GuardedRegistration(
-            self._server, [ErrorGuard(), self._draining], configuration.max_message_bytes
+            self._server,
+            [ErrorGuard(), self._draining, WithinCallGuard(sites)],
+            configuration.max_message_bytes,
         )
         limits = TimeLimits(configuration.default_call_timeout, configuration.max_call_timeout)
         invoker = Invoker(
@@ -129,6 +138,7 @@ class Server:
             self._library, configuration.max_concurrent_uploads, configuration.upload_idle_timeout
         )
         self._invocations = InvocationService(invoker, limits)
+        self._imports = ImportService(registry, instantiator, self._executor, limits, sites)
 
         module_service_pb2_grpc.add_ModuleServiceServicer_to_server(self._modules, server)
         store_service_pb2_grpc.add_StoreServiceServicer_to_server(
@@ -138,6 +148,7 @@ class Server:
             InstanceService(registry, instantiator, RememberedAnswers(remembered), limits), server
         )
         invocation_service_pb2_grpc.add_InvocationServiceServicer_to_server(self._invocations, server)
+        import_service_pb2_grpc.add_ImportServiceServicer_to_server(self._imports, server)
         memory_service_pb2_grpc.add_MemoryServiceServicer_to_server(
             MemoryService(access, configuration.max_message_bytes), server
         )
@@ -177,6 +188,7 @@ class Server:
             _logger.info("stopping", grace_seconds=grace)
         self._draining.drain()
         self._invocations.drain()
+        self._imports.drain()
         await self._health.enter_graceful_shutdown()
         if not await self._draining.idle(grace):
             _logger.warning("stopping calls that still run", jobs=self._executor.open_jobs)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from farcall.engine import Engine, ExportNotFoundError, Function, Instance, Store, StoreLimits
@@ -93,6 +93,7 @@ class StoreRecord:
         create_time: Unix time.
         instances: the open instances, by id.
         making: the instances that are being made, by id, each with an entry for each job of it.
+        when_closed: called when the store has been closed.
     """
 
     def __init__(self, store_id: str, store: Store, limits: StoreLimits) -> None:
@@ -102,6 +103,7 @@ class StoreRecord:
         self.create_time = time.time()
         self.instances: dict[str, InstanceRecord] = {}
         self.making: dict[str, deque[None]] = {}
+        self.when_closed: set[Callable[[], None]] = set()
         self._numbers = itertools.count(1)
         self._external: dict[int, int] = {}
         self._by_engine: dict[int, InstanceRecord] = {}
@@ -175,7 +177,8 @@ class StoreRecord:
                 raise limit_reached(
                     self.name, f"{self.name!r} has seen {_MAX_EXTERNREFS} different external references"
                 )
-            known = self._external[handle] = handle
+            # Workers ask, too, for what clients' functions return: the first one's object stays.
+            known = self._external.setdefault(handle, handle)
         return known
 
 

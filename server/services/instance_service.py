@@ -53,14 +53,14 @@ class InstanceService(instance_service_pb2_grpc.InstanceServiceServicer):
         record = await self._instantiator.create(
             store, request.instance_id, request.instance, lambda: self._limits.seconds(context)
         )
-        return messages.CreateInstanceResponse(instance=await _full_message(record))
+        return messages.CreateInstanceResponse(instance=await full_message(record))
 
     async def GetInstance(  # noqa: N802 - the name of the method in the API
         self, request: messages.GetInstanceRequest, context: _Context
     ) -> messages.GetInstanceResponse:
         """Get one instance."""
         record = self._registry.instance(request.name, "name")
-        return messages.GetInstanceResponse(instance=await _full_message(record))
+        return messages.GetInstanceResponse(instance=await full_message(record))
 
     async def ListInstances(  # noqa: N802 - the name of the method in the API
         self, request: messages.ListInstancesRequest, context: _Context
@@ -82,7 +82,7 @@ class InstanceService(instance_service_pb2_grpc.InstanceServiceServicer):
         return messages.CloseInstanceResponse()
 
 
-async def _full_message(record: InstanceRecord) -> messages.Instance:
+async def full_message(record: InstanceRecord) -> messages.Instance:
     """An instance with its exports, of which there can be hundreds of thousands."""
     if is_small(record.instance.module):
         return _instance_message(record, exports=True)
