@@ -2,6 +2,14 @@
 
 from farcall.client.aio import Client as AsyncClient
 from farcall.client.calls.imports import ImportFunction
+from farcall.client.calls.programs import (
+    ArchiveMount,
+    HostDirectory,
+    Output,
+    OutputStream,
+    ProgramResult,
+    TemporaryDirectory,
+)
 from farcall.client.channel import DEFAULT_ADDRESS, Retries, Tls
 from farcall.client.client import Client
 from farcall.client.errors import (
@@ -28,6 +36,7 @@ from farcall.client.errors import (
     WasmException,
 )
 from farcall.client.instance import Extern, Function, Global, Instance, Memory, Table
+from farcall.client.program import Program
 from farcall.client.store import Store
 from farcall.client.stream import Pending, Stream
 from farcall.client.types import (
@@ -59,6 +68,7 @@ __all__ = [
     "DEFAULT_ADDRESS",
     "AccessError",
     "AlreadyExistsError",
+    "ArchiveMount",
     "ArgumentError",
     "AsyncClient",
     "CancelledError",
@@ -78,6 +88,7 @@ __all__ = [
     "FunctionType",
     "Global",
     "GlobalType",
+    "HostDirectory",
     "Import",
     "ImportFailedError",
     "ImportFunction",
@@ -92,7 +103,11 @@ __all__ = [
     "MemoryType",
     "Module",
     "NotFoundError",
+    "Output",
+    "OutputStream",
     "Pending",
+    "Program",
+    "ProgramResult",
     "RangeError",
     "ResourceExhaustedError",
     "Retries",
@@ -107,6 +122,7 @@ __all__ = [
     "TableType",
     "Tag",
     "TagType",
+    "TemporaryDirectory",
     "Tls",
     "Trap",
     "UnavailableError",

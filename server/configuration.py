@@ -14,6 +14,31 @@ WASM_PAGE = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
+class AllowedDirectory:
+    """A directory of this machine that guests may be given.
+
+    Attributes:
+        name: what clients call it.
+        path: where it is.
+        read_only: whether guests can change nothing in it.
+    """
+
+    name: str
+    path: Path
+    read_only: bool = False
+
+    @classmethod
+    def from_text(cls, text: str) -> AllowedDirectory:
+        """Read `NAME=PATH` or `NAME=PATH:ro`. Raises ValueError."""
+        name, separator, path = text.partition("=")
+        read_only = path.endswith(":ro")
+        path = path.removesuffix(":ro")
+        if not separator or not name or not path:
+            raise ValueError(f"{text!r} is not of the form NAME=PATH or NAME=PATH:ro")
+        return cls(name, Path(path), read_only)
+
+
+@dataclass(frozen=True, slots=True)
 class ServerConfiguration:
     """Configuration of a server; every limit has a default that a small machine can bear.
 
@@ -37,6 +62,11 @@ class ServerConfiguration:
         max_concurrent_calls: guests that run at the same time (each in a thread).
         default_call_timeout: seconds that a call may take where the caller sets no deadline.
         max_call_timeout: seconds that a call may take, whatever deadline the caller sets.
+        max_programs: programs that run at the same time (each in a thread).
+        max_program_timeout: seconds that a program may run, whatever deadline the caller sets, and where it sets none.
+        max_mounted_bytes: what the files in memory, and the archives, of one program or instance may take together.
+        max_output_bytes: output that is kept of an instance, of each of its two streams.
+        allowed_directories: directories that programs may be given, by names of the operator's choice.
         shutdown_grace: seconds that running calls get to finish when the server is told to stop.
         max_remembered_requests: answers that are kept for repeated request ids.
         disabled_features: WebAssembly features, by name, that modules may not use.
@@ -61,6 +91,11 @@ class ServerConfiguration:
     max_concurrent_calls: int = 64
     default_call_timeout: float = 60.0
     max_call_timeout: float = 3600.0
+    max_programs: int = 32
+    max_program_timeout: float = 86_400.0
+    max_mounted_bytes: int = 256 * MEBIBYTE
+    max_output_bytes: int = MEBIBYTE
+    allowed_directories: tuple[AllowedDirectory, ...] = ()
     shutdown_grace: float = 10.0
     max_remembered_requests: int = 10_000
     disabled_features: tuple[str, ...] = ()
@@ -81,12 +116,17 @@ class ServerConfiguration:
             "max_concurrent_calls",
             "default_call_timeout",
             "max_call_timeout",
+            "max_programs",
+            "max_program_timeout",
+            "max_mounted_bytes",
+            "max_output_bytes",
             "max_remembered_requests",
         ):
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise ValueError(f"{name} must be more than 0, not {value}")
         features_named(self.disabled_features)
+        _check_directories(self.allowed_directories)
         _check_address(self.address)
         if (self.tls_certificate is None) != (self.tls_private_key is None):
             raise ValueError("tls_certificate and tls_private_key go together")
@@ -101,6 +141,17 @@ class ServerConfiguration:
         if self.max_total_memory_pages is not None:
             return self.max_total_memory_pages
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") * 3 // 4 // WASM_PAGE
+
+
+def _check_directories(directories: tuple[AllowedDirectory, ...]) -> None:
+    """Raise ValueError for a name that is there twice, or a path that is no directory."""
+    names: set[str] = set()
+    for directory in directories:
+        if directory.name in names:
+            raise ValueError(f"allowed_directories has {directory.name!r} twice")
+        names.add(directory.name)
+        if not directory.path.is_dir():
+            raise ValueError(f"the allowed directory {directory.name!r} is none: {directory.path}")
 
 
 def _check_address(address: str) -> None:

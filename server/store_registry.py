@@ -221,11 +221,12 @@ class StoreRegistry:
         limit = self._configuration.max_stores
         if len(self._stores) >= limit:
             raise limit_reached("server", f"the server has its limit of {limit} stores open; close some")
-        limits = self._limits(quota)
+        limits = self.limits(quota)
         record = self._stores[store_id] = StoreRecord(store_id, Store(self._engine, limits=limits), limits)
         return record
 
-    def _limits(self, quota: Quota) -> StoreLimits:
+    def limits(self, quota: Quota) -> StoreLimits:
+        """What a store with that quota may use."""
         configuration = self._configuration
         return StoreLimits(
             instances=_lesser(quota.max_instances, configuration.max_instances_per_store),

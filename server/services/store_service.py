@@ -40,7 +40,7 @@ class StoreService(store_service_pb2_grpc.StoreServiceServicer):
         return await self._answers.answer(request.request_id, request, lambda: self._create(request))
 
     async def _create(self, request: messages.CreateStoreRequest) -> messages.CreateStoreResponse:
-        record = self._registry.create(request.store_id, _quota(request.store.quota))
+        record = self._registry.create(request.store_id, read_quota(request.store.quota, "store.quota"))
         return messages.CreateStoreResponse(store=_store_message(record))
 
     async def GetStore(  # noqa: N802 - the name of the method in the API
@@ -67,12 +67,13 @@ class StoreService(store_service_pb2_grpc.StoreServiceServicer):
         return messages.CloseStoreResponse()
 
 
-def _quota(message: messages.StoreQuota) -> Quota:
+def read_quota(message: messages.StoreQuota, name: str) -> Quota:
+    """The quota in a request's field of that name. Raises RequestError."""
     values: dict[str, int | None] = {}
     for field in ("max_instances", "max_memory_pages", "max_table_elements"):
         value = getattr(message, field) if message.HasField(field) else None
         if value is not None and value < 0:
-            raise bad_request(f"store.quota.{field}", f"must not be negative, but is {value}")
+            raise bad_request(f"{name}.{field}", f"must not be negative, but is {value}")
         values[field] = value
     return Quota(**values)
 
