@@ -1,4 +1,4 @@
-"""The error numbers of WASI preview 1 (`$errno` in `wasi_snapshot_preview1.witx`), and what the host's are among them."""
+"""The error numbers of WASI preview 1 (`$errno` in the specification), and what the host's are among them."""
 
 from __future__ import annotations
 
