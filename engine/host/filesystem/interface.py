@@ -108,7 +108,7 @@ class TimeChange(Enum):
 class Handle(ABC):
     """An open file or directory, or a stream.
 
-    A handle belongs to one instance and is closed with it (`OpenHandles`), or by `close`. Closed, it is not used any more.
+    A handle belongs to one instance and is closed with it (`OpenHandles`), or by `close`; then it is not used any more.
 
     Attributes:
         type: what it is open on.
