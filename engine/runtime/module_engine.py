@@ -111,6 +111,7 @@ class NativeModuleEngine(ModuleEngine, Member):
                 ctypes.addressof(code.type_ids),
             ],
         )
+        write_words(context + layout.CONTEXT_CODE_TABLE, [code.code_table])
         for index in range(len(self.module.memories)):
             # Until there is a memory, an access is a trap, and no access to whatever lies at low addresses.
             space = native_runtime().space
