@@ -43,8 +43,9 @@ from farcall.engine.interface import (
 )
 from farcall.engine.runtime.bounded_calls import end_turn, ends_soon, try_turn
 from farcall.engine.runtime.compiled_module import CompiledModule
-from farcall.engine.runtime.function import Function, HostFunction, Invocation
+from farcall.engine.runtime.function import Function, Invocation
 from farcall.engine.runtime.global_variable import Global
+from farcall.engine.runtime.host_function import HostFunction
 from farcall.engine.runtime.instance import Exports, Instance
 from farcall.engine.runtime.instantiation import Instantiation
 from farcall.engine.runtime.limits import StoreLimits

@@ -20,28 +20,25 @@ from types import TracebackType
 from farcall.engine.abi.layout import context_layout
 from farcall.engine.binary import decode_module
 from farcall.engine.cache.memory_cache import MemoryCache
-from farcall.engine.codegen.bounded_compiler import OutOfBudgetError, compile_within
-from farcall.engine.codegen.compiler import Optimization, compile_to_object
-from farcall.engine.codegen.elf import read_object
-from farcall.engine.codegen.linker import Image, link
 from farcall.engine.codegen.target import host_target
-from farcall.engine.errors import ClosedError, ExhaustionError
+from farcall.engine.errors import ClosedError
 from farcall.engine.instructions.instruction import IMPLEMENTED, features_named
 from farcall.engine.interface import AbstractCompiledModule, AbstractEngine, FunctionListener
-from farcall.engine.lowering import LoweringOptions, is_complex, is_soon_compiled, lower_in_batches
-from farcall.engine.runtime import exception_arena, function, heap, listening
-from farcall.engine.runtime.compiled_module import CompiledCode, CompiledModule
+from farcall.engine.lowering import LoweringOptions, Tier, tail_calling
+from farcall.engine.runtime import exception_arena, heap, host_function, listening, tiered_code
+from farcall.engine.runtime.compiled_module import CompiledCode, CompiledModule, WholeCode
 from farcall.engine.runtime.instance import Instance
 from farcall.engine.runtime.memory_budget import MemoryBudget
 from farcall.engine.runtime.module_engine import NativeModuleEngine
 from farcall.engine.runtime.native.machine import native_runtime
 from farcall.engine.runtime.store import Store
+from farcall.engine.runtime.tiered_code import TieredCode
 from farcall.engine.runtime.type_registry import TypeRegistry
-from farcall.engine.structure.module import FunctionBody, Module
+from farcall.engine.structure.module import Module
+from farcall.engine.tiers.first_call import FastTier
+from farcall.engine.tiers.policy import CodePolicy
+from farcall.engine.tiers.whole import compile_whole
 from farcall.engine.validation import validate_module
-
-_OPTIMIZED_CODE_BYTES = 4 << 20
-"""Function bodies of a module that are optimised at most; that takes about a minute, without optimisation 8 s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,33 +86,6 @@ class EngineStatistics:
     linked_groups: int
 
 
-def _seconds(text: str, optimization: Optimization) -> int:
-    """Processor time that compiling may take: several times what it takes for what compilers make."""
-    if optimization is Optimization.FULL:
-        return 5 + len(text) // 300_000
-    return 10 + len(text) // 1_000_000
-
-
-def _compile_batch(
-    bodies: Sequence[FunctionBody], text: str, optimization: Optimization
-) -> tuple[bytes, Optimization]:
-    """The object of some functions, whose text is given, and how it was made: as wanted, or with less work.
-
-    Raises:
-        ExhaustionError: that takes too long as well.
-    """
-    target = host_target()
-    if is_soon_compiled(text):
-        return compile_to_object(text, target, optimization), optimization
-    try:
-        return compile_within(text, target, optimization, _seconds(text, optimization)), optimization
-    except OutOfBudgetError as error:
-        if optimization is not Optimization.FAST:
-            return _compile_batch(bodies, text, Optimization.FAST)
-        first, last = bodies[0].index, bodies[-1].index
-        raise ExhaustionError(f"functions {first} to {last} are too complex to compile: {error}") from None
-
-
 class Engine(AbstractEngine):
     """Compiles WebAssembly to native code and keeps it for all stores that use the engine.
 
@@ -123,24 +93,31 @@ class Engine(AbstractEngine):
     """
 
     def __init__(
-        self, *, total_memory_bytes: int | None = None, disabled_features: Iterable[str] = ()
+        self,
+        *,
+        total_memory_bytes: int | None = None,
+        disabled_features: Iterable[str] = (),
+        code_policy: CodePolicy | str = CodePolicy.LAZY,
     ) -> None:
         """Make an engine.
 
         Parameters:
             total_memory_bytes: how much memory the guests of all its stores may have together; None is no limit.
             disabled_features: names of features that modules may not use; `features` lists the others.
+            code_policy: when functions are compiled, and how well: `lazy`, `optimized` or `fast`.
 
         Raises:
-            ValueError: there is no feature of such a name.
+            ValueError: there is no feature, or policy, of such a name.
         """
+        self.code_policy = CodePolicy(code_policy)
         self._disabled = features_named(disabled_features)
         native_runtime()
         self.memory_budget = MemoryBudget(total_memory_bytes)
-        function.install()
+        host_function.install()
         listening.install()
         exception_arena.install()
         heap.install()
+        tiered_code.install()
         self.types = TypeRegistry()
         self._cache: MemoryCache[_CodeKey, CompiledCode] = MemoryCache()
         self._lock = threading.Lock()
@@ -197,6 +174,7 @@ class Engine(AbstractEngine):
             ensure_termination=ensure_termination,
             listeners=bool(listeners),
             capabilities=host_target().capabilities,
+            tier=Tier.WHOLE if self.code_policy is CodePolicy.OPTIMIZED else Tier.FAST,
         )
         code = self._cache.get(_CodeKey(module.digest, options), lambda: self._compile(module, options))
         native_runtime().ensure_fault_handlers()
@@ -211,23 +189,26 @@ class Engine(AbstractEngine):
     def _compile(self, module: Module, options: LoweringOptions) -> CompiledCode:
         started = time.perf_counter()
         layout = context_layout(module)
-        # What would take LLVM's optimiser minutes is left as it is: large modules, complex functions.
-        large = sum(body.end - body.start for body in module.functions) > _OPTIMIZED_CODE_BYTES
-        parts: dict[Optimization, list[FunctionBody]] = {Optimization.FULL: [], Optimization.FAST: []}
-        for body in module.functions:
-            fast = large or is_complex(module, body)
-            parts[Optimization.FAST if fast else Optimization.FULL].append(body)
-        objects = []
-        for optimization, bodies in parts.items():
-            for batch, text in lower_in_batches(module, layout, options, bodies):
-                # Where it took too long once, no more time is spent.
-                compiled, optimization = _compile_batch(batch, text, optimization)  # noqa: PLW2901
-                objects.append(compiled)
-        image: Image = link(map(read_object, objects))
-        code = CompiledCode(module, layout, image, self.types, listening=options.listeners)
+        if options.tier is Tier.WHOLE:
+            image = compile_whole(module, layout, options)
+            code: CompiledCode = WholeCode(module, layout, image, self.types, listening=options.listeners)
+        else:
+            fast_tier = FastTier(options, self._compiled_fast)
+            code = TieredCode(
+                module,
+                layout,
+                self.types,
+                listening=options.listeners,
+                tail_calling=tail_calling(module),
+                first_call=fast_tier.compile,
+            )
         with self._lock:
             self._compile_seconds += time.perf_counter() - started
         return code
+
+    def _compiled_fast(self, code: TieredCode, functions: int, seconds: float) -> None:
+        with self._lock:
+            self._compile_seconds += seconds
 
     def compiled(self, module: Module | AbstractCompiledModule) -> CompiledModule:
         """The module as it was compiled last; compiled now, stoppable and without listeners, if it was not yet."""

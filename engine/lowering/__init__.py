@@ -4,7 +4,16 @@
 """
 
 from farcall.engine.lowering.complexity import is_complex, is_soon_compiled
-from farcall.engine.lowering.context import LoweringOptions
-from farcall.engine.lowering.module import lower_functions, lower_in_batches
+from farcall.engine.lowering.context import LoweringOptions, Tier, tail_calling
+from farcall.engine.lowering.module import lower_functions, lower_group, lower_in_batches
 
-__all__ = ["LoweringOptions", "is_complex", "is_soon_compiled", "lower_functions", "lower_in_batches"]
+__all__ = [
+    "LoweringOptions",
+    "Tier",
+    "is_complex",
+    "is_soon_compiled",
+    "lower_functions",
+    "lower_group",
+    "lower_in_batches",
+    "tail_calling",
+]

@@ -23,7 +23,7 @@ from farcall.engine.abi.traps import TrapKind
 from farcall.engine.binary.instructions import decode_body
 from farcall.engine.instructions.control import BLOCK_RULES, CLOSING_RULES, DIVIDING_RULES
 from farcall.engine.instructions.instruction import Instruction
-from farcall.engine.lowering.context import ModuleContext
+from farcall.engine.lowering.context import ModuleContext, Tier
 from farcall.engine.lowering.exceptions import ChangedLocalsWantedError, changed_where_caught
 from farcall.engine.lowering.function import FunctionLowering, Operand
 from farcall.engine.lowering.listener import declare_slots, report
@@ -156,6 +156,9 @@ def _assemble(function: FunctionLowering) -> str:
         lines.append(f"%execution = load ptr, ptr %vmctx, align 8{INVARIANT_POINTER}")
     if checks:
         lines.append("%check = load volatile i64, ptr %execution, align 8")
+    if function.context.options.tier is Tier.FAST:
+        lines.append(function.load_text("%code.table", "%vmctx", abi.CONTEXT_CODE_TABLE))
+        lines.append(function.count_lines("entered"))
     lines.append("br label %body")
     lines.append("body:")
     lines.extend(function.prologue)

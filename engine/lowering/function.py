@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any
 
+from farcall.engine.abi import code_table
 from farcall.engine.abi import layout as abi
 from farcall.engine.abi.layout import RUNTIME_SIGNATURES, RuntimeFunction
 from farcall.engine.instructions.instruction import Instruction
@@ -408,6 +409,31 @@ class FunctionLowering:
             self.lines.append(f"call void {code}({typed})")
             return ""
         return self.define(f"call {result} {code}({typed})")
+
+    def code_cell(self, index: int, field: int) -> str:
+        """A field of the code table's cell of function `index`, which the module defines: the address of code.
+
+        It is read each time, since better code may come: volatile, for LLVM is to make nothing of two reads.
+        """
+        position = index - self.context.module.imported_function_count
+        self.context.found[index] = None
+        table = self.load("ptr", "%vmctx", abi.CONTEXT_CODE_TABLE, INVARIANT_POINTER)
+        place = self.address(table, code_table.cell_offset(position) + field)
+        return self.define(f"load volatile ptr, ptr {place}, align 8")
+
+    def count_lines(self, name: str) -> str:
+        """The lines that count that the function was entered, or that a loop went round.
+
+        Threads may get in each other's way, and counts be lost: they need not be exact.
+        """
+        position = self.body.index - self.context.module.imported_function_count
+        offset = code_table.cell_offset(position) + code_table.CELL_COUNT
+        return (
+            f"%{name}.count.at = getelementptr i8, ptr %code.table, i64 {offset}\n"
+            f"%{name}.count = load volatile i64, ptr %{name}.count.at, align 8\n"
+            f"%{name}.more = add i64 %{name}.count, 1\n"
+            f"store volatile i64 %{name}.more, ptr %{name}.count.at, align 8"
+        )
 
     # -- Locals ----------------------------------------------------------------------------------------------
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 
 from farcall.engine.abi.calls import CALLING_CONVENTION, symbol
 from farcall.engine.abi.layout import ContextLayout, needs_descriptors
+from farcall.engine.errors import ExhaustionError
 from farcall.engine.lowering.body import lower_body
-from farcall.engine.lowering.context import LoweringOptions, ModuleContext
+from farcall.engine.lowering.context import LoweringOptions, ModuleContext, Tier
 from farcall.engine.lowering.metadata import DEFINITIONS, GUEST_FUNCTION, LENGTH, OBJECT_DEFINITIONS
 from farcall.engine.lowering.tail_call import tail_entry_declaration
 from farcall.engine.structure.module import FunctionBody, Module
@@ -33,14 +35,28 @@ def lower_functions(
     Raises:
         ExhaustionError: a function is too complex (see `context.CARRIED_LIMIT`).
     """
-    context = ModuleContext(module, layout, options)
+    context = ModuleContext(module, layout, options, together=_together(options, functions))
     return _text(context, functions, [lower_body(context, body) for body in functions])
+
+
+def _together(options: LoweringOptions, functions: Sequence[FunctionBody]) -> AbstractSet[int] | None:
+    """The functions that may call each other directly; None where all of the module may."""
+    match options.tier:
+        case Tier.WHOLE:
+            return None
+        case Tier.FAST:
+            return frozenset()
+        case Tier.OPTIMIZED:
+            return frozenset(body.index for body in functions)
 
 
 def lower_in_batches(
     module: Module, layout: ContextLayout, options: LoweringOptions, functions: Sequence[FunctionBody]
 ) -> Iterator[tuple[Sequence[FunctionBody], str]]:
-    """As `lower_functions`, but in several texts where there is much of it, each with the functions that it defines."""
+    """As `lower_functions`, but in several texts where there is much of it, each with the functions that it defines.
+
+    The tier is `WHOLE`: code of all is linked together.
+    """
     context = ModuleContext(module, layout, options)
     batch: list[FunctionBody] = []
     parts: list[str] = []
@@ -55,6 +71,54 @@ def lower_in_batches(
             batch, parts, size = [], [], 0
     if batch:
         yield batch, _text(context, batch, parts)
+
+
+def lower_group(
+    module: Module,
+    layout: ContextLayout,
+    options: LoweringOptions,
+    first: FunctionBody,
+    wanted: Callable[[int], bool],
+    limit: int,
+) -> tuple[Sequence[FunctionBody], str]:
+    """A function, and those that it calls, and so on: the nearest first, until the text has `limit` characters.
+
+    Args:
+        module: validated.
+        layout: of the contexts of the module's instances.
+        options: of the tier `FAST`.
+        first: the function that there is to be in any case.
+        limit: characters.
+        wanted: whether function `index` is to be lowered as well.
+
+    Raises:
+        ExhaustionError: the function is too complex; others that are, are left out.
+    """
+    context = ModuleContext(module, layout, options, together=_together(options, ()))
+    bodies, parts = [first], [lower_body(context, first)]
+    size = len(parts[0])
+    seen = {first.index}
+    position = 0
+    calls = list(context.found)
+    while position < len(calls) and size < limit:
+        index = calls[position]
+        position += 1
+        if index in seen or not wanted(index):
+            continue
+        seen.add(index)
+        body = module.functions[index - module.imported_function_count]
+        if body.end - body.start > limit:  # and even more characters
+            continue
+        context.found.clear()
+        try:
+            part = lower_body(context, body)
+        except ExhaustionError:
+            continue
+        calls += context.found
+        bodies.append(body)
+        parts.append(part)
+        size += len(part)
+    return bodies, _text(context, bodies, parts)
 
 
 def _text(context: ModuleContext, functions: Sequence[FunctionBody], definitions: Sequence[str]) -> str:

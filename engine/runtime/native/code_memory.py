@@ -56,6 +56,20 @@ class _Registration:
     owner: weakref.ref[FrameSource]
 
 
+class MappedRange(Protocol):
+    """Addresses that may hold code: from `base` on, so many bytes."""
+
+    base: int
+    size: int
+
+
+class FrameNames(Protocol):
+    """What the functions of code are called in backtraces."""
+
+    def frame(self, symbol: str) -> Frame | None:
+        """The frame of a function by its symbol; None where it is none of its own."""
+
+
 class FrameSource(Protocol):
     """Whose code it is: it knows the functions."""
 
@@ -80,7 +94,7 @@ class CodeRegistry:
         # they are only noted then.
         self._gone: deque[_Registration] = deque()
 
-    def register(self, code: MappedCode, owner: FrameSource) -> None:
+    def register(self, code: MappedRange, owner: FrameSource) -> None:
         """Remember that `code` belongs to `owner` until that is gone."""
         entry = _Registration(code.base, code.base + code.size, weakref.ref(owner))
         with self._lock:

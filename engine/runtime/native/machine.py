@@ -23,6 +23,7 @@ from farcall.engine.runtime.native import c_library
 from farcall.engine.runtime.native.address_space import AddressSpace, write_words
 from farcall.engine.runtime.native.bulk import bulk_text
 from farcall.engine.runtime.native.code_memory import CodeRegistry, MappedCode
+from farcall.engine.runtime.native.code_table import CodeTable, lazy_entry_text
 from farcall.engine.runtime.native.exceptions import exceptions_text
 from farcall.engine.runtime.native.fault_signals import FaultSignals
 from farcall.engine.runtime.native.object_space import ObjectSpace
@@ -67,7 +68,7 @@ _NextCell = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64)
 _FinishSweep = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64)
 _Collect = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 
-_HANDLERS = ("host", "before", "after", "tail_call", "collect", "convert", "unwind", "heap")
+_HANDLERS = ("host", "before", "after", "tail_call", "collect", "convert", "unwind", "heap", "compile")
 
 
 _FEW_VALUES = 32
@@ -158,6 +159,7 @@ class NativeRuntime:
         self._buckets = new_buckets()
         base = self._compile_base()
         self._call_host = base.addresses["call_host"]
+        self._lazy_entry = base.addresses["lazy_entry"]
         self._table = (ctypes.c_void_p * len(RuntimeFunction))(
             *(_address_of(function, base) for function in RuntimeFunction)
         )
@@ -186,6 +188,7 @@ class NativeRuntime:
                 (
                     traps_text(host_target().architecture, self._key, self.space),
                     host_border_text(self._key, self._handler_address("convert")),
+                    lazy_entry_text(host_target().architecture, self._handler_address("compile")),
                     listener_text("listener_before", self._handler_address("before")),
                     listener_text("listener_after", self._handler_address("after")),
                     listener_text("listener_tail_call", self._handler_address("tail_call")),
@@ -215,9 +218,13 @@ class NativeRuntime:
     def handle(self, name: str, handler: HostHandler) -> None:
         """Say what is done when guests call host functions (`host`) or listeners (`before`, `after`).
 
-        `heap` is for those that need room for objects.
+        `heap` is for those that need room for objects, `compile` for those that call what has no code yet.
         """
         self._handlers[_HANDLERS.index(name)] = handler
+
+    def new_code_table(self, functions: int) -> CodeTable:
+        """A code table for so many functions. Raises OSError where the system refuses memory."""
+        return CodeTable(functions, self._lazy_entry)
 
     def listen(self) -> None:
         """There are listeners from now on, who are to be told of calls that exceptions end."""
