@@ -295,6 +295,10 @@ class ServerLimits:
     max_pending_calls_per_instance: int
     default_call_timeout: float
     max_call_timeout: float
+    max_programs: int
+    max_program_timeout: float
+    max_mounted_bytes: int
+    host_directories: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

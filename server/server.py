@@ -24,6 +24,8 @@ from farcall.proto.farcall.v1 import (
     memory_service_pb2_grpc,
     module_service_pb2,
     module_service_pb2_grpc,
+    program_service_pb2,
+    program_service_pb2_grpc,
     server_service_pb2,
     server_service_pb2_grpc,
     store_service_pb2,
@@ -46,6 +48,7 @@ from farcall.server.invoker import Invoker
 from farcall.server.listening import listen
 from farcall.server.module_files import ModuleFiles
 from farcall.server.module_library import ModuleLibrary
+from farcall.server.programs.runner import Preparer
 from farcall.server.request_ids import RememberedAnswers
 from farcall.server.services.extern_access import ExternAccess
 from farcall.server.services.global_service import GlobalService
@@ -54,10 +57,12 @@ from farcall.server.services.instance_service import InstanceService
 from farcall.server.services.invocation_service import InvocationService
 from farcall.server.services.memory_service import MemoryService
 from farcall.server.services.module_service import ModuleService
+from farcall.server.services.program_service import ProgramService
 from farcall.server.services.server_service import ServerService
 from farcall.server.services.store_service import StoreService
 from farcall.server.services.table_service import TableService
 from farcall.server.store_registry import StoreRegistry
+from farcall.server.wasi.mounts import Mounter
 
 SERVICES = tuple(
     service.full_name
@@ -68,6 +73,7 @@ SERVICES = tuple(
         invocation_service_pb2,
         memory_service_pb2,
         module_service_pb2,
+        program_service_pb2,
         server_service_pb2,
         store_service_pb2,
         table_service_pb2,
@@ -108,6 +114,7 @@ class Server:
         )
         self._registry = StoreRegistry(self.engine, configuration)
         self._executor = Executor(asyncio.get_running_loop(), configuration.max_concurrent_calls)
+        self._program_executor = Executor(asyncio.get_running_loop(), configuration.max_programs)
         self._counters = CallCounters()
         self._draining = DrainingGuard()
         self._listening = False
@@ -140,6 +147,21 @@ class Server:
         self._invocations = InvocationService(invoker, limits)
         self._imports = ImportService(registry, instantiator, self._executor, limits, sites)
 
+        programs = Preparer(
+            self.engine,
+            self._library,
+            registry,
+            Mounter(configuration.allowed_directories, configuration.max_mounted_bytes),
+        )
+        program_limit = configuration.max_program_timeout
+        self._programs = ProgramService(
+            programs,
+            self._program_executor,
+            TimeLimits(program_limit, program_limit),
+            max_programs=configuration.max_programs,
+            idle_timeout=configuration.upload_idle_timeout,
+        )
+
         module_service_pb2_grpc.add_ModuleServiceServicer_to_server(self._modules, server)
         store_service_pb2_grpc.add_StoreServiceServicer_to_server(
             StoreService(registry, instantiator, RememberedAnswers(remembered)), server
@@ -149,6 +171,7 @@ class Server:
         )
         invocation_service_pb2_grpc.add_InvocationServiceServicer_to_server(self._invocations, server)
         import_service_pb2_grpc.add_ImportServiceServicer_to_server(self._imports, server)
+        program_service_pb2_grpc.add_ProgramServiceServicer_to_server(self._programs, server)
         memory_service_pb2_grpc.add_MemoryServiceServicer_to_server(
             MemoryService(access, configuration.max_message_bytes), server
         )
@@ -191,17 +214,27 @@ class Server:
         self._imports.drain()
         await self._health.enter_graceful_shutdown()
         if not await self._draining.idle(grace):
-            _logger.warning("stopping calls that still run", jobs=self._executor.open_jobs)
-            self._executor.stop_all(StopReason.SHUTDOWN)
+            jobs = sum(executor.open_jobs for executor in self._executors)
+            _logger.warning("stopping calls that still run", jobs=jobs)
+            self._stop_jobs()
             await self._draining.idle(_TERMINATION_PATIENCE)
         # With a grace, so that the answers to the last calls, which are done, reach their callers.
         await self._server.stop(_TERMINATION_PATIENCE)
-        self._executor.stop_all(StopReason.SHUTDOWN)
+        self._stop_jobs()
         await asyncio.to_thread(self.engine.close)
-        await asyncio.to_thread(self._executor.workers.stop)
+        for executor in self._executors:
+            await asyncio.to_thread(executor.workers.stop)
         await self._library.close()
         if self._listening:
             _logger.info("stopped")
+
+    @property
+    def _executors(self) -> tuple[Executor, Executor]:
+        return self._executor, self._program_executor
+
+    def _stop_jobs(self) -> None:
+        for executor in self._executors:
+            executor.stop_all(StopReason.SHUTDOWN)
 
     def end_grace(self) -> None:
         """While `stop` waits for running calls: wait no longer."""
@@ -227,6 +260,8 @@ class Server:
             cache_hits_total=statistics.cache_hits,
             memories_live=statistics.memories,
             instances_created_total=self._registry.instances_created,
+            programs_running=self._programs.running,
+            programs_total=self._programs.started,
             engine={
                 "code_bytes": statistics.code_bytes,
                 "compile_microseconds_total": round(statistics.compile_seconds * 1e6),

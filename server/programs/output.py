@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
+from collections.abc import Sequence
 from enum import Enum
 
-from farcall.engine import Stoppable, TerminatedError
+from farcall.engine.host.wasi.errno import Errno, WasiError
+from farcall.engine.host.wasi.streams import OutputStream, Waker
 
 CAPACITY = 1 << 20
 """Bytes that wait to be sent before the guest has to wait, too."""
@@ -16,8 +18,8 @@ MESSAGE_BYTES = 1 << 18
 """Bytes of output that one message carries at most: larger messages are no faster (see the benchmark)."""
 
 
-class OutputStream(Enum):
-    """Which of a program's two outputs; the values are the fields that carry them."""
+class Channel(Enum):
+    """Which of a program's two outputs; the values are the fields of messages that carry them."""
 
     OUTPUT = "standard_output"
     ERROR = "standard_error"
@@ -26,82 +28,95 @@ class OutputStream(Enum):
 class ProgramOutput:
     """A bounded queue from the guest's thread to the event loop; both outputs share it, and so keep their order."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, stoppable: Stoppable) -> None:
-        """Make an empty queue.
-
-        Parameters:
-            stoppable: what stops the guest.
-        """
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._stoppable = stoppable
         self._lock = threading.Lock()
-        self._chunks: deque[tuple[OutputStream, bytes]] = deque()  # guarded by _lock
-        self._size = 0  # bytes in _chunks; guarded by _lock
-        self._closed = False  # guarded by _lock
-        self._reader_waits = False  # guarded by _lock
-        self._writer_waits = False  # guarded by _lock
+        self._chunks: deque[tuple[Channel, bytes]] = deque()  # guarded by _lock, as is what follows
+        self._size = 0  # bytes in _chunks
+        self._closed = False
+        self._reader_waits = False
+        self._wakers: tuple[Waker, ...] = ()
         self._there = asyncio.Event()
-        self._room = threading.Semaphore(0)
 
     # -- In the guest's thread -------------------------------------------------------------------------------------
 
-    def write(self, stream: OutputStream, data: bytes) -> None:
-        """Queue what the guest writes, as soon as there is room.
+    def write(self, channel: Channel, buffers: Sequence[memoryview]) -> int | None:
+        """Queue copies of as much as there is room for; how many bytes, None where there is no room.
 
         Raises:
-            TerminatedError: the guest was stopped while it waited.
+            WasiError: `PIPE`, the client is gone.
         """
-        if not data:
-            return
-        while not self._try_write(stream, data):
-            with self._stoppable.waking(self._room.release):
-                if self._stoppable.reason is not None:
-                    raise TerminatedError(self._stoppable.reason)
-                self._room.acquire()
-
-    def _try_write(self, stream: OutputStream, data: bytes) -> bool:
         with self._lock:
-            # What is written at once is taken whole: the capacity bounds what comes before it.
-            if self._size >= CAPACITY:
-                self._writer_waits = True
-                return False
-            self._chunks.append((stream, data))
-            self._size += len(data)
-            wake, self._reader_waits = self._reader_waits, False
+            if self._closed:
+                raise WasiError(Errno.PIPE, "nobody reads any more")
+            room = CAPACITY - self._size
+            if room <= 0:
+                return None
+            size = 0
+            for buffer in buffers:
+                content = bytes(buffer if len(buffer) <= room - size else buffer[: room - size])
+                if content:
+                    self._chunks.append((channel, content))
+                    size += len(content)
+            self._size += size
+            wake = self._reader_waits and size > 0
+            if wake:
+                self._reader_waits = False
         if wake:
             self._loop.call_soon_threadsafe(self._there.set)
-        return True
+        return size
 
-    def close(self) -> None:
-        """The guest has ended: nothing more comes. Also called by the event loop's thread."""
+    def writable(self) -> bool:
+        """Whether there is room, or nobody reads."""
         with self._lock:
-            self._closed = True
-        self._loop.call_soon_threadsafe(self._there.set)
+            return self._size < CAPACITY or self._closed
+
+    def add_waker(self, waker: Waker) -> None:
+        """Call it whenever there is room again, or nobody reads any more."""
+        with self._lock:
+            self._wakers = (*self._wakers, waker)
+
+    def remove_waker(self, waker: Waker) -> None:
+        """Do not call it any more."""
+        with self._lock:
+            self._wakers = tuple(other for other in self._wakers if other != waker)
 
     # -- On the event loop's thread --------------------------------------------------------------------------------
 
-    async def take(self) -> tuple[OutputStream, bytes] | None:
-        """Wait for output: what belongs to one stream, at most a message's; None at the end."""
+    def close(self) -> None:
+        """The guest has ended: what it has written is still to be sent, but nothing more comes."""
+        with self._lock:
+            self._closed = True
+        self._there.set()
+        self._wake_guest()
+
+    async def take(self) -> tuple[Channel, bytes] | None:
+        """Wait for output: what belongs to one channel, at most a message's; None at the end."""
         while True:
             with self._lock:
-                if self._chunks:
-                    return self._taken()
-                if self._closed:
-                    return None
-                self._reader_waits = True
-                self._there.clear()
+                was_full = self._size >= CAPACITY
+                taken = self._taken() if self._chunks else None
+                if taken is None:
+                    if self._closed:
+                        return None
+                    self._reader_waits = True
+                    self._there.clear()
+            if taken is not None:
+                if was_full:
+                    self._wake_guest()
+                return taken
             await self._there.wait()
 
-    def _taken(self) -> tuple[OutputStream, bytes]:
-        """The next chunks of one stream, together. The lock is held."""
-        stream, data = self._chunks.popleft()
+    def _taken(self) -> tuple[Channel, bytes]:
+        """The next chunks of one channel, together. The lock is held."""
+        channel, data = self._chunks.popleft()
         size = len(data)
         if size > MESSAGE_BYTES:
-            self._chunks.appendleft((stream, data[MESSAGE_BYTES:]))
+            self._chunks.appendleft((channel, data[MESSAGE_BYTES:]))
             data, size = data[:MESSAGE_BYTES], MESSAGE_BYTES
-        elif self._chunks and self._chunks[0][0] is stream:
+        elif self._chunks and self._chunks[0][0] is channel:
             parts = [data]
-            while self._chunks and self._chunks[0][0] is stream:
+            while self._chunks and self._chunks[0][0] is channel:
                 length = len(self._chunks[0][1])
                 if size + length > MESSAGE_BYTES:
                     break
@@ -109,7 +124,32 @@ class ProgramOutput:
                 size += length
             data = b"".join(parts)
         self._size -= size
-        if self._writer_waits and self._size < CAPACITY:
-            self._writer_waits = False
-            self._room.release()
-        return stream, data
+        return channel, data
+
+    def _wake_guest(self) -> None:
+        for waker in self._wakers:
+            waker()
+
+
+class ChannelOutput(OutputStream):
+    """One of a program's outputs, as its guest has it."""
+
+    def __init__(self, output: ProgramOutput, channel: Channel) -> None:
+        self._output = output
+        self._channel = channel
+
+    def write(self, buffers: Sequence[memoryview]) -> int | None:
+        """Queue as much as there is room for."""
+        return self._output.write(self._channel, buffers)
+
+    def writable(self) -> bool:
+        """Whether there is room."""
+        return self._output.writable()
+
+    def add_waker(self, waker: Waker) -> None:
+        """Call it whenever there is room again."""
+        self._output.add_waker(waker)
+
+    def remove_waker(self, waker: Waker) -> None:
+        """Do not call it any more."""
+        self._output.remove_waker(waker)

@@ -7,7 +7,7 @@ from collections import deque
 from typing import Any
 
 import grpc
-from farcall.server.programs.runner import PreparedProgram, Preparer
+from farcall.server.programs.runner import Preparer, Program
 
 from farcall.proto.farcall.v1 import program_service_pb2 as messages
 from farcall.server.errors import bad_request, upload_stalled
@@ -16,7 +16,7 @@ from farcall.server.execution.job import Job
 from farcall.server.programs.input import ProgramInput
 from farcall.server.programs.output import ProgramOutput
 from farcall.server.status import status_of
-from farcall.server.wasi.configuration import ArchiveCollector
+from farcall.server.wasi.archives import ArchiveCollector
 
 _Context = grpc.aio.ServicerContext[messages.RunProgramRequest, messages.RunProgramResponse]
 
@@ -60,7 +60,7 @@ class ProgramSession:
         request = await self._context.read()
         return request if isinstance(request, messages.RunProgramRequest) else None  # else grpc.aio.EOF
 
-    async def _prepared(self) -> PreparedProgram:
+    async def _prepared(self) -> Program:
         """The program that the first requests describe. Raises RequestError."""
         first = await self._read()
         if first is None:
@@ -85,14 +85,12 @@ class ProgramSession:
             else:
                 archives.add(request.archive_data.mount_index, request.archive_data.data, "archive_data")
 
-    async def _run(self, program: PreparedProgram) -> int:
+    async def _run(self, program: Program) -> int:
         """Run the program; its exit code. Raises what the engine raises, and CallStoppedError."""
         loop = asyncio.get_running_loop()
         pending: deque[None] = deque()
-        job: Job[int] = Job(lambda _stoppable: program.run(), pending, program.stoppable)
-        standard_input = ProgramInput(loop, job.stoppable)
-        output = ProgramOutput(loop, job.stoppable)
-        program.connect(standard_input, output)
+        standard_input, output = ProgramInput(loop), ProgramOutput(loop)
+        job: Job[int] = Job(lambda _stoppable: program.run(standard_input, output), pending, program)
         tasks: list[asyncio.Task[Any]] = [
             asyncio.create_task(self._execute(job, output)),
             asyncio.create_task(self._send(output)),
@@ -124,8 +122,9 @@ class ProgramSession:
 
     async def _send(self, output: ProgramOutput) -> None:
         while (taken := await output.take()) is not None:
-            stream, data = taken
-            response: Any = messages.RunProgramResponse(**{stream.value: data})
+            channel, data = taken
+            response = messages.RunProgramResponse()
+            setattr(response, channel.value, data)
             await self._context.write(response)
 
     async def _feed(self, standard_input: ProgramInput) -> None:

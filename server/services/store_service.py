@@ -9,13 +9,13 @@ import grpc
 from farcall.proto.farcall.v1 import store_service_pb2 as messages
 from farcall.proto.farcall.v1 import store_service_pb2_grpc
 from farcall.server.configuration import WASM_PAGE
-from farcall.server.errors import bad_request
 from farcall.server.instantiator import Instantiator
 from farcall.server.messages.modules import timestamp
+from farcall.server.messages.stores import read_quota
 from farcall.server.pagination import page
 from farcall.server.request_ids import RememberedAnswers
 from farcall.server.resource_names import parse_store_name
-from farcall.server.store_registry import Quota, StoreRecord, StoreRegistry
+from farcall.server.store_registry import StoreRecord, StoreRegistry
 
 _Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -65,17 +65,6 @@ class StoreService(store_service_pb2_grpc.StoreServiceServicer):
         """Close a store."""
         await self._instantiator.close_store(self._registry.store(parse_store_name(request.name, "name")))
         return messages.CloseStoreResponse()
-
-
-def read_quota(message: messages.StoreQuota, name: str) -> Quota:
-    """The quota in a request's field of that name. Raises RequestError."""
-    values: dict[str, int | None] = {}
-    for field in ("max_instances", "max_memory_pages", "max_table_elements"):
-        value = getattr(message, field) if message.HasField(field) else None
-        if value is not None and value < 0:
-            raise bad_request(f"{name}.{field}", f"must not be negative, but is {value}")
-        values[field] = value
-    return Quota(**values)
 
 
 def _store_message(record: StoreRecord) -> messages.Store:
