@@ -10,6 +10,7 @@ from importlib.metadata import version
 import click
 
 from farcall.client.command_line import execution, instances, modules, output, server, serving
+from farcall.client.command_line import run as running
 from farcall.client.command_line.settings import ALL, Settings, shared_options
 from farcall.client.errors import FarcallError
 
@@ -36,7 +37,7 @@ def cli() -> None:
     environment variables, too: FARCALL_SERVER, FARCALL_STORE, FARCALL_JSON, FARCALL_TIMEOUT, and so on.
 
     Exit status: 0 done; 1 the guest trapped or the request failed, with a message on standard error; 2
-    wrong usage.
+    wrong usage. `run` exits with the program's own.
     """
 
 
@@ -51,6 +52,7 @@ for command in (
     instances.call,
     instances.close,
     execution.exec_,
+    running.run,
     instances.stores,
     instances.create_store,
     instances.close_store,
