@@ -25,6 +25,7 @@ from farcall.engine.errors import (
     MalformedModuleError,
     ModuleError,
     NameTakenError,
+    ProgramExit,
     RangeError,
     ReentrancyError,
     TerminatedError,
@@ -32,6 +33,7 @@ from farcall.engine.errors import (
     UnsupportedFeatureError,
     WasmException,
 )
+from farcall.engine.host.host_module import HostModule
 from farcall.engine.instructions.instruction import features_named
 from farcall.engine.interface import (
     AbstractEngine,
@@ -41,6 +43,7 @@ from farcall.engine.interface import (
     TailCallListener,
 )
 from farcall.engine.runtime.bounded_calls import end_turn, ends_soon, try_turn
+from farcall.engine.runtime.caller import Caller, ImportProvider
 from farcall.engine.runtime.compiled_module import CompiledModule
 from farcall.engine.runtime.function import Function, Invocation
 from farcall.engine.runtime.global_variable import Global
@@ -101,6 +104,7 @@ __all__ = [
     "AbstractEngine",
     "ArgumentError",
     "ArrayReference",
+    "Caller",
     "ClosedError",
     "CompiledModule",
     "Engine",
@@ -122,7 +126,9 @@ __all__ = [
     "Global",
     "GlobalType",
     "HostFunction",
+    "HostModule",
     "Import",
+    "ImportProvider",
     "Imports",
     "Instance",
     "Instantiation",
@@ -138,6 +144,7 @@ __all__ = [
     "ModuleError",
     "NameTakenError",
     "ObjectReference",
+    "ProgramExit",
     "RangeError",
     "ReentrancyError",
     "ReferenceType",

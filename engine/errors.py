@@ -12,6 +12,7 @@
     ├── Trap                        the guest trapped; carries the kind and the backtrace
     ├── WasmException               a guest threw an exception that nothing in it caught; carries tag, values, backtrace
     ├── TerminatedError             the guest was stopped from outside; carries the reason and the backtrace
+    ├── ProgramExit                 a program ended itself; carries its exit code, and is no failure
     ├── ExhaustionError             a limit of the engine or of a store was reached (memories, pages, instances)
     ├── ArgumentError               a value for a parameter has the wrong type or range; carries its index
     ├── RangeError                  an offset or length lies outside of a memory or table
@@ -223,6 +224,18 @@ class TerminatedError(_GuestStopped):
     def __init__(self, reason: str, backtrace: Sequence[Frame] = ()) -> None:
         super().__init__(f"terminated: {reason}", backtrace)
         self.reason = reason
+
+
+class ProgramExit(FarcallError):  # noqa: N818 - no error: a program says that it is done, as by `proc_exit` of WASI
+    """A program ended itself, from within a call.
+
+    Attributes:
+        code: its exit code, from 0 to 2**32 - 1; 0 is success.
+    """
+
+    def __init__(self, code: int) -> None:
+        super().__init__(f"the program ended with exit code {code}")
+        self.code = code
 
 
 class ExhaustionError(FarcallError):
