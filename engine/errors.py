@@ -19,6 +19,7 @@
     ├── ExportNotFoundError         no export of that name, or of that kind
     ├── ClosedError                 the engine, store or instance has been closed
     ├── NameTakenError              the store has an open instance of that name
+    ├── MountError                  what a guest is to have as a file system is none, or cannot be had
     ├── ReentrancyError             a host function asked for what its active callers rule out
     └── EngineBug                   what cannot happen in valid code: always a defect of farcall
 """
@@ -275,6 +276,10 @@ class ClosedError(FarcallError):
 
 class NameTakenError(FarcallError):
     """The store has an open instance of that name already."""
+
+
+class MountError(FarcallError):
+    """A file system for guests cannot be mounted as it is asked for, or is no file system."""
 
 
 class ReentrancyError(FarcallError):
