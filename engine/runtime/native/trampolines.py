@@ -445,7 +445,10 @@ look:
   br i1 %raised, label %keep, label %convert
 convert:
   %is.none = icmp eq ptr %result, {address(id(None))}
-  br i1 %is.none, label %fine, label %number
+  br i1 %is.none, label %zero, label %number
+zero:
+  store i64 0, ptr %slots
+  br label %fine
 number:
   %value = call i64 {python["PyLong_AsUnsignedLongLongMask"]}(ptr %result)
   store i64 %value, ptr %slots
