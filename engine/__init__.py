@@ -26,6 +26,7 @@ from farcall.engine.errors import (
     MalformedModuleError,
     ModuleError,
     NameTakenError,
+    ProgramExit,
     RangeError,
     ReentrancyError,
     TerminatedError,
@@ -33,6 +34,7 @@ from farcall.engine.errors import (
     UnsupportedFeatureError,
     WasmException,
 )
+from farcall.engine.host.host_module import HostModule
 from farcall.engine.instructions.instruction import features_named
 from farcall.engine.interface import (
     AbstractEngine,
@@ -42,6 +44,7 @@ from farcall.engine.interface import (
     TailCallListener,
 )
 from farcall.engine.runtime.bounded_calls import end_turn, ends_soon, try_turn
+from farcall.engine.runtime.caller import Caller, ImportProvider
 from farcall.engine.runtime.compiled_module import CompiledModule
 from farcall.engine.runtime.function import Function, Invocation
 from farcall.engine.runtime.global_variable import Global
@@ -102,6 +105,7 @@ __all__ = [
     "AbstractEngine",
     "ArgumentError",
     "ArrayReference",
+    "Caller",
     "ClosedError",
     "CompiledModule",
     "Engine",
@@ -124,7 +128,9 @@ __all__ = [
     "GlobalType",
     "HostFailure",
     "HostFunction",
+    "HostModule",
     "Import",
+    "ImportProvider",
     "Imports",
     "Instance",
     "Instantiation",
@@ -140,6 +146,7 @@ __all__ = [
     "ModuleError",
     "NameTakenError",
     "ObjectReference",
+    "ProgramExit",
     "RangeError",
     "ReentrancyError",
     "ReferenceType",

@@ -13,12 +13,14 @@
     ├── WasmException               a guest threw an exception that nothing in it caught; carries tag, values, backtrace
     ├── TerminatedError             the guest was stopped from outside; carries the reason and the backtrace
     ├── HostFailure                 a host function ended the guest; carries the message and the backtrace
+    ├── ProgramExit                 a program ended itself; carries its exit code, and is no failure
     ├── ExhaustionError             a limit of the engine or of a store was reached (memories, pages, instances)
     ├── ArgumentError               a value for a parameter has the wrong type or range; carries its index
     ├── RangeError                  an offset or length lies outside of a memory or table
     ├── ExportNotFoundError         no export of that name, or of that kind
     ├── ClosedError                 the engine, store or instance has been closed
     ├── NameTakenError              the store has an open instance of that name
+    ├── MountError                  what a guest is to have as a file system is none, or cannot be had
     ├── ReentrancyError             a host function asked for what its active callers rule out
     └── EngineBug                   what cannot happen in valid code: always a defect of farcall
 """
@@ -233,6 +235,18 @@ class HostFailure(_GuestStopped):
     """
 
 
+class ProgramExit(FarcallError):  # noqa: N818 - no error: a program says that it is done, as by `proc_exit` of WASI
+    """A program ended itself, from within a call.
+
+    Attributes:
+        code: its exit code, from 0 to 2**32 - 1; 0 is success.
+    """
+
+    def __init__(self, code: int) -> None:
+        super().__init__(f"the program ended with exit code {code}")
+        self.code = code
+
+
 class ExhaustionError(FarcallError):
     """A limit of the engine or of a store was reached."""
 
@@ -270,6 +284,10 @@ class ClosedError(FarcallError):
 
 class NameTakenError(FarcallError):
     """The store has an open instance of that name already."""
+
+
+class MountError(FarcallError):
+    """A file system for guests cannot be mounted as it is asked for, or is no file system."""
 
 
 class ReentrancyError(FarcallError):

@@ -74,6 +74,12 @@ class Waiter:
             del ready[0]
         return ready
 
+    def check(self) -> None:
+        """Raise TerminatedError if the guest is to stop: of what takes long without sleeping."""
+        reason = self._group().stop_reason
+        if reason is not None:
+            raise TerminatedError(reason)
+
     def sleep_until(self, deadline: int) -> None:
         """Sleep until a time on the monotonic clock, in nanoseconds. Raises TerminatedError."""
         while time.monotonic_ns() < deadline:

@@ -214,10 +214,10 @@ class TreeFile(_TreeHandle):
 
     def pread(self, buffers: Sequence[memoryview], offset: int) -> int:
         """Read at an offset."""
-        if not self._reads:
-            raise WasiError(Errno.BADF)
         if offset > LARGEST_FILE:
             raise WasiError(Errno.INVAL)
+        if not self._reads:
+            raise WasiError(Errno.BADF)
         with self._lock:
             return self._file.content.read(offset, buffers)
 
@@ -236,10 +236,10 @@ class TreeFile(_TreeHandle):
 
     def pwrite(self, buffers: Sequence[memoryview], offset: int) -> int:
         """Write at an offset, or at the end."""
-        if not self._writes:
-            raise WasiError(Errno.BADF)
         if offset > LARGEST_FILE:
             raise WasiError(Errno.INVAL)
+        if not self._writes:
+            raise WasiError(Errno.BADF)
         with self._lock:
             node = self._file
             count = node.content.write(node.content.size if self._appends else offset, buffers)
@@ -269,10 +269,10 @@ class TreeFile(_TreeHandle):
 
     def allocate(self, offset: int, length: int) -> None:
         """Make sure that this part of the file exists and has room."""
-        if not self._writes:
-            raise WasiError(Errno.BADF)
         if not length or offset > LARGEST_FILE or length > LARGEST_FILE:
             raise WasiError(Errno.INVAL)
+        if not self._writes:
+            raise WasiError(Errno.BADF)
         if offset + length > LARGEST_FILE:
             raise WasiError(Errno.FBIG)
         with self._lock:

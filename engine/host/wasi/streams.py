@@ -1,8 +1,8 @@
 """Standard input and output as guests have them: streams that never block, and say when they are worth another try.
 
-A guest that reads where nothing is there yet sleeps (`Waiter`), and so does one that writes where there is no room. What
-wakes it is a descriptor of the operating system that becomes ready (`descriptor`), or else the stream, which calls the
-wakers that were given to it.
+A guest that reads where nothing is there yet sleeps (`Waiter`), and so does one that writes where there is no room.
+What wakes it is a descriptor of the operating system that becomes ready (`descriptor`), or else the stream, which calls
+the wakers that were given to it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Waker = Callable[[], None]
 """Called from any thread, as often as one likes, and never blocks."""
 
 
-class Stream(ABC):
+class Stream:
     """What input and output streams have in common.
 
     Attributes:
@@ -43,7 +43,7 @@ class Stream(ABC):
         """The guest has closed it, or has ended; a second time does nothing."""
 
 
-class InputStream(Stream):
+class InputStream(Stream, ABC):
     """What a guest reads."""
 
     @abstractmethod
@@ -62,7 +62,7 @@ class InputStream(Stream):
         """How many bytes can be read at least, 0 at the end, None where nothing is there yet."""
 
 
-class OutputStream(Stream):
+class OutputStream(Stream, ABC):
     """What a guest writes; everything is passed on at once."""
 
     @abstractmethod

@@ -59,9 +59,7 @@ def _check_number(number: int) -> None:
         raise OSError(number, os.strerror(number))
 
 
-def poll_descriptors(
-    interests: Sequence[tuple[int, int]], deadline: int | None
-) -> list[tuple[int, int]]:
+def poll_descriptors(interests: Sequence[tuple[int, int]], deadline: int | None) -> list[tuple[int, int]]:
     """Wait until one of the descriptors is ready. Python's own `poll` counts milliseconds; this one, nanoseconds.
 
     Parameters:
@@ -74,7 +72,7 @@ def poll_descriptors(
     Raises:
         OSError: the system refuses.
     """
-    entries = (_PollDescriptor * len(interests))(*interests)
+    entries = (_PollDescriptor * len(interests))(*(_PollDescriptor(*interest) for interest in interests))
     while True:
         duration = None
         if deadline is not None:

@@ -151,6 +151,7 @@ class NativeRuntime:
         self._entries: _Trampolines[Any] = _Trampolines()  # guarded by _lock
         self._batch_entries: _Trampolines[Any] = _Trampolines()  # guarded by _lock
         self._host_calls: _Trampolines[HostCall] = _Trampolines()  # guarded by _lock
+        self._direct_host_calls: _Trampolines[HostCall] = _Trampolines()  # guarded by _lock
         self._code: list[MappedCode] = []
         self._handlers: ctypes.Array[Any] = (ctypes.py_object * len(_HANDLERS))()
         self._listening = ctypes.c_int64(0)
@@ -302,15 +303,20 @@ class NativeRuntime:
             entry: BatchEntry = found
             return entry
 
-    def host_call(self, signature: FunctionType) -> HostCall:
-        """The way from guests to host functions of this type."""
+    def host_call(self, signature: FunctionType, *, direct: bool = False) -> HostCall:
+        """The way from guests to host functions of this type.
+
+        Parameters:
+            direct: to those that are called directly, with the slots as integers.
+        """
+        calls = self._direct_host_calls if direct else self._host_calls
         with self._lock:
-            found = self._host_calls.get(signature)
+            found = calls.get(signature)
             if found is None:
-                handler = self._handler_address("host")
+                handler = None if direct else self._handler_address("host")
                 text = host_call_text("host_call", signature, self._call_host, handler)
                 found = HostCall(_compile(text, wide=is_wide(signature)))
-                self._host_calls.put(signature, found)
+                calls.put(signature, found)
             return found
 
     def caller_context(self) -> int:
