@@ -126,6 +126,13 @@ class SameAsTheHost(RuleBasedStateMachine):
     def open_file(self, base, path, flags, file_flags, access, follow):
         return self._open_same(base, path, flags, file_flags, access, follow, FileType.REGULAR_FILE)
 
+    @rule(target=files, base=directories, path=st.sampled_from([b"c", b"a/c"]), appends=st.booleans())
+    def open_known_file(self, base, path, appends):
+        flags = FileFlags(appends)
+        return self._open_same(
+            base, path, OpenFlags.CREATE, flags, (True, True), False, FileType.REGULAR_FILE
+        )
+
     @rule(
         target=directories,
         base=handles,
@@ -281,7 +288,7 @@ def _read(read: Callable[[list[memoryview]], int], sizes: list[int]) -> tuple[in
 
 TestSameAsTheHost = SameAsTheHost.TestCase
 TestSameAsTheHost.settings = settings(
-    max_examples=100,
+    max_examples=60,
     stateful_step_count=50,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],

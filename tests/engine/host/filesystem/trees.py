@@ -17,7 +17,7 @@ CREATE, DIRECTORY, EXCLUSIVE, TRUNCATE = (
     OpenFlags.EXCLUSIVE,
     OpenFlags.TRUNCATE,
 )
-NOTHING = OpenFlags(0)
+NOTHING, NO_FLAGS = OpenFlags(0), FileFlags(0)
 
 _Result = TypeVar("_Result")
 
@@ -32,7 +32,7 @@ def open_file(
     path: bytes,
     flags: OpenFlags = NOTHING,
     *,
-    file_flags: FileFlags = FileFlags(0),
+    file_flags: FileFlags = NO_FLAGS,
     read: bool = True,
     write: bool = False,
     follow: bool = True,
