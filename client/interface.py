@@ -2,6 +2,7 @@
 
 from farcall.client.aio import Client as AsyncClient
 from farcall.client.calls.imports import ImportFunction
+from farcall.client.calls.instances import Wasi
 from farcall.client.calls.programs import (
     ArchiveMount,
     HostDirectory,
@@ -28,6 +29,7 @@ from farcall.client.errors import (
     InvalidRequestError,
     LinkError,
     NotFoundError,
+    ProgramExitError,
     RangeError,
     ResourceExhaustedError,
     ServerError,
@@ -48,6 +50,7 @@ from farcall.client.types import (
     GlobalType,
     Import,
     InstanceInfo,
+    InstanceOutput,
     Limits,
     Link,
     MemoryType,
@@ -94,6 +97,7 @@ __all__ = [
     "ImportFunction",
     "Instance",
     "InstanceInfo",
+    "InstanceOutput",
     "InvalidModuleError",
     "InvalidRequestError",
     "Limits",
@@ -107,6 +111,7 @@ __all__ = [
     "OutputStream",
     "Pending",
     "Program",
+    "ProgramExitError",
     "ProgramResult",
     "RangeError",
     "ResourceExhaustedError",
@@ -129,5 +134,6 @@ __all__ = [
     "UploadedModule",
     "Value",
     "ValueType",
+    "Wasi",
     "WasmException",
 ]

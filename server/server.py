@@ -141,7 +141,10 @@ class Server:
             max_pending=configuration.max_pending_calls_per_instance,
             max_message_bytes=configuration.max_message_bytes,
         )
-        instantiator = Instantiator(registry, self._library, self._executor)
+        mounter = Mounter(self._directories, configuration.max_mounted_bytes)
+        instantiator = Instantiator(
+            registry, self._library, self._executor, mounter, configuration.max_output_bytes
+        )
         access = ExternAccess(registry, invoker, limits)
         remembered = configuration.max_remembered_requests
         self._modules = ModuleService(
@@ -150,7 +153,6 @@ class Server:
         self._invocations = InvocationService(invoker, limits)
         self._imports = ImportService(registry, instantiator, self._executor, limits, sites)
 
-        mounter = Mounter(self._directories, configuration.max_mounted_bytes)
         programs = Preparer(
             self.engine,
             self._library,
