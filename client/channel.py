@@ -11,6 +11,7 @@ from typing import Any
 import grpc
 from grpc_health.v1 import health_pb2_grpc
 
+from farcall.client.address import DEFAULT_PORT
 from farcall.proto.farcall.v1 import (
     global_service_pb2_grpc,
     import_service_pb2_grpc,
@@ -23,10 +24,6 @@ from farcall.proto.farcall.v1 import (
     store_service_pb2_grpc,
     table_service_pb2_grpc,
 )
-
-DEFAULT_PORT = 7070
-DEFAULT_ADDRESS = f"localhost:{DEFAULT_PORT}"
-"""Where a server listens that was told nothing else."""
 
 _MAX_RECEIVED_MESSAGE_BYTES = 256 << 20
 RETRIED_METHODS = {

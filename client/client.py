@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
+from farcall.client.address import DEFAULT_ADDRESS
 from farcall.client.calls import modules, server, stores
 from farcall.client.calls.invocations import DEFAULT_WINDOW
 from farcall.client.calls.programs import Mounts, ProgramResult, program_request
-from farcall.client.channel import DEFAULT_ADDRESS, Retries, Tls
+from farcall.client.channel import Retries, Tls
 from farcall.client.connection import Connection
 from farcall.client.program import Program, StandardInput
 from farcall.client.store import Store

@@ -1,5 +1,6 @@
 """What `farcall.client` offers, from where it is defined."""
 
+from farcall.client.address import DEFAULT_ADDRESS
 from farcall.client.aio import Client as AsyncClient
 from farcall.client.calls.imports import ImportFunction
 from farcall.client.calls.instances import Wasi
@@ -11,7 +12,7 @@ from farcall.client.calls.programs import (
     ProgramResult,
     TemporaryDirectory,
 )
-from farcall.client.channel import DEFAULT_ADDRESS, Retries, Tls
+from farcall.client.channel import Retries, Tls
 from farcall.client.client import Client
 from farcall.client.errors import (
     AccessError,

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
+from farcall.client.address import DEFAULT_ADDRESS
 from farcall.client.aio.connection import Connection
 from farcall.client.aio.program import Program, StandardInput
 from farcall.client.aio.store import Store
@@ -14,7 +15,7 @@ from farcall.client.aio.stream import Stream
 from farcall.client.calls import modules, server, stores
 from farcall.client.calls.invocations import DEFAULT_WINDOW
 from farcall.client.calls.programs import Mounts, ProgramResult, program_request
-from farcall.client.channel import DEFAULT_ADDRESS, Retries, Tls
+from farcall.client.channel import Retries, Tls
 from farcall.client.types import Module, ServerInfo, StoreInfo, UploadedModule
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from farcall.client.calls.programs import ArchiveMount, HostDirectory, MountSource, TemporaryDirectory
 from farcall.client.command_line.settings import REMOTE, Settings, pass_settings, shared_options
+
+if TYPE_CHECKING:
+    from farcall.client.calls.programs import MountSource
 
 _SIZE = re.compile(r"([0-9]+)([KMG]i?B?)?", re.IGNORECASE)
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
@@ -35,7 +38,11 @@ class ProgramCommand(click.Command):
         parser = self.make_parser(ctx)
         parser.allow_interspersed_args = False
         found, _, _ = parser.parse_args(list(args))
-        positional = len(found["arguments"] or ()) + isinstance(found["program"], str)
+        # What is not given is None or an object of click's own.
+        further = found["arguments"]
+        positional = (len(further) if isinstance(further, list | tuple) else 0) + isinstance(
+            found["program"], str
+        )
         count = len(args) - positional
         return args[:count], args[count:]
 
@@ -89,6 +96,8 @@ def _directories(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) 
 def _mounts(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> dict[str, MountSource]:
     mounts: dict[str, MountSource] = {}
     for text in texts:
+        from farcall.client.calls.programs import HostDirectory  # noqa: PLC0415 - gRPC only where a server is asked
+
         name, separator, path = text.removesuffix(":ro").partition("::")
         if not separator or not name or not path:
             raise click.BadParameter(f"{text!r} is not of the form NAME::GUEST or NAME::GUEST:ro")
@@ -99,6 +108,8 @@ def _mounts(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> di
 def _temporary(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> dict[str, MountSource]:
     mounts: dict[str, MountSource] = {}
     for text in texts:
+        from farcall.client.calls.programs import TemporaryDirectory  # noqa: PLC0415 - gRPC only where a server is asked
+
         path, separator, size = text.partition("=")
         match = _SIZE.fullmatch(size)
         if not path or (separator and match is None):
@@ -116,6 +127,8 @@ def _bytes(match: re.Match[str]) -> int:
 def _archives(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> dict[str, MountSource]:
     mounts: dict[str, MountSource] = {}
     for text in texts:
+        from farcall.client.calls.programs import ArchiveMount  # noqa: PLC0415 - gRPC only where a server is asked
+
         file, separator, path = text.partition("::")
         if not separator or not path:
             raise click.BadParameter(f"{text!r} is not of the form FILE::GUEST")
@@ -168,6 +181,9 @@ def _archives(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> 
     callback=_archives,
     help="The contents of a tar or zip archive, read-only. May be repeated.",
 )
+@click.option(
+    "--local", is_flag=True, help="Run the program in this process, without a server; then it is a FILE."
+)
 @shared_options(*REMOTE)
 @pass_settings
 def run(
@@ -180,6 +196,7 @@ def run(
     mounts: dict[str, MountSource],
     temporary: dict[str, MountSource],
     archives: dict[str, MountSource],
+    local: bool,
 ) -> int:
     """Run a program, a module that is compiled for WASI, on the server.
 
@@ -187,8 +204,6 @@ def run(
     unique start of it. Its standard input, output and error are those of this command, and so is its exit status; an
     interrupt stops it. What stands behind its name, and behind the options of this command, are its arguments.
     """
-    from farcall.client.command_line.remote_program import run_on_server  # noqa: PLC0415 - not for --help
-
     paths = [
         *(directory.guest_path for directory in directories),
         *mounts,
@@ -198,6 +213,26 @@ def run(
     repeated = next((path for path in paths if paths.count(path) > 1), None)
     if repeated is not None:
         raise click.UsageError(f"two directories are to be found at {repeated!r}")
+    if local:
+        if mounts or temporary or archives:
+            raise click.UsageError("--mount, --tmp and --archive are of a server; --local has --dir")
+        return _run_locally(settings, program, arguments, environment, directories)
+    from farcall.client.command_line.remote_program import run_on_server  # noqa: PLC0415 - not for --help
+
     return run_on_server(
         settings, program, arguments, environment, directories, {**mounts, **temporary, **archives}
     )
+
+
+def _run_locally(
+    settings: Settings,
+    program: str,
+    arguments: tuple[str, ...],
+    environment: dict[str, str],
+    directories: list[SharedDirectory],
+) -> int:
+    if not Path(program).is_file():
+        raise click.UsageError(f"there is no file {program!r}")
+    from farcall.client.command_line.local_program import run_here  # noqa: PLC0415 - the engine only where it is needed
+
+    return run_here(Path(program), arguments, environment, directories, settings.timeout, settings.json)

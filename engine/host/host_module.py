@@ -35,8 +35,8 @@ class HostFunctionDefinition:
 class HostModule(ImportProvider):
     """Python functions under the name of an import module.
 
-    Stands among the imports of any number of instantiations, in any store. Each instance gets functions of its own, which
-    know who calls them.
+    Stands among the imports of any number of instantiations, in any store. Each instance gets functions of its own,
+    which know who calls them.
 
     >>> environment = HostModule("env")
     >>> @environment.function(FunctionType((I32, I32), ()), pass_caller=True)

@@ -135,7 +135,6 @@ class Guest:
         if descriptor is None:
             raise WasiError(Errno.BADF)
         if descriptor.rights & rights != rights:
-            handle = descriptor.handle
             is_directory = descriptor.handle.type is FileType.DIRECTORY
             raise WasiError(Errno.NOTCAPABLE if is_directory else Errno.NOTDIR)
         return descriptor.handle

@@ -1,9 +1,9 @@
 """Standard streams on descriptors of the operating system.
 
-They must not block, or a request to stop would wait for them, and they must not make the descriptor non-blocking either:
-terminals and pipes are shared with other processes, which would be surprised. So a pipe or terminal is opened once more,
-by its name in `/proc`, and that is non-blocking. Where this is not allowed, each access asks the system before whether
-it would block, and writes no more than what a pipe then has room for.
+They must not block, or a request to stop would wait for them, and they must not make the descriptor non-blocking
+either: terminals and pipes are shared with other processes, which would be surprised. So a pipe or terminal is opened
+once more, by its name in `/proc`, and that is non-blocking. Where this is not allowed, each access asks the system
+before whether it would block, and writes no more than what a pipe then has room for.
 """
 
 from __future__ import annotations

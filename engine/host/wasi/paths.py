@@ -56,7 +56,9 @@ def path_open(
         follow=_follow(lookup_flags),
     )
     own, handed_on = rights.applicable(handle.type)
-    descriptor = Descriptor(handle, base & own & parent.inheriting, inheriting & handed_on & parent.inheriting)
+    descriptor = Descriptor(
+        handle, base & own & parent.inheriting, inheriting & handed_on & parent.inheriting
+    )
     try:
         SIZE.pack_into(place, 0, guest.program.descriptors.add(descriptor))
     except BaseException:
@@ -141,16 +143,12 @@ def path_rename(
     source.rename(names[0], target, names[1])
 
 
-def _two_paths(
-    guest: Guest, path: int, length: int, new_path: int, new_length: int
-) -> tuple[bytes, bytes]:
+def _two_paths(guest: Guest, path: int, length: int, new_path: int, new_length: int) -> tuple[bytes, bytes]:
     return guest.path_at(path, length), guest.path_at(new_path, new_length)
 
 
 @wasi_call("i32 i32 i32 i32 i32")
-def path_symlink(
-    guest: Guest, target: int, target_length: int, number: int, path: int, length: int
-) -> None:
+def path_symlink(guest: Guest, target: int, target_length: int, number: int, path: int, length: int) -> None:
     """Make a symbolic link."""
     directory = guest.directory(number, rights.PATH_SYMLINK)
     directory.symlink(guest.path_at(target, target_length), guest.path_at(path, length))

@@ -166,9 +166,7 @@ def _wait(guest: Guest, waiting: list[_Waiting], *, at_once: bool) -> list[tuple
         handle.add_waker(waiter.wake)
     try:
         while True:
-            ready = [
-                (each.number, readiness) for each in waiting if (readiness := each.look()) is not None
-            ]
+            ready = [(each.number, readiness) for each in waiting if (readiness := each.look()) is not None]
             if ready or at_once:
                 return ready
             waiter.wait(list(interests.items()), deadline)

@@ -7,18 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from farcall.engine.host.filesystem.interface import FileType, Handle
 from farcall.engine.host.filesystem.open_handles import DEFAULT_LIMIT
-from farcall.engine.host.wasi import (  # noqa: F401 - each fills the table
-    arguments,
-    clocks,
-    files,
-    paths,
-    polling,
-    process,
-    random,
-    rights,
-    sockets,
-)
-from farcall.engine.host.wasi.calls import CALLS, WasiCall
+from farcall.engine.host.wasi import families, rights
+from farcall.engine.host.wasi.calls import WasiCall
 from farcall.engine.host.wasi.descriptors import Descriptor
 from farcall.engine.host.wasi.guest import Guest, Program
 from farcall.engine.host.wasi.layouts import PREVIEW_1, UNSTABLE, Snapshot
@@ -35,7 +25,7 @@ from farcall.engine.runtime.linking import Extern
 from farcall.engine.structure.module import Import
 from farcall.engine.structure.types import ExternKind
 
-_UNSTABLE_CALLS = {name: call for name, call in CALLS.items() if name != "sock_accept"}
+_UNSTABLE_CALLS = {name: call for name, call in families.CALLS.items() if name != "sock_accept"}
 """Connections are accepted since preview 1 only."""
 
 
@@ -129,7 +119,7 @@ class WasiSystem:
         """What `Store.instantiate` takes: all snapshots of WASI, for this program."""
         self._add_listeners()
         return {
-            PREVIEW_1.module: _SnapshotProvider(self, PREVIEW_1, CALLS),
+            PREVIEW_1.module: _SnapshotProvider(self, PREVIEW_1, families.CALLS),
             UNSTABLE.module: _SnapshotProvider(self, UNSTABLE, _UNSTABLE_CALLS),
         }
 
