@@ -431,7 +431,7 @@ def test_a_link_that_comes_after_the_last_check(outside, inside, openat2, monkey
         return status
 
     def make(directory: bool) -> None:
-        for name in ("x", "was-x"):
+        for name in ("x", "was-x", "stolen"):
             path = inside / name
             if path.is_dir() and not path.is_symlink():
                 path.rmdir()
