@@ -17,6 +17,7 @@ _library = ctypes.CDLL(None, use_errno=True)
 _syscall = _library.syscall
 _syscall.restype = ctypes.c_long
 _utimensat = _library.utimensat
+_futimens = _library.futimens
 _fallocate = _library.fallocate
 _fallocate.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64]
 
@@ -106,7 +107,7 @@ def set_times_at(
 def set_times_of(descriptor: int, access: int | TimeChange, modification: int | TimeChange) -> None:
     """Set an open file's times, in nanoseconds since 1970. Raises OSError."""
     times = _TIMES.pack(*_time(access), *_time(modification))
-    if _utimensat(descriptor, None, ctypes.c_char_p(times), 0) != 0:
+    if _futimens(descriptor, ctypes.c_char_p(times)) != 0:
         raise _failure()
 
 
