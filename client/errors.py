@@ -7,6 +7,7 @@
     ├── LinkError                   an import cannot be resolved; carries its names, wanted and found type
     ├── Trap                        the guest trapped; carries kind and backtrace
     │   └── ImportFailedError           a function that a client provides failed; carries the import's names
+    ├── ProgramExitError            the guest ended itself, by WASI's `proc_exit`, in a call; carries the exit code
     ├── WasmException               the guest threw an exception that nothing in it caught; carries tag and backtrace
     ├── ArgumentError               a value does not fit; carries parameter index, wanted type, given value
     ├── InvalidRequestError         a request is malformed, for instance a name that cannot be one
@@ -153,6 +154,20 @@ class ImportFailedError(Trap):
         super().__init__(message, kind="import_failure", backtrace=backtrace)
         self.module = module
         self.name = name
+
+
+class ProgramExitError(FarcallError):
+    """The guest ended itself, by WASI's `proc_exit`, in the middle of a call; `Client.run` gives the code instead.
+
+    Attributes:
+        exit_code: 0 is success.
+    """
+
+    code = "ABORTED"
+
+    def __init__(self, message: str, *, exit_code: int = 0) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
 
 
 class WasmException(_GuestStoppedError):  # noqa: N818 - the JavaScript API's word

@@ -3,6 +3,7 @@
 from farcall.client.address import DEFAULT_ADDRESS
 from farcall.client.aio import Client as AsyncClient
 from farcall.client.calls.imports import ImportFunction
+from farcall.client.calls.instances import Wasi
 from farcall.client.calls.programs import (
     ArchiveMount,
     HostDirectory,
@@ -29,6 +30,7 @@ from farcall.client.errors import (
     InvalidRequestError,
     LinkError,
     NotFoundError,
+    ProgramExitError,
     RangeError,
     ResourceExhaustedError,
     ServerError,
@@ -49,6 +51,7 @@ from farcall.client.types import (
     GlobalType,
     Import,
     InstanceInfo,
+    InstanceOutput,
     Limits,
     Link,
     MemoryType,
@@ -95,6 +98,7 @@ __all__ = [
     "ImportFunction",
     "Instance",
     "InstanceInfo",
+    "InstanceOutput",
     "InvalidModuleError",
     "InvalidRequestError",
     "Limits",
@@ -108,6 +112,7 @@ __all__ = [
     "OutputStream",
     "Pending",
     "Program",
+    "ProgramExitError",
     "ProgramResult",
     "RangeError",
     "ResourceExhaustedError",
@@ -130,5 +135,6 @@ __all__ = [
     "UploadedModule",
     "Value",
     "ValueType",
+    "Wasi",
     "WasmException",
 ]

@@ -149,6 +149,10 @@ def _import_failure(_: Status, detail: AnyMessage, __: str) -> errors.FarcallErr
     )
 
 
+def _program_exit(status: Status, detail: AnyMessage, _: str) -> errors.FarcallError:
+    return errors.ProgramExitError(status.message, exit_code=_unpack(detail, details.ProgramExit).exit_code)
+
+
 def _termination(status: Status, detail: AnyMessage, _: str) -> errors.FarcallError:
     message = _unpack(detail, details.Termination)
     code = _code_name(status)
@@ -203,6 +207,7 @@ _BY_DETAIL: dict[str, Callable[[Status, AnyMessage, str], errors.FarcallError]] 
     details.Trap.DESCRIPTOR.full_name: _trap,
     details.UncaughtException.DESCRIPTOR.full_name: _uncaught_exception,
     details.ImportFailure.DESCRIPTOR.full_name: _import_failure,
+    details.ProgramExit.DESCRIPTOR.full_name: _program_exit,
     details.Termination.DESCRIPTOR.full_name: _termination,
     details.ArgumentFailure.DESCRIPTOR.full_name: _argument_failure,
     details.RangeFailure.DESCRIPTOR.full_name: _range_failure,

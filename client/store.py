@@ -34,6 +34,7 @@ class Store(StoreHandle):
         name: str = "",
         links: instances.Links | None = None,
         imports: Imports | None = None,
+        wasi: instances.Wasi | None = None,
         timeout: float | None = None,
     ) -> Instance:
         """Instantiates a module.
@@ -47,6 +48,7 @@ class Store(StoreHandle):
                 go before links. What they raise ends the guest with ImportFailedError. While they run they can
                 use the instance, for instance read its memory. They are there until the instance is closed by
                 this object, or the client.
+            wasi: what its imports from WASI are to give it; None where links do.
             timeout: in seconds.
 
         Raises:
@@ -56,7 +58,7 @@ class Store(StoreHandle):
             AlreadyExistsError: an open instance of the store has that name.
             ResourceExhaustedError: the store is full.
         """
-        call = instances.create_instance(self.resource, module, name, links or {})
+        call = instances.create_instance(self.resource, module, name, links or {}, wasi)
         if not imports:
             return Instance(self._connection, self._connection.run(call, timeout))
         if isinstance(module, str) or not module.imports:

@@ -7,35 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from farcall.engine import features_named
+from farcall.engine.errors import MountError
+from farcall.engine.host.filesystem.mounts import AllowedDirectory, parse_allowed_directory
 
 MEBIBYTE = 1 << 20
 WASM_PAGE = 1 << 16
 """Bytes of a page of a guest's memory."""
-
-
-@dataclass(frozen=True, slots=True)
-class AllowedDirectory:
-    """A directory of this machine that guests may be given.
-
-    Attributes:
-        name: what clients call it.
-        path: where it is.
-        read_only: whether guests can change nothing in it.
-    """
-
-    name: str
-    path: Path
-    read_only: bool = False
-
-    @classmethod
-    def from_text(cls, text: str) -> AllowedDirectory:
-        """Read `NAME=PATH` or `NAME=PATH:ro`. Raises ValueError."""
-        name, separator, path = text.partition("=")
-        read_only = path.endswith(":ro")
-        path = path.removesuffix(":ro")
-        if not separator or not name or not path:
-            raise ValueError(f"{text!r} is not of the form NAME=PATH or NAME=PATH:ro")
-        return cls(name, Path(path), read_only)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +103,9 @@ class ServerConfiguration:
             if value is not None and value <= 0:
                 raise ValueError(f"{name} must be more than 0, not {value}")
         features_named(self.disabled_features)
-        _check_directories(self.allowed_directories)
+        for directory in self.allowed_directories:
+            if not Path(directory.path).is_dir():
+                raise ValueError(f"the allowed directory {directory.name!r} is none: {directory.path}")
         _check_address(self.address)
         if (self.tls_certificate is None) != (self.tls_private_key is None):
             raise ValueError("tls_certificate and tls_private_key go together")
@@ -143,15 +122,12 @@ class ServerConfiguration:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") * 3 // 4 // WASM_PAGE
 
 
-def _check_directories(directories: tuple[AllowedDirectory, ...]) -> None:
-    """Raise ValueError for a name that is there twice, or a path that is no directory."""
-    names: set[str] = set()
-    for directory in directories:
-        if directory.name in names:
-            raise ValueError(f"allowed_directories has {directory.name!r} twice")
-        names.add(directory.name)
-        if not directory.path.is_dir():
-            raise ValueError(f"the allowed directory {directory.name!r} is none: {directory.path}")
+def allowed_directory(text: str) -> AllowedDirectory:
+    """Read `NAME=PATH` or `NAME=PATH:ro`. Raises ValueError."""
+    try:
+        return parse_allowed_directory(text)
+    except MountError as error:
+        raise ValueError(str(error)) from None
 
 
 def _check_address(address: str) -> None:

@@ -11,6 +11,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from farcall.engine import Engine
+from farcall.engine.host.filesystem.mounts import AllowedDirectories
 from farcall.proto.farcall.v1 import (
     global_service_pb2,
     global_service_pb2_grpc,
@@ -97,6 +98,7 @@ class Server:
         Raises:
             DirectoryInUseError: another server uses the data directory.
             OSError: the data directory cannot be used.
+            MountError: an allowed directory cannot be opened.
         """
         self._configuration = configuration
         directory = configuration.data_directory
@@ -105,6 +107,7 @@ class Server:
             total_memory_bytes=configuration.total_memory_pages * WASM_PAGE,
             disabled_features=configuration.disabled_features,
         )
+        self._directories = AllowedDirectories(configuration.allowed_directories)
         self._library = ModuleLibrary(
             self.engine,
             files,
@@ -138,7 +141,10 @@ class Server:
             max_pending=configuration.max_pending_calls_per_instance,
             max_message_bytes=configuration.max_message_bytes,
         )
-        instantiator = Instantiator(registry, self._library, self._executor)
+        mounter = Mounter(self._directories, configuration.max_mounted_bytes)
+        instantiator = Instantiator(
+            registry, self._library, self._executor, mounter, configuration.max_output_bytes
+        )
         access = ExternAccess(registry, invoker, limits)
         remembered = configuration.max_remembered_requests
         self._modules = ModuleService(
@@ -151,7 +157,7 @@ class Server:
             self.engine,
             self._library,
             registry,
-            Mounter(configuration.allowed_directories, configuration.max_mounted_bytes),
+            mounter,
         )
         program_limit = configuration.max_program_timeout
         self._programs = ProgramService(
@@ -225,6 +231,7 @@ class Server:
         for executor in self._executors:
             await asyncio.to_thread(executor.workers.stop)
         await self._library.close()
+        self._directories.close()
         if self._listening:
             _logger.info("stopped")
 

@@ -47,6 +47,7 @@ CODES: dict[details.ErrorReason.ValueType, grpc.StatusCode] = {
     details.ERROR_REASON_CLOSED: grpc.StatusCode.FAILED_PRECONDITION,
     details.ERROR_REASON_TRAP: grpc.StatusCode.ABORTED,
     details.ERROR_REASON_IMPORT_FAILURE: grpc.StatusCode.ABORTED,
+    details.ERROR_REASON_PROGRAM_EXIT: grpc.StatusCode.ABORTED,
     details.ERROR_REASON_DEADLINE_EXCEEDED: grpc.StatusCode.DEADLINE_EXCEEDED,
     details.ERROR_REASON_CANCELLED: grpc.StatusCode.CANCELLED,
     details.ERROR_REASON_SHUTTING_DOWN: grpc.StatusCode.UNAVAILABLE,
@@ -166,6 +167,11 @@ _ROWS: dict[type[engine.FarcallError], _Row] = {
         details.ERROR_REASON_IMPORT_FAILURE,
         _import_failure,
         lambda error: {"module": error.module, "name": error.name},
+    ),
+    engine.ProgramExit: _Row(
+        details.ERROR_REASON_PROGRAM_EXIT,
+        lambda error: details.ProgramExit(exit_code=error.code),
+        lambda error: {"exit_code": str(error.code)},
     ),
     # Calls that the server stops are told as CallStoppedError; what is left was stopped by closing.
     engine.TerminatedError: _Row(

@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from farcall.engine import Engine, ExportNotFoundError, Function, Instance, Store, StoreLimits
 from farcall.proto.farcall.v1 import instance_service_pb2, value_pb2
@@ -21,6 +22,9 @@ from farcall.server.resource_names import (
     parse_instance_name,
     store_name,
 )
+
+if TYPE_CHECKING:
+    from farcall.server.wasi.instance_wasi import InstanceWasi
 
 DEFAULT_STORE = "default"
 
@@ -39,6 +43,7 @@ class InstanceRecord:
         create_time: Unix time.
         instance: the engine's.
         pending: an entry for each job that waits for it or runs in it.
+        wasi: what it was given of WASI, if it was asked for.
     """
 
     def __init__(
@@ -57,6 +62,7 @@ class InstanceRecord:
         self.links = links
         self.create_time = time.time()
         self.pending = pending
+        self.wasi: InstanceWasi | None = None
         self._queue = queue
         self._functions: dict[str, FunctionBinding] = {}
 

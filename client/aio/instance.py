@@ -19,6 +19,7 @@ from farcall.client.types import (
     FunctionType,
     GlobalType,
     InstanceInfo,
+    InstanceOutput,
     MemoryType,
     Results,
     TableType,
@@ -81,6 +82,14 @@ class Instance(InstanceHandle):
             timeout: of the whole stream, in seconds.
         """
         return Stream(self._connection, self.exports, window, timeout)
+
+    async def take_output(self, *, timeout: float | None = None) -> InstanceOutput:
+        """What it has written to standard output and standard error since the last time.
+
+        Raises:
+            FailedPreconditionError: it was instantiated without `wasi`.
+        """
+        return await self._connection.run(instances.take_output(self.resource), timeout)
 
     async def close(self, *, timeout: float | None = None) -> None:
         """Closes it; what other instances import from it stays alive for them."""

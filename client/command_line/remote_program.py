@@ -19,6 +19,11 @@ from farcall.client.command_line.settings import Settings
 if TYPE_CHECKING:
     from farcall.client.command_line.run import SharedDirectory
 
+_NOT_SHARED = (
+    "the server cannot share the directory '{path}' of this machine. What can be had: "
+    "`--dir {path}::{guest}:ro` uploads a copy that can be read; `--tmp GUEST[=SIZE]` is an empty directory in the "
+    "server's memory; `--mount NAME::GUEST` is a directory of the server's machine that its operator has listed"
+)
 _INPUT_BYTES = 1 << 16
 _DESCRIPTORS = {OutputStream.STDOUT: 1, OutputStream.STDERR: 2}
 
@@ -48,12 +53,7 @@ def run_on_server(
     """
     for directory in directories:
         if not directory.read_only:
-            raise click.UsageError(
-                f"the server cannot share the directory {str(directory.path)!r} of this machine. What can be had: "
-                f"`--dir {directory.path}::{directory.guest_path}:ro` uploads a copy that can be read; `--tmp GUEST[=SIZE]` is "
-                f"an empty directory in the server's memory; `--mount NAME::GUEST` is a directory of the server's "
-                f"machine that its operator has listed"
-            )
+            raise click.UsageError(_NOT_SHARED.format(path=directory.path, guest=directory.guest_path))
     with settings.client() as client:
         module = _module(client, program)
         all_mounts = dict(mounts)

@@ -110,12 +110,12 @@ def serve(settings: Settings, /, log_level: str, log_format: str, **options: Any
     Prints the address when it listens. Told to stop, it refuses new calls, lets running ones finish within
     the grace, and ends with exit status 0.
     """
-    from farcall.server.configuration import AllowedDirectory, ServerConfiguration  # noqa: PLC0415 - only here is a server needed
+    from farcall.server.configuration import ServerConfiguration, allowed_directory  # noqa: PLC0415 - only here is a server needed
     from farcall.server.main import run  # noqa: PLC0415
 
     given = {name: value for name, value in options.items() if value is not None}
     try:
-        given["allowed_directories"] = tuple(map(AllowedDirectory.from_text, given["allowed_directories"]))
+        given["allowed_directories"] = tuple(map(allowed_directory, given["allowed_directories"]))
         configuration = ServerConfiguration(**given)
     except ValueError as error:
         raise click.UsageError(str(error)) from None

@@ -37,7 +37,7 @@ class Executor:
         self.workers = Workers(loop, max_concurrent_calls)
         self._open: dict[Job[Any], CallQueue] = {}
 
-    def new_site(self, queue: CallQueue) -> CallSite:
+    def new_site(self, queue: CallQueue) -> CallSite[Any]:
         """For a job of this queue, in its worker: where the job can wait while others run in the middle of it."""
         return CallSite(queue, self.workers)
 

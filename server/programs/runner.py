@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass
 
-from farcall.engine import CompiledModule, Engine, Module, Stoppable, Store, StoreLimits
+from farcall.engine import CompiledModule, Engine, Module, ProgramExit, Stoppable, Store, StoreLimits
 from farcall.proto.farcall.v1 import program_service_pb2 as messages
 from farcall.server.errors import failed_precondition
 from farcall.server.messages.stores import read_quota
@@ -15,7 +16,7 @@ from farcall.server.resource_names import parse_module_name
 from farcall.server.store_registry import StoreRegistry
 from farcall.server.wasi.archives import ArchiveCollector
 from farcall.server.wasi.configuration import GuestEnvironment, read_environment
-from farcall.server.wasi.guest import GuestStreams, guest_imports
+from farcall.server.wasi.guest import guest_system
 from farcall.server.wasi.mounts import Mounter
 
 START = "_start"
@@ -86,20 +87,26 @@ class Program(Stoppable):
             RequestError: a mount cannot be had.
             FarcallError: it cannot be instantiated, traps, or was stopped.
         """
-        streams = GuestStreams(
-            standard_input.stream,
-            ChannelOutput(output, Channel.OUTPUT),
-            ChannelOutput(output, Channel.ERROR),
-        )
         with (
             Store(self._preparer.engine, limits=self._limits) as store,
             self._preparer.mounter.mounted(
-                self._message.wasi, self._archives, store.memory_budget
-            ) as directories,
-            guest_imports(store, self._compiled.module, self._environment, directories, streams) as guest,
+                self._message.wasi, self._archives, store.memory_budget, "program.wasi"
+            ) as mounts,
+            closing(
+                guest_system(
+                    self._environment,
+                    mounts,
+                    standard_input=standard_input.stream,
+                    standard_output=ChannelOutput(output, Channel.OUTPUT),
+                    standard_error=ChannelOutput(output, Channel.ERROR),
+                )
+            ) as system,
         ):
-            instantiation = store.instantiation(self._compiled, guest.imports)
-            with self.waking(lambda: instantiation.terminate(self.reason or "stopped")):
-                instance = instantiation.run()
-            guest.bind(instance)
-            return guest.run(instance.function(START), self)
+            try:
+                instantiation = store.instantiation(self._compiled, system.imports)
+                with self.waking(lambda: instantiation.terminate(self.reason or "stopped")):
+                    instance = instantiation.run()
+                instance.function(START).call((), self)
+            except ProgramExit as exit_:
+                return exit_.code
+        return 0

@@ -7,7 +7,6 @@ from collections import deque
 from typing import Any
 
 import grpc
-from farcall.server.programs.runner import Preparer, Program
 
 from farcall.proto.farcall.v1 import program_service_pb2 as messages
 from farcall.server.errors import bad_request, upload_stalled
@@ -15,6 +14,7 @@ from farcall.server.execution.executor import Executor
 from farcall.server.execution.job import Job
 from farcall.server.programs.input import ProgramInput
 from farcall.server.programs.output import ProgramOutput
+from farcall.server.programs.runner import Preparer, Program
 from farcall.server.status import status_of
 from farcall.server.wasi.archives import ArchiveCollector
 

@@ -10,7 +10,7 @@ import grpc
 from farcall.proto.farcall.v1 import instance_service_pb2 as messages
 from farcall.proto.farcall.v1 import instance_service_pb2_grpc
 from farcall.server.deadlines import TimeLimits
-from farcall.server.errors import bad_request
+from farcall.server.errors import bad_request, failed_precondition
 from farcall.server.instantiator import Instantiator
 from farcall.server.messages.modules import timestamp
 from farcall.server.messages.types import export_messages
@@ -80,6 +80,22 @@ class InstanceService(instance_service_pb2_grpc.InstanceServiceServicer):
         """Close an instance."""
         await self._instantiator.close(self._registry.instance(request.name, "name"))
         return messages.CloseInstanceResponse()
+
+    async def TakeOutput(  # noqa: N802 - the name of the method in the API
+        self, request: messages.TakeOutputRequest, context: _Context
+    ) -> messages.TakeOutputResponse:
+        """Take what an instance has written."""
+        record = self._registry.instance(request.name, "name")
+        if record.wasi is None:
+            raise failed_precondition(f"{record.name!r} was instantiated without `wasi`")
+        output, discarded_output = record.wasi.output.take()
+        error, discarded_error = record.wasi.error.take()
+        return messages.TakeOutputResponse(
+            standard_output=output,
+            standard_error=error,
+            discarded_output_bytes=discarded_output,
+            discarded_error_bytes=discarded_error,
+        )
 
 
 async def full_message(record: InstanceRecord) -> messages.Instance:

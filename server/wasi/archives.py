@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from farcall.engine.host.filesystem.interface import FileSystem
 from farcall.proto.farcall.v1 import wasi_pb2 as messages
 from farcall.server.errors import RequestError, bad_request, limit_reached
 
@@ -79,8 +78,3 @@ class ArchiveCollector:
     def content(self, mount_index: int) -> bytes:
         """The whole archive of a mount."""
         return b"".join(self._parts.get(mount_index, ()))
-
-
-def open_archive(content: bytes, mount_index: int) -> FileSystem:
-    """The contents of an archive. Raises RequestError where it is none."""
-    raise bad_request(f"mounts[{mount_index}].archive", f"{len(content)} bytes")

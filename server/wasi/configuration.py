@@ -10,8 +10,6 @@ from farcall.server.errors import bad_request, limit_reached
 MAX_TEXT_BYTES = 1 << 20
 """Arguments and environment together, as an operating system limits them."""
 
-MAX_MOUNTS = 64
-
 
 @dataclass(frozen=True, slots=True)
 class GuestEnvironment:
@@ -55,25 +53,6 @@ def read_environment(message: messages.WasiConfiguration, field: str) -> GuestEn
             field, f"arguments and environment take {size} bytes, at most {MAX_TEXT_BYTES} are possible"
         )
     return GuestEnvironment(arguments, environment)
-
-
-def check_mounts(message: messages.WasiConfiguration, field: str) -> None:
-    """Raise RequestError unless each mount has a path of its own, and a source."""
-    if len(message.mounts) > MAX_MOUNTS:
-        raise limit_reached(field, f"{len(message.mounts)} mounts, at most {MAX_MOUNTS} are possible")
-    seen: set[str] = set()
-    for index, mount in enumerate(message.mounts):
-        where = f"{field}.mounts[{index}]"
-        _check_text(mount.guest_path, f"{where}.guest_path")
-        if not mount.guest_path:
-            raise bad_request(f"{where}.guest_path", "must not be empty")
-        if mount.guest_path in seen:
-            raise bad_request(f"{where}.guest_path", f"{mount.guest_path!r} is there a second time")
-        seen.add(mount.guest_path)
-        if mount.WhichOneof("source") is None:
-            raise bad_request(
-                f"{where}.source", "must be set: `temporary_directory`, `archive` or `host_directory`"
-            )
 
 
 def _check_text(text: str, field: str) -> None:

@@ -2,36 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 
 from farcall.engine import ExhaustionError
-from farcall.engine.host.filesystem.host_directory import HostDirectory
-from farcall.engine.host.filesystem.interface import FileSystem
+from farcall.engine.errors import MountError
+from farcall.engine.host.filesystem.archive import ArchiveLimits
+from farcall.engine.host.filesystem.archives import open_archive
 from farcall.engine.host.filesystem.memory import MemoryFileSystem
+from farcall.engine.host.filesystem.mounts import AllowedDirectories, Mount, MountRequest, check_guest_paths
 from farcall.engine.runtime.memory_budget import MemoryBudget
 from farcall.proto.farcall.v1 import wasi_pb2 as messages
-from farcall.server.configuration import AllowedDirectory
-from farcall.server.errors import bad_request, failed_precondition, not_found
-from farcall.server.wasi.archives import ArchiveCollector, open_archive
-from farcall.server.wasi.configuration import check_mounts
-
-
-@dataclass(frozen=True, slots=True)
-class GuestDirectory:
-    """A directory that a guest finds open.
-
-    Attributes:
-        path: where the guest finds it.
-        file_system: what is there.
-        read_only: whether the guest can change nothing in it.
-    """
-
-    path: bytes
-    file_system: FileSystem
-    read_only: bool
+from farcall.server.errors import bad_request, not_found
+from farcall.server.wasi.archives import ArchiveCollector
 
 
 class GuestBudget:
@@ -45,7 +28,7 @@ class GuestBudget:
     def take(self, size: int) -> None:
         """Take bytes. Raises ExhaustionError."""
         if self._used + size > self._limit:
-            raise ExhaustionError(f"the guest's files in memory may take {self._limit} bytes")
+            raise ExhaustionError(f"the guest's files in memory may take {self._limit} bytes together")
         self._store.take(size)
         self._used += size
 
@@ -58,81 +41,93 @@ class GuestBudget:
 class Mounter:
     """Makes file systems of what requests ask for."""
 
-    def __init__(self, allowed: Sequence[AllowedDirectory], max_bytes: int) -> None:
+    def __init__(self, allowed: AllowedDirectories, max_bytes: int) -> None:
         """Make one.
 
         Parameters:
             allowed: the directories of this machine that guests may be given.
-            max_bytes: what the archives of one guest, and its files in memory, may take.
+            max_bytes: what the archives of one guest may have, and its files in memory take.
         """
-        self._allowed = {directory.name: directory for directory in allowed}
+        self._allowed = allowed
         self._max_bytes = max_bytes
 
     def check(self, message: messages.WasiConfiguration, field: str) -> ArchiveCollector:
         """Find out, without any access to files, whether the mounts can be had; where their archives are collected.
 
+        Parameters:
+            field: where the message stands in the request.
+
         Raises:
             RequestError: they cannot.
         """
-        check_mounts(message, field)
+        try:
+            check_guest_paths(mount.guest_path for mount in message.mounts)
+        except MountError as error:
+            raise bad_request(f"{field}.mounts", str(error)) from None
         for index, mount in enumerate(message.mounts):
             match mount.WhichOneof("source"):
                 case "host_directory":
-                    self._directory(mount.host_directory.name)
-                case "temporary_directory" if mount.temporary_directory.max_bytes < 0:
+                    if mount.host_directory.name not in self._allowed.listed:
+                        raise not_found("host directory", mount.host_directory.name)
+                case "temporary_directory":
                     size = mount.temporary_directory.max_bytes
-                    where = f"{field}.mounts[{index}].temporary_directory.max_bytes"
-                    raise bad_request(where, f"must not be negative, but is {size}")
+                    if size < 0:
+                        where = f"{field}.mounts[{index}].temporary_directory.max_bytes"
+                        raise bad_request(where, f"must not be negative, but is {size}")
+                case None:
+                    choices = "`temporary_directory`, `archive` or `host_directory`"
+                    raise bad_request(f"{field}.mounts[{index}].source", f"must be set: {choices}")
         return ArchiveCollector(message, field, self._max_bytes)
-
-    def _directory(self, name: str) -> AllowedDirectory:
-        directory = self._allowed.get(name)
-        if directory is None:
-            raise not_found("host directory", name)
-        return directory
 
     @contextmanager
     def mounted(
-        self, message: messages.WasiConfiguration, archives: ArchiveCollector, budget: MemoryBudget
-    ) -> Iterator[list[GuestDirectory]]:
-        """The directories, until the guest has ended. In a worker, since archives and disks take their time.
+        self,
+        message: messages.WasiConfiguration,
+        archives: ArchiveCollector,
+        budget: MemoryBudget,
+        field: str,
+    ) -> Iterator[list[Mount]]:
+        """The directories, until the guest has ended. In a worker, since archives take their time.
 
         Parameters:
             budget: of the guest's store, which files in memory count against.
+            field: where the message stands in the request.
 
         Raises:
-            RequestError: an archive is none, or a directory is not there.
+            RequestError: an archive is none.
+            ExhaustionError: the budget is used up.
         """
         own_budget = GuestBudget(self._max_bytes, budget)
         with ExitStack() as stack:
-            directories = []
+            mounts = []
             for index, mount in enumerate(message.mounts):
-                file_system, read_only = self._file_system(mount, archives.content(index), index, own_budget)
-                stack.callback(file_system.close)
-                directories.append(
-                    GuestDirectory(mount.guest_path.encode(), file_system, mount.read_only or read_only)
-                )
-            yield directories
+                where = f"{field}.mounts[{index}]"
+                mounts.append(self._mount(mount, archives.content(index), where, own_budget, stack))
+            yield mounts
 
-    def _file_system(
-        self, mount: messages.Mount, archive: bytes, index: int, budget: GuestBudget
-    ) -> tuple[FileSystem, bool]:
-        """What is mounted, and whether it is read-only by itself."""
+    def _mount(
+        self, mount: messages.Mount, archive: bytes, where: str, budget: GuestBudget, stack: ExitStack
+    ) -> Mount:
+        """One directory; what closes its file system goes on the stack."""
+        path = mount.guest_path
         match mount.WhichOneof("source"):
+            case "host_directory":
+                request = MountRequest(mount.host_directory.name, path, mount.read_only)
+                return self._allowed.mount(request)
             case "temporary_directory":
                 wanted = mount.temporary_directory
-                size = (
+                limit = (
                     min(wanted.max_bytes, self._max_bytes)
                     if wanted.HasField("max_bytes")
                     else self._max_bytes
                 )
-                return MemoryFileSystem(size_limit=size, budget=budget), False
-            case "host_directory":
-                directory = self._directory(mount.host_directory.name)
-                try:
-                    return HostDirectory(directory.path), directory.read_only
-                except OSError as error:
-                    message = f"the server's directory {directory.name!r} cannot be opened: {error.strerror}"
-                    raise failed_precondition(message) from error
+                files = MemoryFileSystem(size_limit=limit, budget=budget)
+                stack.callback(files.close)
+                return Mount(path, files, mount.read_only)
             case _:
-                return open_archive(archive, index), True
+                try:
+                    tree = open_archive(archive, limits=ArchiveLimits(), budget=budget)
+                except MountError as error:
+                    raise bad_request(f"{where}.archive", str(error)) from None
+                stack.callback(tree.close)
+                return Mount(path, tree, read_only=True)

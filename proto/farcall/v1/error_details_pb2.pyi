@@ -76,6 +76,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """ABORTED: the guest threw an exception that nothing in it caught. Detail: UncaughtException."""
     ERROR_REASON_IMPORT_FAILURE: _ErrorReason.ValueType  # 21
     """ABORTED: a function that a client provides for an import failed, or that client is gone. Detail: ImportFailure."""
+    ERROR_REASON_PROGRAM_EXIT: _ErrorReason.ValueType  # 22
+    """ABORTED: the guest ended itself, by WASI's `proc_exit`, in the middle of a call. Detail: ProgramExit."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a request failed, and with which gRPC code."""
@@ -126,6 +128,8 @@ ERROR_REASON_UNCAUGHT_EXCEPTION: ErrorReason.ValueType  # 20
 """ABORTED: the guest threw an exception that nothing in it caught. Detail: UncaughtException."""
 ERROR_REASON_IMPORT_FAILURE: ErrorReason.ValueType  # 21
 """ABORTED: a function that a client provides for an import failed, or that client is gone. Detail: ImportFailure."""
+ERROR_REASON_PROGRAM_EXIT: ErrorReason.ValueType  # 22
+"""ABORTED: the guest ended itself, by WASI's `proc_exit`, in the middle of a call. Detail: ProgramExit."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 
 class _TrapKind:
@@ -502,6 +506,28 @@ class ImportFailure(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ImportFailure: _TypeAlias = ImportFailure  # noqa: Y015
+
+@_typing.final
+class ProgramExit(_message.Message):
+    """The guest ended itself."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXIT_CODE_FIELD_NUMBER: _builtins.int
+    exit_code: _builtins.int
+    """What it gave as exit code; 0 is success."""
+    def __init__(
+        self,
+        *,
+        exit_code: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["exit_code", b"exit_code"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProgramExit: _TypeAlias = ProgramExit  # noqa: Y015
 
 @_typing.final
 class Termination(_message.Message):
