@@ -26,6 +26,7 @@ from farcall.engine.runtime.linking import Imports
 from farcall.engine.runtime.memory import Memory
 from farcall.engine.runtime.memory_budget import MemoryBudget
 from farcall.engine.runtime.module_engine import NativeModuleEngine
+from farcall.engine.runtime.native.machine import native_runtime
 from farcall.engine.runtime.references import References
 from farcall.engine.runtime.table import Table
 from farcall.engine.runtime.tag import Tag
@@ -238,6 +239,14 @@ class Store:
         label = name or getattr(implementation, "__name__", None)
         type_id = self.engine.types.keep(type)
         return HostFunction(implementation, label, self.references, type_id)
+
+    def prepare_direct_host_functions(self, types: Iterable[FunctionType]) -> object:
+        """Make machine code for `direct_host_function` of many types at once, which takes a fraction of the time.
+
+        Returns:
+            What keeps the code, if not for long without it.
+        """
+        return native_runtime().prepare_direct_host_calls(types)
 
     def direct_host_function(
         self, type: FunctionType, implementation: Callable[..., int | None], name: str | None = None

@@ -40,23 +40,33 @@ from farcall.engine.host.wasi.errno import Errno, WasiError
 
 _OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_NONBLOCK
 
-_OPEN_FLAGS = {
-    OpenFlags.CREATE: os.O_CREAT,
-    OpenFlags.EXCLUSIVE: os.O_EXCL,
-    OpenFlags.TRUNCATE: os.O_TRUNC,
-}
-_FILE_FLAGS = {
-    FileFlags.APPEND: os.O_APPEND,
-    FileFlags.DSYNC: os.O_DSYNC,
-    FileFlags.RSYNC: os.O_RSYNC,
-    FileFlags.SYNC: os.O_SYNC,
-}
+_OPEN_FLAGS: tuple[tuple[int, int], ...] = (
+    (OpenFlags.CREATE.value, os.O_CREAT),
+    (OpenFlags.EXCLUSIVE.value, os.O_EXCL),
+    (OpenFlags.TRUNCATE.value, os.O_TRUNC),
+)
+_FILE_FLAGS: tuple[tuple[int, int], ...] = (
+    (FileFlags.APPEND.value, os.O_APPEND),
+    (FileFlags.DSYNC.value, os.O_DSYNC),
+    (FileFlags.RSYNC.value, os.O_RSYNC),
+    (FileFlags.SYNC.value, os.O_SYNC),
+)
 
 _DIRECTORY_MODE, _FILE_MODE = 0o777, 0o666
 """Permissions of what guests make, less the process's umask."""
 
 _OWN_COOKIES = 2
 """The cookies of `.` and `..` are 1 and 2; those of other entries are the host's positions and this."""
+
+
+def _host_flags(table: tuple[tuple[int, int], ...], flags: int) -> int:
+    """The host's flags for those of WASI's that are set."""
+    result = 0
+    if flags:
+        for flag, host_flag in table:
+            if flags & flag:
+                result |= host_flag
+    return result
 
 
 class HostDirectory(FileSystem):
@@ -229,12 +239,7 @@ class OpenDirectory(Directory[int]):
         # Without blocking, in case that a FIFO has taken the file's place.
         host_flags = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
         host_flags |= (os.O_RDWR if read else os.O_WRONLY) if write else os.O_RDONLY
-        for flag, host_flag in _OPEN_FLAGS.items():
-            if flag in open_flags:
-                host_flags |= host_flag
-        for file_flag, host_flag in _FILE_FLAGS.items():
-            if file_flag in file_flags:
-                host_flags |= host_flag
+        host_flags |= _host_flags(_OPEN_FLAGS, open_flags.value) | _host_flags(_FILE_FLAGS, file_flags.value)
         descriptor = os.open(name, host_flags, _FILE_MODE, dir_fd=directory)
         try:
             kind = type_of_mode(os.fstat(descriptor).st_mode)

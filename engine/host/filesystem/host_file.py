@@ -135,27 +135,34 @@ class HostFile(Handle):
         except OSError as error:
             raise WasiError(errno_of_host(error)) from error
 
+    def _number(self) -> int:
+        """The descriptor, while the lock is held. Raises WasiError(BADF) when it is closed."""
+        if self._descriptor < 0:
+            raise WasiError(Errno.BADF)
+        return self._descriptor
+
     @host_errors
     def seek(self, offset: int, whence: Whence) -> int:
         """Move the position."""
         with self._lock:
-            return os.lseek(self._descriptor, offset, whence)
+            return os.lseek(self._number(), offset, whence)
 
     @host_errors
     def status(self) -> FileStatus:
         """What is known of it."""
         with self._lock:
-            return status_of(os.fstat(self._descriptor))
+            return status_of(os.fstat(self._number()))
 
     @host_errors
     def set_flags(self, flags: FileFlags) -> None:
         """Change `APPEND` and `NONBLOCK`; the latter means nothing to a file."""
         check_flags(self.flags, flags)
         with self._lock:
-            host_flags = fcntl.fcntl(self._descriptor, fcntl.F_GETFL) & ~os.O_APPEND
+            descriptor = self._number()
+            host_flags = fcntl.fcntl(descriptor, fcntl.F_GETFL) & ~os.O_APPEND
             if FileFlags.APPEND in flags:
                 host_flags |= os.O_APPEND
-            fcntl.fcntl(self._descriptor, fcntl.F_SETFL, host_flags)
+            fcntl.fcntl(descriptor, fcntl.F_SETFL, host_flags)
             self.flags = flags
 
     @host_errors
@@ -164,7 +171,7 @@ class HostFile(Handle):
         if self._read_only:
             raise WasiError(Errno.ROFS)
         with self._lock:
-            set_times_of(self._descriptor, access, modification)
+            set_times_of(self._number(), access, modification)
 
     @host_errors
     def set_size(self, size: int) -> None:
@@ -172,7 +179,7 @@ class HostFile(Handle):
         if size > _LARGEST_OFFSET:
             raise WasiError(Errno.INVAL)
         with self._lock:
-            os.ftruncate(self._descriptor, size)
+            os.ftruncate(self._number(), size)
 
     @host_errors
     def allocate(self, offset: int, length: int) -> None:
@@ -180,7 +187,7 @@ class HostFile(Handle):
         if not length or offset > _LARGEST_OFFSET or length > _LARGEST_OFFSET:
             raise WasiError(Errno.INVAL)
         with self._lock:
-            allocate(self._descriptor, offset, length)
+            allocate(self._number(), offset, length)
 
     @host_errors
     def advise(self, offset: int, length: int, advice: Advice) -> None:
@@ -188,16 +195,16 @@ class HostFile(Handle):
         if offset > _LARGEST_OFFSET or length > _LARGEST_OFFSET:
             raise WasiError(Errno.INVAL)
         with self._lock:
-            os.posix_fadvise(self._descriptor, offset, length, _ADVICES[advice])
+            os.posix_fadvise(self._number(), offset, length, _ADVICES[advice])
 
     @host_errors
     def sync(self) -> None:
         """Have data and status written to the disk."""
         with self._lock:
-            os.fsync(self._descriptor)
+            os.fsync(self._number())
 
     @host_errors
     def sync_data(self) -> None:
         """Have data written to the disk."""
         with self._lock:
-            os.fdatasync(self._descriptor)
+            os.fdatasync(self._number())

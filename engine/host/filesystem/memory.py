@@ -109,6 +109,16 @@ class MemoryContent(Content):
 
     def read(self, offset: int, buffers: Sequence[memoryview]) -> int:
         """Read from an offset into views."""
+        if len(buffers) == 1:  # most often one view is to be filled from one chunk
+            start = offset % _CHUNK
+            end = start + len(buffers[0])
+            chunk = self._chunks.get(offset // _CHUNK)
+            if chunk is not None and end <= len(chunk):
+                buffers[0][:] = memoryview(chunk)[start:end]
+                return end - start
+        return self._read_parts(offset, buffers)
+
+    def _read_parts(self, offset: int, buffers: Sequence[memoryview]) -> int:
         left = total = min(max(self._size - offset, 0), sum(map(len, buffers)))
         for buffer in buffers:
             size = len(buffer)
@@ -134,6 +144,17 @@ class MemoryContent(Content):
 
     def write(self, offset: int, buffers: Sequence[memoryview]) -> int:
         """Write views at an offset; fewer bytes than they have where there is no room for all."""
+        if len(buffers) == 1:  # most often one view replaces a part of one chunk
+            data = buffers[0]
+            start = offset % _CHUNK
+            end = start + len(data)
+            chunk = self._chunks.get(offset // _CHUNK)
+            if chunk is not None and end <= len(chunk):
+                memoryview(chunk)[start:end] = data
+                return end - start
+        return self._write_parts(offset, buffers)
+
+    def _write_parts(self, offset: int, buffers: Sequence[memoryview]) -> int:
         total = 0
         for buffer in buffers:
             size = len(buffer)

@@ -14,9 +14,16 @@ from typing import NamedTuple
 from farcall.engine.host.filesystem.interface import FileType, TimeChange
 
 _library = ctypes.CDLL(None, use_errno=True)
-_syscall = _library.syscall
-_syscall.restype = ctypes.c_long
+_openat2 = _library["syscall"]  # which makes a function of its own, with types of its own, each time
+_openat2.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_size_t]
+_getdents64 = _library["syscall"]
+_getdents64.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_size_t]
+for _function in (_openat2, _getdents64):
+    _function.restype = ctypes.c_long
 _utimensat = _library.utimensat
+_utimensat.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_int]
+_futimens = _library.futimens
+_futimens.argtypes = [ctypes.c_int, ctypes.c_char_p]
 _fallocate = _library.fallocate
 _fallocate.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64]
 
@@ -69,13 +76,7 @@ def open_beneath(directory: int, path: bytes, flags: int) -> int:
         OSError: `EXDEV`, the path leads out; `EAGAIN`, something was renamed meanwhile; or as `os.open`.
     """
     how = _OPEN_HOW.pack(flags | os.O_CLOEXEC, 0, _RESOLVE_BENEATH | _RESOLVE_NO_MAGICLINKS)
-    descriptor = _syscall(
-        ctypes.c_long(_OPENAT2),
-        ctypes.c_long(directory),
-        ctypes.c_char_p(path),
-        ctypes.c_char_p(how),
-        ctypes.c_size_t(_OPEN_HOW.size),
-    )
+    descriptor = _openat2(_OPENAT2, directory, path, how, _OPEN_HOW.size)
     if descriptor < 0:
         raise _failure()
     return int(descriptor)
@@ -99,14 +100,14 @@ def set_times_at(
 ) -> None:
     """Set a file's times, in nanoseconds since 1970; of a symbolic link, its own. Raises OSError."""
     times = _TIMES.pack(*_time(access), *_time(modification))
-    if _utimensat(directory, ctypes.c_char_p(name), ctypes.c_char_p(times), _AT_SYMLINK_NOFOLLOW) != 0:
+    if _utimensat(directory, name, times, _AT_SYMLINK_NOFOLLOW) != 0:
         raise _failure()
 
 
 def set_times_of(descriptor: int, access: int | TimeChange, modification: int | TimeChange) -> None:
     """Set an open file's times, in nanoseconds since 1970. Raises OSError."""
     times = _TIMES.pack(*_time(access), *_time(modification))
-    if _utimensat(descriptor, None, ctypes.c_char_p(times), 0) != 0:
+    if _futimens(descriptor, times) != 0:
         raise _failure()
 
 
@@ -143,12 +144,7 @@ def directory_entries(descriptor: int) -> list[HostEntry]:
         OSError: as `getdents64`.
     """
     buffer = ctypes.create_string_buffer(_ENTRIES_SIZE)
-    count = _syscall(
-        ctypes.c_long(_GETDENTS64[platform.machine()]),
-        ctypes.c_long(descriptor),
-        buffer,
-        ctypes.c_size_t(_ENTRIES_SIZE),
-    )
+    count = _getdents64(_GETDENTS64[platform.machine()], descriptor, buffer, _ENTRIES_SIZE)
     if count < 0:
         if ctypes.get_errno() == errno.ENOENT:  # the directory has been removed
             return []

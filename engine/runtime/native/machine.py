@@ -89,9 +89,9 @@ def _compile(text: str, *, wide: bool = False) -> MappedCode:
 class HostCall:
     """The machine code by which guests call host functions of one type; it is mapped as long as this lives."""
 
-    def __init__(self, code: MappedCode) -> None:
+    def __init__(self, code: MappedCode, name: str = "host_call") -> None:
         self._code = code
-        self.address = code.addresses["host_call"]
+        self.address = code.addresses[name]
 
 
 class _Trampolines(Generic[T]):
@@ -318,6 +318,26 @@ class NativeRuntime:
                 found = HostCall(_compile(text, wide=is_wide(signature)))
                 calls.put(signature, found)
             return found
+
+    def prepare_direct_host_calls(self, signatures: Iterable[FunctionType]) -> list[HostCall]:
+        """The ways to host functions of these types that are called directly; the missing are made in one compilation.
+
+        It does not optimise them: they do little more than call.
+        """
+        calls = self._direct_host_calls
+        with self._lock:
+            found = {signature: calls.get(signature) for signature in signatures}
+            missing = sorted((signature for signature in found if found[signature] is None), key=str)
+            if missing:
+                text = "".join(
+                    host_call_text(f"host_call{position}", signature, self._call_host, None)
+                    for position, signature in enumerate(missing)
+                )
+                code = _compile(text, wide=True)
+                for position, signature in enumerate(missing):
+                    found[signature] = call = HostCall(code, f"host_call{position}")
+                    calls.put(signature, call)
+            return [call for call in found.values() if call is not None]
 
     def caller_context(self) -> int:
         """The vmctx with which the guest was entered that has called the host function that begins in this thread."""
