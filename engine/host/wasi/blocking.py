@@ -32,14 +32,17 @@ def write_or_wait(guest: Guest, handle: Handle, buffers: Sequence[memoryview]) -
         if error.errno != Errno.AGAIN or handle.flags & FileFlags.NONBLOCK:
             raise
         written = 0
-    if isinstance(handle, Waitable):
-        return _write_rest(guest, handle, buffers, written)
+    total = len(buffers[0]) if len(buffers) == 1 else sum(map(len, buffers))
+    # Files write less than all only where there is no room for more.
+    if written < total and isinstance(handle, Waitable):
+        return _write_rest(guest, handle, buffers, written, total)
     return written
 
 
-def _write_rest(guest: Guest, handle: Waitable, buffers: Sequence[memoryview], written: int) -> int:
-    total = sum(map(len, buffers))
-    if written < total and not handle.flags & FileFlags.NONBLOCK:
+def _write_rest(
+    guest: Guest, handle: Waitable, buffers: Sequence[memoryview], written: int, total: int
+) -> int:
+    if not handle.flags & FileFlags.NONBLOCK:
         try:
             while written < total:
                 rest = rest_of(buffers, written)

@@ -33,20 +33,68 @@ class WasiCall:
 
     def bind(self, guest: Guest) -> Callable[..., int | None]:
         """The function as a host function of the guest's: what goes wrong is an error number."""
-        implementation = self.implementation
+        bind = _BINDERS.get(len(self.type.parameters), _bind_any)
+        return bind(self.implementation, guest)
 
-        def call(*arguments: int) -> int | None:
-            try:
-                return implementation(guest, *arguments)
-            except WasiError as error:
-                return error.errno
-            except struct.error:
-                # Of a pointer that leads out of the memory; everything else that is packed has been looked at.
-                return Errno.FAULT
-            except OSError as error:
-                return errno_of_host(error)
 
-        return call
+_FAILURES = (WasiError, struct.error, OSError)
+
+
+def _errno(error: Exception) -> int:
+    """The error number for what an implementation raised."""
+    if isinstance(error, WasiError):
+        return error.errno
+    if isinstance(error, OSError):
+        return errno_of_host(error)
+    # Of a pointer that leads out of the memory; everything else that is packed has been looked at.
+    return Errno.FAULT
+
+
+# Calling with a fixed number of arguments takes a third of the time that it takes with any number; those that guests call
+# in loops have two to four.
+
+
+def _bind_2(implementation: Implementation, guest: Guest) -> Callable[..., int | None]:
+    def call(first: int, second: int) -> int | None:
+        try:
+            return implementation(guest, first, second)
+        except _FAILURES as error:
+            return _errno(error)
+
+    return call
+
+
+def _bind_3(implementation: Implementation, guest: Guest) -> Callable[..., int | None]:
+    def call(first: int, second: int, third: int) -> int | None:
+        try:
+            return implementation(guest, first, second, third)
+        except _FAILURES as error:
+            return _errno(error)
+
+    return call
+
+
+def _bind_4(implementation: Implementation, guest: Guest) -> Callable[..., int | None]:
+    def call(first: int, second: int, third: int, fourth: int) -> int | None:
+        try:
+            return implementation(guest, first, second, third, fourth)
+        except _FAILURES as error:
+            return _errno(error)
+
+    return call
+
+
+def _bind_any(implementation: Implementation, guest: Guest) -> Callable[..., int | None]:
+    def call(*arguments: int) -> int | None:
+        try:
+            return implementation(guest, *arguments)
+        except _FAILURES as error:
+            return _errno(error)
+
+    return call
+
+
+_BINDERS = {2: _bind_2, 3: _bind_3, 4: _bind_4}
 
 
 CALLS: dict[str, WasiCall] = {}

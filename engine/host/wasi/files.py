@@ -15,6 +15,9 @@ ALL_FILE_FLAGS = int(~FileFlags(0))
 _ALL_TIME_FLAGS = int(~TimeFlags(0))
 _PREOPENED_DIRECTORY = 0
 
+_store_size = SIZE.pack_into
+_BADF, _NOTCAPABLE = int(Errno.BADF), int(Errno.NOTCAPABLE)
+
 
 def time_changes(access: int, modification: int, flags: int) -> tuple[int | TimeChange, int | TimeChange]:
     """What `$fstflags` say is to become of a file's times. Raises WasiError(INVAL) where they contradict themselves."""
@@ -49,11 +52,12 @@ def fd_read(guest: Guest, number: int, vectors: int, count: int, read: int) -> i
     """Read at the position."""
     descriptor = guest.descriptor(number)
     if descriptor is None:
-        return Errno.BADF
+        return _BADF
     if not descriptor.rights & rights.FD_READ:
-        return Errno.NOTCAPABLE
-    buffers = guest.buffers(vectors, count)
-    SIZE.pack_into(guest.memory(), read, read_or_wait(guest, descriptor.handle, buffers))
+        return _NOTCAPABLE
+    memory = guest.memory()
+    buffers = guest.buffers(memory, vectors, count)
+    _store_size(memory, read, read_or_wait(guest, descriptor.handle, buffers))
     return None
 
 
@@ -62,11 +66,12 @@ def fd_write(guest: Guest, number: int, vectors: int, count: int, written: int) 
     """Write at the position."""
     descriptor = guest.descriptor(number)
     if descriptor is None:
-        return Errno.BADF
+        return _BADF
     if not descriptor.rights & rights.FD_WRITE:
-        return Errno.NOTCAPABLE
-    buffers = guest.buffers(vectors, count)
-    SIZE.pack_into(guest.memory(), written, write_or_wait(guest, descriptor.handle, buffers))
+        return _NOTCAPABLE
+    memory = guest.memory()
+    buffers = guest.buffers(memory, vectors, count)
+    _store_size(memory, written, write_or_wait(guest, descriptor.handle, buffers))
     return None
 
 
@@ -74,14 +79,16 @@ def fd_write(guest: Guest, number: int, vectors: int, count: int, written: int) 
 def fd_pread(guest: Guest, number: int, vectors: int, count: int, offset: int, read: int) -> None:
     """Read at an offset."""
     handle = _positioned(guest, number, rights.FD_READ)
-    SIZE.pack_into(guest.memory(), read, handle.pread(guest.buffers(vectors, count), _offset(offset)))
+    memory = guest.memory()
+    _store_size(memory, read, handle.pread(guest.buffers(memory, vectors, count), _offset(offset)))
 
 
 @wasi_call("i32 i32 i32 i64 i32")
 def fd_pwrite(guest: Guest, number: int, vectors: int, count: int, offset: int, written: int) -> None:
     """Write at an offset."""
     handle = _positioned(guest, number, rights.FD_WRITE)
-    SIZE.pack_into(guest.memory(), written, handle.pwrite(guest.buffers(vectors, count), _offset(offset)))
+    memory = guest.memory()
+    _store_size(memory, written, handle.pwrite(guest.buffers(memory, vectors, count), _offset(offset)))
 
 
 def _positioned(guest: Guest, number: int, right: int) -> Handle:

@@ -19,6 +19,9 @@ LONGEST_PATH = 4096
 """Bytes; more are `NAMETOOLONG`."""
 
 
+_read_vector = IOVEC.unpack_from
+
+
 @dataclass(slots=True)
 class Program:
     """What a program has of the system.
@@ -79,20 +82,20 @@ class Guest:
             raise WasiError(Errno.NAMETOOLONG)
         return bytes(content)
 
-    def buffers(self, vectors: int, count: int) -> list[memoryview]:
+    def buffers(self, memory: memoryview, vectors: int, count: int) -> list[memoryview]:
         """The parts of the memory that an array of `$iovec` or `$ciovec` names.
 
         Parameters:
+            memory: what `memory` gives.
             vectors: pointer to the array.
             count: entries of it.
 
         Raises:
             WasiError: `FAULT`, the array or what it names leaves the memory; `INVAL`, they are too many.
         """
-        memory = self.memory()
         size = len(memory)
         if count == 1:
-            pointer, length = IOVEC.unpack_from(memory, vectors)
+            pointer, length = _read_vector(memory, vectors)
             end = pointer + length
             if end > size:
                 raise WasiError(Errno.FAULT)

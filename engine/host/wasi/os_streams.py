@@ -124,6 +124,8 @@ class DescriptorOutput(OutputStream):
         """Write as much as there is room for."""
         try:
             if self._plain:
+                if len(buffers) == 1:
+                    return os.write(self._descriptor, buffers[0])
                 return os.writev(self._descriptor, buffers)
             return self._write_with_care(buffers)
         except BlockingIOError:

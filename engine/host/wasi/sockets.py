@@ -171,7 +171,7 @@ def sock_recv(
     handle = _socket(guest, number, rights.FD_READ)
     if flags & ~_RECEIVE_FLAGS:
         return Errno.INVAL
-    buffers = guest.buffers(vectors, count)
+    buffers = guest.buffers(guest.memory(), vectors, count)
     wanted = sum(map(len, buffers))
     peek = socket.MSG_PEEK if flags & ReceiveFlags.PEEK else 0
     total, truncated = wait_until_done(guest, handle, POLLIN, lambda: handle.receive(buffers, peek))
@@ -193,7 +193,7 @@ def sock_send(guest: Guest, number: int, vectors: int, count: int, flags: int, s
     handle = _socket(guest, number, rights.FD_WRITE)
     if flags:
         return Errno.INVAL
-    SIZE.pack_into(guest.memory(), sent, write_or_wait(guest, handle, guest.buffers(vectors, count)))
+    SIZE.pack_into(guest.memory(), sent, write_or_wait(guest, handle, guest.buffers(guest.memory(), vectors, count)))
     return None
 
 

@@ -93,10 +93,11 @@ class InputHandle(_StreamHandle):
     def __init__(self, stream: InputStream) -> None:
         super().__init__(stream)
         self._input = stream
+        self._read = stream.read
 
     def read(self, buffers: Sequence[memoryview]) -> int:
         """Read what is there."""
-        count = self._input.read(buffers)
+        count = self._read(buffers)
         if count is None:
             raise WasiError(Errno.AGAIN)
         return count
@@ -117,10 +118,11 @@ class OutputHandle(_StreamHandle):
     def __init__(self, stream: OutputStream) -> None:
         super().__init__(stream)
         self._output = stream
+        self._write = stream.write
 
     def write(self, buffers: Sequence[memoryview]) -> int:
         """Write as much as there is room for."""
-        count = self._output.write(buffers)
+        count = self._write(buffers)
         if count is None:
             raise WasiError(Errno.AGAIN)
         return count
