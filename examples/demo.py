@@ -161,7 +161,6 @@ def demonstrate(journal: Journal, client: Client) -> None:
     show_buffers(journal, library, application)
     show_traps(journal, library, application)
     show_batches(journal, library.function("greatest_common_divisor"))
-    run_program(journal, client)
 
     journal.heading("The same bytes again compile nothing")
 
@@ -173,6 +172,8 @@ def demonstrate(journal: Journal, client: Client) -> None:
     journal.check("call it", lambda: second.exports.greatest_common_divisor(1071, 462), math.gcd(1071, 462))
     journal.check("modules compiled, still", compilations, 2)
     journal.check("its memory is its own", second.exports.allocated_bytes, 0)
+
+    run_program(journal, client)
 
 
 def address(instance: Instance, name: str) -> int:
