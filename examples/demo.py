@@ -307,8 +307,8 @@ def run_program(journal: Journal, client: Client) -> None:
     journal.heading("A program")
     program = journal.step("upload word_count.wasm", lambda: client.upload(WORD_COUNT))
     text = "".join(f"line {number} of the input\n" for number in range(10_000)).encode()
-    journal.check("it counts its standard input", lambda: client.run_to_end(program, stdin=text).stdout.decode(),
-                  f"10000 50000 {len(text)} -\n")  # fmt: skip
+    journal.check("it counts its standard input", lambda: client.run_to_end(program, stdin=text).stdout,
+                  f"10000 50000 {len(text)} -\n".encode())  # fmt: skip
 
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
@@ -321,8 +321,8 @@ def run_program(journal: Journal, client: Client) -> None:
     source = (DIRECTORY / "library.c").read_bytes()
     lines = source.decode().count("\n")
     counts = f"{lines} {len(source.split())} {len(source)} library.c\n"
-    journal.check("what it writes", lambda: ended.stdout.decode(), counts)
-    journal.check("and to standard error", lambda: ended.stderr.decode(),
+    journal.check("what it writes", ended.stdout.decode, counts)
+    journal.check("and to standard error", ended.stderr.decode,
                   "word_count: nothing.c: No such file or directory\n")  # fmt: skip
     journal.check("its exit code", lambda: ended.exit_code, 1)
 
