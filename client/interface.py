@@ -29,6 +29,7 @@ from farcall.client.instance import Extern, Function, Global, Instance, Memory, 
 from farcall.client.store import Store
 from farcall.client.stream import Pending, Stream
 from farcall.client.types import (
+    CompileProgress,
     CustomSection,
     Export,
     ExternType,
@@ -62,6 +63,7 @@ __all__ = [
     "CancelledError",
     "Client",
     "ClosedError",
+    "CompileProgress",
     "CustomSection",
     "DeadlineExceededError",
     "Export",

@@ -10,11 +10,18 @@
 """
 
 from farcall.engine.abi.traps import TrapKind
+from farcall.engine.binary.custom_contents import custom_section_problems
 from farcall.engine.binary.section_headers import SectionHeader, section_headers
+from farcall.engine.cache.artifact import Artifact, check_trustworthy, decode_artifact, encode_artifact
+from farcall.engine.codegen.target_choice import choose_target, known_cpus
 from farcall.engine.engine import Engine, EngineStatistics
 from farcall.engine.errors import (
     ArgumentError,
+    ArtifactError,
     ClosedError,
+    CompileCancelledError,
+    CompileLimitError,
+    CompilerCrashError,
     EngineBug,
     ExhaustionError,
     ExportNotFoundError,
@@ -25,6 +32,7 @@ from farcall.engine.errors import (
     MalformedModuleError,
     ModuleError,
     NameTakenError,
+    QueueFullError,
     RangeError,
     ReentrancyError,
     TerminatedError,
@@ -40,10 +48,13 @@ from farcall.engine.interface import (
     ModuleEngine,
     TailCallListener,
 )
+from farcall.engine.jobs.limits import CompileLimits
+from farcall.engine.jobs.progress import Cancellation, CompileProgress
 from farcall.engine.runtime.bounded_calls import end_turn, ends_soon, try_turn
 from farcall.engine.runtime.compiled_module import CompiledModule
-from farcall.engine.runtime.function import Function, HostFunction, Invocation
+from farcall.engine.runtime.function import Function, Invocation
 from farcall.engine.runtime.global_variable import Global
+from farcall.engine.runtime.host_function import HostFunction
 from farcall.engine.runtime.instance import Exports, Instance
 from farcall.engine.runtime.instantiation import Instantiation
 from farcall.engine.runtime.limits import StoreLimits
@@ -100,8 +111,16 @@ __all__ = [
     "AbstractEngine",
     "ArgumentError",
     "ArrayReference",
+    "Artifact",
+    "ArtifactError",
+    "Cancellation",
     "ClosedError",
+    "CompileCancelledError",
+    "CompileLimitError",
+    "CompileLimits",
+    "CompileProgress",
     "CompiledModule",
+    "CompilerCrashError",
     "Engine",
     "EngineBug",
     "EngineStatistics",
@@ -137,6 +156,7 @@ __all__ = [
     "ModuleError",
     "NameTakenError",
     "ObjectReference",
+    "QueueFullError",
     "RangeError",
     "ReentrancyError",
     "ReferenceType",
@@ -156,9 +176,15 @@ __all__ = [
     "UnsupportedFeatureError",
     "ValueType",
     "WasmException",
+    "check_trustworthy",
+    "choose_target",
+    "custom_section_problems",
+    "decode_artifact",
+    "encode_artifact",
     "end_turn",
     "ends_soon",
     "features_named",
+    "known_cpus",
     "section_headers",
     "try_turn",
     "type_texts",

@@ -9,7 +9,7 @@ from importlib.metadata import version
 
 import click
 
-from farcall.client.command_line import execution, instances, modules, output, server, serving
+from farcall.client.command_line import compilation, execution, instances, modules, output, server, serving
 from farcall.client.command_line.settings import ALL, Settings, shared_options
 from farcall.client.errors import FarcallError
 
@@ -51,6 +51,7 @@ for command in (
     instances.call,
     instances.close,
     execution.exec_,
+    compilation.compile_,
     instances.stores,
     instances.create_store,
     instances.close_store,

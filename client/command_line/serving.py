@@ -24,6 +24,10 @@ _LIMITS = {
     "max_table_elements": "Size of a table, in elements.",
     "max_pending_calls_per_instance": "How many calls may wait for an instance.",
     "max_concurrent_calls": "How many guests may run at the same time.",
+    "compile_processes": "How many compile jobs may run at the same time; else as many as there are cores.",
+    "compile_queue": "How many compile jobs may wait; a module of a megabyte makes some ten.",
+    "compile_seconds": "Processor time of a compile job, in seconds; else as its size makes reasonable.",
+    "compile_memory": "Memory of a compile job, in bytes.",
 }
 """Numbers of `farcall.server`'s configuration, which has their defaults."""
 
@@ -54,6 +58,14 @@ def _encryption(command: Callable[..., Any]) -> Callable[..., Any]:
     type=click.Path(file_okay=False, path_type=Path),
     metavar="DIRECTORY",
     help="Keep modules here across restarts; without it they are kept in memory only.",
+)
+@click.option(
+    "--artifact",
+    "artifacts",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    multiple=True,
+    metavar="FILE",
+    help="Have this module, compiled by `farcall compile`, from the start; may be repeated. Its code is trusted.",
 )
 @click.option(
     "--shutdown-grace",

@@ -28,7 +28,9 @@ CONTEXT_FLOAT_CONSTANTS = 32
 LLVM folds `x * 1.0` and its like to x, which would let a signaling NaN through where section 4.3.3 wants a quiet
 one. A constant that comes from here is one that LLVM does not know.
 """
-CONTEXT_HEADER_SIZE = 80
+CONTEXT_CODE_TABLE = 80
+"""Pointer to the code table (`abi.code_table`); null where all code calls directly."""
+CONTEXT_HEADER_SIZE = 96
 
 FLOAT_CONSTANTS_64: dict[int, int] = {
     0x0000000000000000: CONTEXT_FLOAT_CONSTANTS,

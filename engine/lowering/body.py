@@ -27,7 +27,7 @@ from farcall.engine.lowering.context import ModuleContext
 from farcall.engine.lowering.exceptions import ChangedLocalsWantedError, changed_where_caught
 from farcall.engine.lowering.function import FunctionLowering, Operand
 from farcall.engine.lowering.listener import declare_slots, report
-from farcall.engine.lowering.metadata import GUEST_FUNCTION, INVARIANT_POINTER, TRAP_CALL
+from farcall.engine.lowering.metadata import GUEST_FUNCTION, INVARIANT_POINTER, TRAP_CALL, without_hints
 from farcall.engine.lowering.rules import RULES
 from farcall.engine.lowering.tail_call import emit_last_return, ordinary_entry, tail_entry_head
 from farcall.engine.structure.module import FunctionBody
@@ -156,6 +156,9 @@ def _assemble(function: FunctionLowering) -> str:
         lines.append(f"%execution = load ptr, ptr %vmctx, align 8{INVARIANT_POINTER}")
     if checks:
         lines.append("%check = load volatile i64, ptr %execution, align 8")
+    if function.is_fast:
+        lines.append(function.load_text("%code.table", "%vmctx", abi.CONTEXT_CODE_TABLE))
+        lines.append(function.count_lines("entered"))
     lines.append("br label %body")
     lines.append("body:")
     lines.extend(function.prologue)
@@ -164,7 +167,8 @@ def _assemble(function: FunctionLowering) -> str:
     lines.append("}\n")
     if function.makes_tail_calls:
         lines.append(ordinary_entry(function.context, index))
-    return "\n".join(lines)
+    text = "\n".join(lines)
+    return without_hints(text) if function.is_fast else text
 
 
 assert abi.CONTEXT_EXECUTION == 0

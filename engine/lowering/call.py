@@ -7,6 +7,7 @@ from typing import Any
 
 from farcall.engine.abi import layout as abi
 from farcall.engine.abi.calls import CALLING_CONVENTION, symbol
+from farcall.engine.abi.code_table import CELL_CODE
 from farcall.engine.instructions.instruction import Instruction
 from farcall.engine.lowering.casts import function_is_below
 from farcall.engine.lowering.context import Signature
@@ -53,15 +54,23 @@ def call(function: FunctionLowering, row: Instruction, immediates: tuple[Any, ..
     signature = context.signature(module.function_types[index])
     texts = function.pop_many(len(signature.parameters))
     if index >= module.imported_function_count:
-        context.called.add(index)
         if index == function.body.index or index in context.checking:
             function.note_call()
-        emit_call(function, Callee(signature, f"@{symbol(index)}", "%vmctx"), texts)
+        emit_call(function, Callee(signature, own_code(function, index), "%vmctx"), texts)
         return
     entry = context.layout.function_import(index)
     code = function.load("ptr", "%vmctx", entry + abi.FUNCTION_IMPORT_CODE, INVARIANT_POINTER)
     vmctx = function.load("ptr", "%vmctx", entry + abi.FUNCTION_IMPORT_CONTEXT, INVARIANT_POINTER)
     emit_call(function, Callee(signature, code, vmctx), texts)
+
+
+def own_code(function: FunctionLowering, index: int) -> str:
+    """The code of function `index`, which the module defines."""
+    context = function.context
+    if context.calls_directly(index):
+        context.called.add(index)
+        return f"@{symbol(index)}"
+    return function.code_cell(index, CELL_CODE)
 
 
 def call_indirect(function: FunctionLowering, row: Instruction, immediates: tuple[Any, ...]) -> None:

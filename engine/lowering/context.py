@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from enum import Enum
 
 from farcall.engine.abi.calls import result_type
 from farcall.engine.abi.layout import ContextLayout
@@ -10,9 +12,21 @@ from farcall.engine.abi.objects import StructLayout, struct_layout
 from farcall.engine.binary.instructions import decode_body
 from farcall.engine.errors import ExhaustionError
 from farcall.engine.instructions.control import TAIL_CALL_RULES
+from farcall.engine.instructions.table import INSTRUCTIONS
 from farcall.engine.structure.defined_types import DefinedType
-from farcall.engine.structure.module import Module
+from farcall.engine.structure.module import FunctionBody, Module
 from farcall.engine.structure.types import ExternKind, FunctionType
+
+
+class Tier(Enum):
+    """How code finds the functions of its own module, and whether it counts."""
+
+    WHOLE = "whole"
+    """All the module's code is linked to one image: every call is direct."""
+    FAST = "fast"
+    """Code that others will replace: every call goes through the code table, calls and turns of loops are counted."""
+    OPTIMIZED = "optimized"
+    """Calls are direct among the functions that are lowered together, and go through the code table to others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +34,7 @@ class LoweringOptions:
     """What the code is to do beside running the guest.
 
     Attributes:
+        tier: how it finds the module's functions.
         ensure_termination: loops, and functions that call, look for a request to stop.
         listeners: every function reports its calls and returns to the runtime.
         capabilities: what the machine has that templates can make use of (see `Instruction.operation`). Code
@@ -29,6 +44,7 @@ class LoweringOptions:
     ensure_termination: bool
     listeners: bool
     capabilities: frozenset[str] = frozenset()
+    tier: Tier = Tier.WHOLE
 
 
 _NAMED_RESULTS = 16
@@ -53,6 +69,22 @@ class Signature:
     parameters: tuple[str, ...]
 
 
+_TAIL_CALL_OPCODES = tuple(bytes([row.opcode]) for row in INSTRUCTIONS if row.rule in TAIL_CALL_RULES)
+
+
+def makes_tail_calls(module: Module, body: FunctionBody) -> bool:
+    """Whether a function makes tail calls, and so has a tail entry."""
+    source, start, end = module.source, body.start, body.end
+    if all(source.find(opcode, start, end) < 0 for opcode in _TAIL_CALL_OPCODES):
+        return False
+    return any(row.rule in TAIL_CALL_RULES for row, _, _ in decode_body(source, start, end))
+
+
+def tail_calling(module: Module) -> frozenset[int]:
+    """The functions of a module that make tail calls."""
+    return frozenset(body.index for body in module.functions if makes_tail_calls(module, body))
+
+
 @dataclass(slots=True)
 class ModuleContext:
     """What the lowering of a function needs to know of its module.
@@ -65,6 +97,8 @@ class ModuleContext:
         named: definitions of structures that have names, by type index.
         carried: values that branches and calls with many of them carry.
         checking: functions known to check for a request to stop when they are entered.
+        found: functions of the module that lowered code calls through the code table, the first call first.
+        together: the functions that are lowered together, for calls among them; None where that is all.
     """
 
     module: Module
@@ -79,18 +113,23 @@ class ModuleContext:
     called: set[int] = field(default_factory=set)
     tail_called: set[int] = field(default_factory=set)
     checking: set[int] = field(default_factory=set)
+    found: dict[int, None] = field(default_factory=dict)
+    together: AbstractSet[int] | None = None
     _tail_entries: dict[int, bool] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.imported_tables = len(self.module.imported(ExternKind.TABLE))
+
+    def calls_directly(self, index: int) -> bool:
+        """Whether function `index`, which the module defines, is called by its symbol."""
+        return self.together is None or index in self.together
 
     def has_tail_entry(self, index: int) -> bool:
         """Whether function `index`, which the module defines, makes tail calls."""
         found = self._tail_entries.get(index)
         if found is None:
             body = self.module.functions[index - self.module.imported_function_count]
-            code = decode_body(self.module.source, body.start, body.end)
-            found = self._tail_entries[index] = any(row.rule in TAIL_CALL_RULES for row, _, _ in code)
+            found = self._tail_entries[index] = makes_tail_calls(self.module, body)
         return found
 
     def struct_layout(self, type_index: int) -> StructLayout:

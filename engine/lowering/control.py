@@ -106,6 +106,8 @@ def _close_loop(function: FunctionLowering, frame: Frame) -> None:
         # The page of the execution context is made inaccessible to stop the guest.
         assert EXECUTION_CHECK == 0
         lines.append(f"%{frame.name}.check = load volatile i64, ptr %execution, align 8")
+    if function.is_fast:
+        lines.append(function.count_lines(frame.name))
     function.lines[frame.header] = "\n".join(lines)
     if function.outermost_loop is frame:
         function.outermost_loop = None

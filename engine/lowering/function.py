@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any
 
+from farcall.engine.abi import code_table
 from farcall.engine.abi import layout as abi
 from farcall.engine.abi.layout import RUNTIME_SIGNATURES, RuntimeFunction
 from farcall.engine.instructions.instruction import Instruction
-from farcall.engine.lowering.context import ModuleContext, Signature
+from farcall.engine.lowering.context import ModuleContext, Signature, Tier
 from farcall.engine.lowering.metadata import INVARIANT, INVARIANT_POINTER
 from farcall.engine.structure.module import FunctionBody
 from farcall.engine.structure.types import F32, F64, I64, ValueType
@@ -118,9 +119,11 @@ class FunctionLowering:
         called: positions of the open blocks in which a call that checks for a request to stop was made on every way
             to where the code is now, the innermost last.
         carried: how many values its branches and calls carry.
+        is_fast: whether the code is for the fast tier.
     """
 
     __slots__ = (
+        "_bases",
         "_handlers",
         "_local_starts",
         "_local_types",
@@ -138,6 +141,7 @@ class FunctionLowering:
         "entry",
         "frames",
         "indexed",
+        "is_fast",
         "known",
         "lines",
         "locals",
@@ -184,6 +188,8 @@ class FunctionLowering:
         self._local_starts = [0, *accumulate(count for count, _ in runs)]
         self.outermost_loop: Frame | None = None
         self._opaque_slots: set[str] = set()
+        self._bases: set[int] = set()
+        self.is_fast = context.options.tier is Tier.FAST
         self._uses_execution = False
         results = self.signature.type.results
         self.frames: list[Frame] = [Frame("function", "return", (), results, 0)]
@@ -375,6 +381,8 @@ class FunctionLowering:
         chooses then has the base added in every turn: quicksort took 1.17 of the time, matrices 1.04.
         """
         entry = self.context.layout.memory(memory) + abi.MEMORY_ENTRY_BASE
+        if self.is_fast:
+            return self._memory_base_from_prologue(memory, entry)
         loop = self.outermost_loop
         if loop is None:
             return self.load("ptr", "%vmctx", entry, INVARIANT_POINTER)
@@ -386,6 +394,14 @@ class FunctionLowering:
                 f"{base} = load ptr, ptr {base}.at, align 8{INVARIANT_POINTER}\n"
                 f"{self.lines[loop.preheader]}"
             )
+        return base
+
+    def _memory_base_from_prologue(self, memory: int, entry: int) -> str:
+        """What is not optimised anyway gets by with the least text."""
+        base = f"%memory{memory}"
+        if memory not in self._bases:
+            self._bases.add(memory)
+            self.prologue.append(self.load_text(base, "%vmctx", entry))
         return base
 
     def memory_record(self, memory: int) -> str:
@@ -408,6 +424,33 @@ class FunctionLowering:
             self.lines.append(f"call void {code}({typed})")
             return ""
         return self.define(f"call {result} {code}({typed})")
+
+    def code_cell(self, index: int, field: int) -> str:
+        """A field of the code table's cell of function `index`, which the module defines: the address of code.
+
+        It is read each time, since better code may come: volatile, for LLVM is to make nothing of two reads.
+        """
+        position = index - self.context.module.imported_function_count
+        self.context.found[index] = None
+        table = "%code.table"
+        if not self.is_fast:
+            table = self.load("ptr", "%vmctx", abi.CONTEXT_CODE_TABLE, INVARIANT_POINTER)
+        place = self.address(table, code_table.cell_offset(position) + field)
+        return self.define(f"load volatile ptr, ptr {place}, align 8")
+
+    def count_lines(self, name: str) -> str:
+        """The lines that count that the function was entered, or that a loop went round.
+
+        Threads may get in each other's way, and counts be lost: they need not be exact.
+        """
+        position = self.body.index - self.context.module.imported_function_count
+        offset = code_table.cell_offset(position) + code_table.CELL_COUNT
+        return (
+            f"%{name}.count.at = getelementptr i8, ptr %code.table, i64 {offset}\n"
+            f"%{name}.count = load volatile i64, ptr %{name}.count.at, align 8\n"
+            f"%{name}.more = add i64 %{name}.count, 1\n"
+            f"store volatile i64 %{name}.more, ptr %{name}.count.at, align 8"
+        )
 
     # -- Locals ----------------------------------------------------------------------------------------------
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 
 from farcall.engine.abi.calls import CALLING_CONVENTION, symbol
 from farcall.engine.abi.layout import ContextLayout, needs_descriptors
+from farcall.engine.errors import ExhaustionError
 from farcall.engine.lowering.body import lower_body
-from farcall.engine.lowering.context import LoweringOptions, ModuleContext
+from farcall.engine.lowering.context import LoweringOptions, ModuleContext, Tier
 from farcall.engine.lowering.metadata import DEFINITIONS, GUEST_FUNCTION, LENGTH, OBJECT_DEFINITIONS
 from farcall.engine.lowering.tail_call import tail_entry_declaration
 from farcall.engine.structure.module import FunctionBody, Module
-
-_BATCH_TEXT = 16 << 20
-"""Characters after which a batch of functions is large enough: LLVM needs some hundred megabytes for it."""
 
 
 def lower_functions(
@@ -33,28 +32,67 @@ def lower_functions(
     Raises:
         ExhaustionError: a function is too complex (see `context.CARRIED_LIMIT`).
     """
-    context = ModuleContext(module, layout, options)
+    context = ModuleContext(module, layout, options, together=_together(options, functions))
     return _text(context, functions, [lower_body(context, body) for body in functions])
 
 
-def lower_in_batches(
-    module: Module, layout: ContextLayout, options: LoweringOptions, functions: Sequence[FunctionBody]
-) -> Iterator[tuple[Sequence[FunctionBody], str]]:
-    """As `lower_functions`, but in several texts where there is much of it, each with the functions that it defines."""
-    context = ModuleContext(module, layout, options)
-    batch: list[FunctionBody] = []
-    parts: list[str] = []
-    size = 0
-    for body in functions:
-        batch.append(body)
-        parts.append(lower_body(context, body))
-        size += len(parts[-1])
-        if size > _BATCH_TEXT:
-            yield batch, _text(context, batch, parts)
-            context.called.clear()
-            batch, parts, size = [], [], 0
-    if batch:
-        yield batch, _text(context, batch, parts)
+def _together(options: LoweringOptions, functions: Sequence[FunctionBody]) -> AbstractSet[int] | None:
+    """The functions that may call each other directly; None where all of the module may."""
+    match options.tier:
+        case Tier.WHOLE:
+            return None
+        case Tier.FAST:
+            return frozenset()
+        case Tier.OPTIMIZED:
+            return frozenset(body.index for body in functions)
+
+
+def lower_group(
+    module: Module,
+    layout: ContextLayout,
+    options: LoweringOptions,
+    first: FunctionBody,
+    wanted: Callable[[int], bool],
+    limit: int,
+) -> tuple[Sequence[FunctionBody], str]:
+    """A function, and those that it calls, and so on: the nearest first, until the text has `limit` characters.
+
+    Args:
+        module: validated.
+        layout: of the contexts of the module's instances.
+        options: of the tier `FAST`.
+        first: the function that there is to be in any case.
+        limit: characters.
+        wanted: whether function `index` is to be lowered as well.
+
+    Raises:
+        ExhaustionError: the function is too complex; others that are, are left out.
+    """
+    context = ModuleContext(module, layout, options, together=_together(options, ()))
+    bodies, parts = [first], [lower_body(context, first)]
+    size = len(parts[0])
+    seen = {first.index}
+    position = 0
+    calls = list(context.found)
+    while position < len(calls) and size < limit:
+        index = calls[position]
+        position += 1
+        if index in seen or not wanted(index):
+            continue
+        seen.add(index)
+        body = module.functions[index - module.imported_function_count]
+        if body.end - body.start > limit:  # and even more characters
+            continue
+        context.found.clear()
+        try:
+            part = lower_body(context, body)
+        except ExhaustionError:
+            continue
+        calls += context.found
+        bodies.append(body)
+        parts.append(part)
+        size += len(part)
+    return bodies, _text(context, bodies, parts)
 
 
 def _text(context: ModuleContext, functions: Sequence[FunctionBody], definitions: Sequence[str]) -> str:

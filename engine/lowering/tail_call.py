@@ -25,9 +25,17 @@ from farcall.engine.abi.calls import (
     tail_result_type,
     tail_symbol,
 )
+from farcall.engine.abi.code_table import CELL_TAIL
 from farcall.engine.abi.layout import RuntimeFunction
 from farcall.engine.instructions.instruction import Instruction
-from farcall.engine.lowering.call import Callee, emit_call, emit_return, indirect_callee, referenced_callee
+from farcall.engine.lowering.call import (
+    Callee,
+    emit_call,
+    emit_return,
+    indirect_callee,
+    own_code,
+    referenced_callee,
+)
 from farcall.engine.lowering.context import ModuleContext, Signature
 from farcall.engine.lowering.control import leave_handlers
 from farcall.engine.lowering.function import ALIGNMENT, FunctionLowering, Operand
@@ -52,17 +60,24 @@ def return_call(function: FunctionLowering, row: Instruction, immediates: tuple[
         vmctx = function.load("ptr", record, abi.FUNCTION_RECORD_CONTEXT, INVARIANT_POINTER)
         _leave_through_record(function, Callee(signature, code, vmctx), record, INVARIANT, texts)
         return
-    callee = Callee(signature, f"@{symbol(index)}", "%vmctx")
     if not context.has_tail_entry(index):
-        context.called.add(index)
-        _call_and_return(function, callee, texts)
+        _call_and_return(function, Callee(signature, own_code(function, index), "%vmctx"), texts)
         return
-    context.tail_called.add(index)
+    entry = _own_tail_entry(function, index)
     if block_need(signature.parameters):
-        context.called.add(index)
-        _leave(function, callee, f"@{tail_symbol(index)}", _block_too_small(function, signature), texts)
+        callee = Callee(signature, own_code(function, index), "%vmctx")
+        _leave(function, callee, entry, _block_too_small(function, signature), texts)
     else:
-        _emit_tail_call(function, callee, f"@{tail_symbol(index)}", texts)
+        _emit_tail_call(function, Callee(signature, "", "%vmctx"), entry, texts)
+
+
+def _own_tail_entry(function: FunctionLowering, index: int) -> str:
+    """The tail entry of function `index`, which the module defines."""
+    context = function.context
+    if context.calls_directly(index):
+        context.tail_called.add(index)
+        return f"@{tail_symbol(index)}"
+    return function.code_cell(index, CELL_TAIL)
 
 
 def return_call_indirect(function: FunctionLowering, row: Instruction, immediates: tuple[Any, ...]) -> None:

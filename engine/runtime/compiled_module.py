@@ -2,42 +2,25 @@
 
 from __future__ import annotations
 
+import array
 import ctypes
-import struct
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 from farcall.engine.abi import layout
 from farcall.engine.abi.calls import symbol, tail_symbol
 from farcall.engine.abi.layout import ContextLayout
 from farcall.engine.codegen.linker import Image
-from farcall.engine.errors import EngineBug, Frame
+from farcall.engine.errors import Frame
 from farcall.engine.interface import AbstractCompiledModule, FunctionListener
 from farcall.engine.runtime.native.code_memory import MappedCode
-from farcall.engine.runtime.native.machine import is_wide, native_runtime
+from farcall.engine.runtime.native.machine import native_runtime
 from farcall.engine.runtime.type_registry import TypeRegistry
 from farcall.engine.structure.module import Module
-from farcall.engine.structure.types import ExternKind, FunctionType
-
-_RECORD = struct.Struct("<QQiiQQ")
 
 
-_PREPARED_ENTRIES = 128
-
-
-def _usual_entries(module: Module) -> list[FunctionType]:
-    """The types of exported functions for which entries are made at once. The others' are made at their first call."""
-    types: dict[FunctionType, None] = {}
-    for export in module.exports:
-        if export.kind is ExternKind.FUNCTION:
-            signature = module.function_type(export.index)
-            if not is_wide(signature):
-                types[signature] = None
-                if len(types) == _PREPARED_ENTRIES:
-                    break
-    return list(types)
-
-
-class CompiledCode:
-    """Mapped code of one module. It lives as long as an instance, a compiled module or the engine's cache uses it.
+class CompiledCode(ABC):
+    """Native code of one module. It lives as long as an instance, a compiled module or the engine's cache uses it.
 
     Attributes:
         module: the module that it was compiled from; every use has a module with the same content.
@@ -46,61 +29,121 @@ class CompiledCode:
         kept_types: canonical ids by type index; who may outlive this object and uses descriptors keeps them.
         type_ids: their numbers, for machine code; `descriptors` their descriptors.
         listening: whether it reports its calls.
+        code_table: address of its code table, for instances' contexts; 0 where it has none.
+        function_records: of an instance, but for the context, and for what imports add.
     """
 
+    code_table = 0
+
     def __init__(
-        self, module: Module, layout_: ContextLayout, image: Image, types: TypeRegistry, *, listening: bool
+        self, module: Module, layout_: ContextLayout, types: TypeRegistry, *, listening: bool
     ) -> None:
         self.module = module
         self.layout = layout_
         self.listening = listening
-        self._mapped = MappedCode(image)
-        self.size = self._mapped.size
         self.types = types
         self.kept_types = tuple([types.keep(entry) for entry in module.defined_types])
         count = max(len(self.kept_types), 1)
         self.type_ids = (ctypes.c_int32 * count)(*(kept.number for kept in self.kept_types))
         self.descriptors = (ctypes.c_uint64 * count)(*(kept.descriptor for kept in self.kept_types))
-        self.function_records = self._make_function_records()
-        native_runtime().registry.register(self._mapped, self)
-        self._entries = native_runtime().prepare_entries(_usual_entries(module))
+        self.function_records = self._make_function_records(*self._entry_points())
+
+    @property
+    @abstractmethod
+    def size(self) -> int:
+        """Bytes of memory that the code takes."""
+
+    @abstractmethod
+    def _entry_points(self) -> tuple[Sequence[int], Sequence[int]]:
+        """Addresses of the functions that the module defines, and of their tail entries: 0 where there is none."""
 
     def address(self, index: int) -> int:
-        """Address of the code of function `index`, which the module defines."""
-        return self._mapped.addresses[symbol(index)]
+        """Address of the code of function `index`, which the module defines; it stays the same."""
+        place = index * layout.FUNCTION_RECORD_SIZE + layout.FUNCTION_RECORD_CODE
+        return int.from_bytes(self.function_records[place : place + 8], "little")
 
-    def tail_entry(self, index: int) -> int:
-        """Address of the tail entry of function `index`, which the module defines; 0 where it has none."""
-        return self._mapped.addresses.get(tail_symbol(index), 0)
+    def _make_function_records(self, codes: Sequence[int], tails: Sequence[int]) -> bytes:
+        module = self.module
+        imports, count = module.imported_function_count, len(module.function_types)
+        records = bytearray(count * layout.FUNCTION_RECORD_SIZE)
+        words = memoryview(records).cast("Q")
+        halves = memoryview(records).cast("i")
+        stride = layout.FUNCTION_RECORD_SIZE
 
-    def _make_function_records(self) -> bytes:
-        """The function records of an instance, but for the context, and for what imports add."""
-        first = self.module.imported_function_count
-        return b"".join(
-            _RECORD.pack(
-                self.address(index) if index >= first else 0,
+        def fill(
+            target: memoryview[int], size: int, field: int, first: int, values: array.array[int]
+        ) -> None:
+            target[(first * stride + field) // size :: stride // size] = memoryview(values)
+
+        if count:
+            ids = [kept.number for kept in self.kept_types]
+            descriptors = [kept.descriptor for kept in self.kept_types]
+            types = module.function_types
+            fill(
+                halves,
+                4,
+                layout.FUNCTION_RECORD_TYPE_ID,
                 0,
-                self.type_ids[type_index],
-                index,
-                self.tail_entry(index) if index >= first else 0,
-                self.descriptors[type_index],
+                array.array("i", [ids[type_] for type_ in types]),
             )
-            for index, type_index in enumerate(self.module.function_types)
+            fill(halves, 4, layout.FUNCTION_RECORD_INDEX, 0, array.array("i", range(count)))
+            descriptors_of_all = array.array("Q", [descriptors[type_] for type_ in types])
+            fill(words, 8, layout.FUNCTION_RECORD_DESCRIPTOR, 0, descriptors_of_all)
+        if codes:
+            fill(words, 8, layout.FUNCTION_RECORD_CODE, imports, array.array("Q", codes))
+            fill(words, 8, layout.FUNCTION_RECORD_TAIL, imports, array.array("Q", tails))
+        return bytes(records)
+
+
+class ModuleFrames:
+    """What the functions of a module are called in backtraces (a `FrameNames`)."""
+
+    def __init__(self, module: Module, tail_calling: frozenset[int]) -> None:
+        """Parameters: those of the module's functions that make tail calls, and so have tail entries."""
+        self._module = module
+        self._tail_calling = tail_calling
+
+    def frame(self, symbol_: str) -> Frame | None:
+        """The frame of the function with that symbol."""
+        index = int(symbol_[1:])
+        if symbol_ == symbol(index) and index in self._tail_calling:
+            return None  # It only calls the tail entry, and by tail calls that has become another function's frame.
+        return Frame(index, self._module.function_name(index), self._module.names.module)
+
+
+class WholeCode(CompiledCode):
+    """Code that was all compiled before the first call, as one image: functions call each other directly."""
+
+    def __init__(
+        self, module: Module, layout_: ContextLayout, image: Image, types: TypeRegistry, *, listening: bool
+    ) -> None:
+        self._mapped = MappedCode(image)
+        self._frames = ModuleFrames(module, self._tail_calling(module))
+        super().__init__(module, layout_, types, listening=listening)
+        native_runtime().registry.register(self._mapped, self)
+
+    @property
+    def size(self) -> int:
+        """Bytes of memory that the code takes."""
+        return self._mapped.size
+
+    def _tail_calling(self, module: Module) -> frozenset[int]:
+        addresses = self._mapped.addresses
+        return frozenset(body.index for body in module.functions if tail_symbol(body.index) in addresses)
+
+    def _entry_points(self) -> tuple[Sequence[int], Sequence[int]]:
+        addresses = self._mapped.addresses
+        first = self.module.imported_function_count
+        indices = range(first, first + len(self.module.functions))
+        return (
+            [addresses[symbol(index)] for index in indices],
+            [addresses.get(tail_symbol(index), 0) for index in indices],
         )
 
     def frame_at(self, address: int) -> Frame | None:
         """The frame of a return address that lies in this code."""
         name = self._mapped.symbol_at(address - 1)
-        if name is None:
-            return None
-        index = int(name[1:])
-        if name == symbol(index) and self.tail_entry(index):
-            return None  # It only calls the tail entry, and by tail calls that has become another function's frame.
-        return Frame(index, self.module.function_name(index), self.module.names.module)
-
-
-if _RECORD.size != layout.FUNCTION_RECORD_SIZE:
-    raise EngineBug("the function record's layout and its packing differ")
+        return None if name is None else self._frames.frame(name)
 
 
 class CompiledModule(AbstractCompiledModule):

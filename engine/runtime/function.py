@@ -1,33 +1,30 @@
-"""Functions: guests' and hosts', callable from Python."""
+"""Functions, callable from Python."""
 
 from __future__ import annotations
 
 import copy
 import ctypes
-import itertools
 import struct
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from operator import index as as_index
 from typing import TYPE_CHECKING, Any
 
 from farcall.engine.abi import layout
-from farcall.engine.errors import ArgumentError, EngineBug, TerminatedError, WasmException
+from farcall.engine.errors import ArgumentError, EngineBug, TerminatedError
 from farcall.engine.runtime.batch import Batch
-from farcall.engine.runtime.exception_arena import throw_on_return
 from farcall.engine.runtime.exits import raise_exit
 from farcall.engine.runtime.linked_group import LinkedGroup, Member, turn_of
-from farcall.engine.runtime.native.address_space import write_words
 from farcall.engine.runtime.native.machine import native_runtime
-from farcall.engine.runtime.native.trampolines import HOST_CONTEXT_SIZE, THREAD_NOT_PREPARED
+from farcall.engine.runtime.native.trampolines import THREAD_NOT_PREPARED
 from farcall.engine.runtime.stoppable import Stoppable
 from farcall.engine.runtime.values import ValueConverter
 from farcall.engine.structure.defined_types import DefinedType
 
 if TYPE_CHECKING:
+    from farcall.engine.runtime.native.machine import Entry
     from farcall.engine.runtime.references import References
-    from farcall.engine.runtime.type_registry import TypeId
 
 _ROWS_AT_ONCE = 1 << 14
 """Of `call_many`: few enough that a request to stop need not wait until they are packed."""
@@ -50,6 +47,7 @@ class Function:
     """
 
     __slots__ = (
+        "__weakref__",
         "_address",
         "_batch",
         "_buffer",
@@ -91,7 +89,7 @@ class Function:
         self._context = context
         self._parameters = ValueConverter(type.parameters, references)
         self._results = ValueConverter(type.results, references)
-        self._enter = native_runtime().entry(type)
+        self._enter = self._known_or_first_entry()
         self._buffer = ctypes.create_string_buffer(max(self._parameters.size, self._results.size, 16))
         self._address = ctypes.addressof(self._buffer)
         self._pack_into = self._parameters.layout.pack_into
@@ -102,10 +100,19 @@ class Function:
             self._parameters.has_references or self._results.has_references or self._parameters.has_vectors
         )
 
+    def _known_or_first_entry(self) -> Entry:
+        return native_runtime().known_entry(self.type) or _first_entry(weakref.ref(self))
+
+    def make_entry(self) -> Entry:
+        """Make the machine code by which it is entered, unless there is some for its type."""
+        self._enter = native_runtime().entry(self.type)
+        return self._enter
+
     def seen_by(self, importer: Member) -> Function:
         """The same function as an instance that imports it has it: usable as long as that one is open."""
         seen = copy.copy(self)
         seen.owner = importer
+        seen._enter = seen._known_or_first_entry()
         return seen
 
     def __repr__(self) -> str:
@@ -432,137 +439,18 @@ def single(values: tuple[Any, ...]) -> Any:
     return values[0] if len(values) == 1 else values
 
 
+def _first_entry(reference: weakref.ref[Function]) -> Entry:
+    """In place of a function's entry, whose machine code is made at its first call."""
+
+    def enter(code: int, context: int, slots: int) -> int:
+        function = reference()
+        if function is None:
+            raise EngineBug("a function is called that is gone")
+        return function.make_entry()(code, context, slots)
+
+    return enter
+
+
 def _entry_error(error: ctypes.ArgumentError) -> Exception:
     """What ctypes says when it cannot even convert an address: Python's own stack is at its end."""
     return RecursionError(f"maximum recursion depth exceeded while a guest is entered ({error})")
-
-
-class HostFunction(Function):
-    """A Python function that guests can import, of one store."""
-
-    __slots__ = (
-        "__weakref__",
-        "_host_context",
-        "_identity",
-        "_implementation",
-        "_machine_code",
-        "_record",
-        "_type_id",
-    )
-
-    def __init__(
-        self,
-        implementation: Callable[..., Any],
-        name: str | None,
-        references: References,
-        type_id: TypeId,
-    ) -> None:
-        self._implementation = implementation
-        self._identity = next(_identities)
-        self._machine_code = native_runtime().host_call(type_id.type.function)
-        self._host_context = ctypes.create_string_buffer(HOST_CONTEXT_SIZE)
-        self._record = ctypes.create_string_buffer(layout.FUNCTION_RECORD_SIZE)
-        self._type_id = type_id  # for its life, so that no other type gets it
-        code, context = self._machine_code.address, ctypes.addressof(self._host_context)
-        write_words(context, [self._identity])
-        write_words(ctypes.addressof(self._record), [code, context, type_id.number, 0, type_id.descriptor])
-        record = ctypes.addressof(self._record)
-        super().__init__(type_id.type, name, None, references, code, context, record)
-        _host_functions[self._identity] = weakref.ref(self)
-        weakref.finalize(self, _host_functions.pop, self._identity, None).atexit = False
-        references.add_host_function(self)
-
-    def __call__(self, *arguments: Any) -> Any:
-        """Call the Python function, with arguments and results checked and converted as for a guest's call."""
-        return single(self.call(arguments))
-
-    def call(self, arguments: Sequence[Any], stoppable: Stoppable | None = None) -> tuple[Any, ...]:
-        """Call the Python function; its results as a tuple. `stoppable` can keep it from starting only."""
-        if stoppable is not None and stoppable.reason is not None:
-            raise TerminatedError(stoppable.reason)
-        results = self._run(self._parameters.check(arguments))
-        try:
-            return self._results.check(results)
-        except ArgumentError as error:
-            raise self._result_error(error) from None
-
-    def call_bits(self, arguments: Sequence[int], stoppable: Stoppable | None = None) -> tuple[int, ...]:
-        """As a guest's function, but that references among the results are refused."""
-        values = self._parameters.unpack(self._pack_bits(arguments))
-        slots = self._results.pack_numbers(self.call(values, stoppable))
-        return struct.unpack(f"<{len(slots) // layout.SLOT_SIZE}Q", slots)
-
-    def call_many(
-        self, rows: Sequence[Sequence[Any]], stoppable: Stoppable | None = None
-    ) -> list[tuple[Any, ...] | Exception]:
-        """As a guest's function; stopping takes effect between two calls."""
-        outcomes: list[tuple[Any, ...] | Exception] = []
-        for row in rows:
-            try:
-                outcomes.append(self.call(row, stoppable))
-            except Exception as error:
-                outcomes.append(error)
-        return outcomes
-
-    def _run(self, arguments: Sequence[Any]) -> tuple[Any, ...]:
-        """Call the implementation; its results as a tuple of the right length."""
-        result = self._implementation(*arguments)
-        wanted = len(self.type.results)
-        if wanted == 1:
-            return (result,)
-        if wanted == 0:
-            if result is None:
-                return ()
-        elif isinstance(result, Sequence) and not isinstance(result, str | bytes) and len(result) == wanted:
-            return tuple(result)
-        expected = f"a sequence of {wanted} results" if wanted else "None, for it has no results,"
-        given = f"{result!r} ({type_name(result)})"
-        message = f"the host function {self.name or '?'} should return {expected} but returned {given}"
-        raise ArgumentError(message, None, expected, given)
-
-    def _result_error(self, error: ArgumentError) -> ArgumentError:
-        message = f"result of the host function {self.name or '?'}: {error}"
-        return ArgumentError(message, error.index, error.wanted, error.given)
-
-    def run(self, slots: int) -> None:
-        """Call the Python function for a guest: arguments from the slots, results into them."""
-        parameters, results = self._parameters, self._results
-        caller = native_runtime().caller_context() if results.has_references else 0
-        values = self._run(parameters.unpack(ctypes.string_at(slots, parameters.size)))
-        try:
-            if caller:
-                keeper = self.references.source(caller)
-                assert isinstance(keeper, Member)
-                results.link(values, keeper)
-                content = results.pack(values, keeper)
-            else:
-                content = results.pack_numbers(values)
-        except ArgumentError as error:
-            raise self._result_error(error) from None
-        ctypes.memmove(slots, content, len(content))
-
-
-def type_name(value: object) -> str:
-    """The name of a value's Python type, for messages."""
-    return type(value).__name__
-
-
-_identities = itertools.count(1)
-_host_functions: dict[int, weakref.ref[HostFunction]] = {}
-
-
-def _call_host(identity: int, _index: int, slots: int) -> None:
-    function = _host_functions[identity]()
-    if function is None:
-        raise EngineBug("a guest called a host function that is gone")
-    try:
-        function.run(slots)
-    except WasmException as error:
-        if not function.references.has_tag(error):
-            raise
-        throw_on_return(error)
-
-
-def install() -> None:
-    """Connect guests' calls of host functions to this module."""
-    native_runtime().handle("host", _call_host)

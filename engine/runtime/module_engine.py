@@ -18,9 +18,10 @@ from farcall.engine.errors import EngineBug, Trap
 from farcall.engine.interface import ModuleEngine
 from farcall.engine.runtime import listening
 from farcall.engine.runtime.constant_expression import evaluate
-from farcall.engine.runtime.function import Function, HostFunction
+from farcall.engine.runtime.function import Function
 from farcall.engine.runtime.global_variable import Global
 from farcall.engine.runtime.heap import Heap, Roots
+from farcall.engine.runtime.host_function import HostFunction
 from farcall.engine.runtime.linked_group import Member, joined
 from farcall.engine.runtime.linking import check_import
 from farcall.engine.runtime.memory import Memory
@@ -110,6 +111,7 @@ class NativeModuleEngine(ModuleEngine, Member):
                 ctypes.addressof(code.type_ids),
             ],
         )
+        write_words(context + layout.CONTEXT_CODE_TABLE, [code.code_table])
         for index in range(len(self.module.memories)):
             # Until there is a memory, an access is a trap, and no access to whatever lies at low addresses.
             space = native_runtime().space

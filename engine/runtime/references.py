@@ -25,7 +25,8 @@ from farcall.engine.structure.matching import heap_matches
 from farcall.engine.structure.types import ReferenceType, ValueType, refers_to
 
 if TYPE_CHECKING:
-    from farcall.engine.runtime.function import Function, HostFunction
+    from farcall.engine.runtime.function import Function
+    from farcall.engine.runtime.host_function import HostFunction
     from farcall.engine.runtime.linked_group import Member
     from farcall.engine.runtime.tag import Tag
     from farcall.engine.runtime.type_registry import TypeRegistry

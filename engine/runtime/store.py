@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 from farcall.engine.abi.objects import HOST_SHIFT, HOST_TAG, TAG_MASK
 from farcall.engine.errors import ClosedError, ExhaustionError, NameTakenError, ReentrancyError
 from farcall.engine.runtime.exception_arena import ExceptionArena
-from farcall.engine.runtime.function import HostFunction
 from farcall.engine.runtime.global_variable import Global
 from farcall.engine.runtime.heap import Roots
+from farcall.engine.runtime.host_function import HostFunction
 from farcall.engine.runtime.instance import Instance
 from farcall.engine.runtime.instantiation import Instantiation
 from farcall.engine.runtime.limits import StoreLimits

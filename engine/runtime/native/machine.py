@@ -23,8 +23,10 @@ from farcall.engine.runtime.native import c_library
 from farcall.engine.runtime.native.address_space import AddressSpace, write_words
 from farcall.engine.runtime.native.bulk import bulk_text
 from farcall.engine.runtime.native.code_memory import CodeRegistry, MappedCode
+from farcall.engine.runtime.native.code_table import CodeTable, compile_now, lazy_entry_text
 from farcall.engine.runtime.native.exceptions import exceptions_text
 from farcall.engine.runtime.native.fault_signals import FaultSignals
+from farcall.engine.runtime.native.host_calls import HostCall, HostCalls
 from farcall.engine.runtime.native.object_space import ObjectSpace
 from farcall.engine.runtime.native.objects import objects_text
 from farcall.engine.runtime.native.threads import prepare_thread, thread_end_text
@@ -67,7 +69,7 @@ _NextCell = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64)
 _FinishSweep = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64)
 _Collect = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 
-_HANDLERS = ("host", "before", "after", "tail_call", "collect", "convert", "unwind", "heap")
+_HANDLERS = ("host", "before", "after", "tail_call", "collect", "convert", "unwind", "heap", "compile")
 
 
 _FEW_VALUES = 32
@@ -83,14 +85,6 @@ def _compile(text: str, *, wide: bool = False) -> MappedCode:
     optimization = Optimization.FAST if wide else Optimization.FULL
     code = compile_to_object(f"{text}\n{_ATTRIBUTES}\n", host_target(), optimization)
     return MappedCode(link([read_object(code)]))
-
-
-class HostCall:
-    """The machine code by which guests call host functions of one type; it is mapped as long as this lives."""
-
-    def __init__(self, code: MappedCode) -> None:
-        self._code = code
-        self.address = code.addresses["host_call"]
 
 
 class _Trampolines(Generic[T]):
@@ -158,6 +152,9 @@ class NativeRuntime:
         self._buckets = new_buckets()
         base = self._compile_base()
         self._call_host = base.addresses["call_host"]
+        self._lazy_entry = base.addresses["lazy_entry"]
+        self.handle("compile", compile_now)
+        self._host_call_maker = HostCalls(self.new_code_table, self._compile_host_call)
         self._table = (ctypes.c_void_p * len(RuntimeFunction))(
             *(_address_of(function, base) for function in RuntimeFunction)
         )
@@ -186,6 +183,7 @@ class NativeRuntime:
                 (
                     traps_text(host_target().architecture, self._key, self.space),
                     host_border_text(self._key, self._handler_address("convert")),
+                    lazy_entry_text(host_target().architecture, self._handler_address("compile")),
                     listener_text("listener_before", self._handler_address("before")),
                     listener_text("listener_after", self._handler_address("after")),
                     listener_text("listener_tail_call", self._handler_address("tail_call")),
@@ -218,6 +216,10 @@ class NativeRuntime:
         `heap` is for those that need room for objects.
         """
         self._handlers[_HANDLERS.index(name)] = handler
+
+    def new_code_table(self, functions: int) -> CodeTable:
+        """A code table for so many functions. Raises OSError where the system refuses memory."""
+        return CodeTable(functions, self._lazy_entry)
 
     def listen(self) -> None:
         """There are listeners from now on, who are to be told of calls that exceptions end."""
@@ -282,6 +284,12 @@ class NativeRuntime:
         """The way from Python into guest functions of this type."""
         return self.prepare_entries((signature,))[0]
 
+    def known_entry(self, signature: FunctionType) -> Entry | None:
+        """The same, if it was made already."""
+        with self._lock:
+            entry: Entry | None = self._entries.get(signature)
+            return entry
+
     def batch_entry(self, signature: FunctionType) -> BatchEntry:
         """The way from Python into guest functions of this type, for many calls."""
         with self._lock:
@@ -300,11 +308,13 @@ class NativeRuntime:
         with self._lock:
             found = self._host_calls.get(signature)
             if found is None:
-                handler = self._handler_address("host")
-                text = host_call_text("host_call", signature, self._call_host, handler)
-                found = HostCall(_compile(text, wide=is_wide(signature)))
+                found = self._host_call_maker.make(signature)
                 self._host_calls.put(signature, found)
             return found
+
+    def _compile_host_call(self, signature: FunctionType) -> MappedCode:
+        text = host_call_text("host_call", signature, self._call_host, self._handler_address("host"))
+        return _compile(text, wide=is_wide(signature))
 
     def caller_context(self) -> int:
         """The vmctx with which the guest was entered that has called the host function that begins in this thread."""

@@ -1,0 +1,149 @@
+"""Host functions: Python functions that guests call."""
+
+from __future__ import annotations
+
+import ctypes
+import itertools
+import struct
+import weakref
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from farcall.engine.abi import layout
+from farcall.engine.errors import ArgumentError, EngineBug, TerminatedError, WasmException
+from farcall.engine.runtime.exception_arena import throw_on_return
+from farcall.engine.runtime.function import Function, single
+from farcall.engine.runtime.linked_group import Member
+from farcall.engine.runtime.native.address_space import write_words
+from farcall.engine.runtime.native.machine import native_runtime
+from farcall.engine.runtime.native.trampolines import HOST_CONTEXT_SIZE
+from farcall.engine.runtime.stoppable import Stoppable
+
+if TYPE_CHECKING:
+    from farcall.engine.runtime.references import References
+    from farcall.engine.runtime.type_registry import TypeId
+
+
+class HostFunction(Function):
+    """A Python function that guests can import, of one store."""
+
+    __slots__ = (
+        "_host_context",
+        "_identity",
+        "_implementation",
+        "_machine_code",
+        "_record",
+        "_type_id",
+    )
+
+    def __init__(
+        self,
+        implementation: Callable[..., Any],
+        name: str | None,
+        references: References,
+        type_id: TypeId,
+    ) -> None:
+        self._implementation = implementation
+        self._identity = next(_identities)
+        self._machine_code = native_runtime().host_call(type_id.type.function)
+        self._host_context = ctypes.create_string_buffer(HOST_CONTEXT_SIZE)
+        self._record = ctypes.create_string_buffer(layout.FUNCTION_RECORD_SIZE)
+        self._type_id = type_id  # for its life, so that no other type gets it
+        code, context = self._machine_code.address, ctypes.addressof(self._host_context)
+        write_words(context, [self._identity])
+        write_words(ctypes.addressof(self._record), [code, context, type_id.number, 0, type_id.descriptor])
+        record = ctypes.addressof(self._record)
+        super().__init__(type_id.type, name, None, references, code, context, record)
+        _host_functions[self._identity] = weakref.ref(self)
+        weakref.finalize(self, _host_functions.pop, self._identity, None).atexit = False
+        references.add_host_function(self)
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Call the Python function, with arguments and results checked and converted as for a guest's call."""
+        return single(self.call(arguments))
+
+    def call(self, arguments: Sequence[Any], stoppable: Stoppable | None = None) -> tuple[Any, ...]:
+        """Call the Python function; its results as a tuple. `stoppable` can keep it from starting only."""
+        if stoppable is not None and stoppable.reason is not None:
+            raise TerminatedError(stoppable.reason)
+        results = self._run(self._parameters.check(arguments))
+        try:
+            return self._results.check(results)
+        except ArgumentError as error:
+            raise self._result_error(error) from None
+
+    def call_bits(self, arguments: Sequence[int], stoppable: Stoppable | None = None) -> tuple[int, ...]:
+        """As a guest's function, but that references among the results are refused."""
+        values = self._parameters.unpack(self._pack_bits(arguments))
+        slots = self._results.pack_numbers(self.call(values, stoppable))
+        return struct.unpack(f"<{len(slots) // layout.SLOT_SIZE}Q", slots)
+
+    def call_many(
+        self, rows: Sequence[Sequence[Any]], stoppable: Stoppable | None = None
+    ) -> list[tuple[Any, ...] | Exception]:
+        """As a guest's function; stopping takes effect between two calls."""
+        outcomes: list[tuple[Any, ...] | Exception] = []
+        for row in rows:
+            try:
+                outcomes.append(self.call(row, stoppable))
+            except Exception as error:
+                outcomes.append(error)
+        return outcomes
+
+    def _run(self, arguments: Sequence[Any]) -> tuple[Any, ...]:
+        """Call the implementation; its results as a tuple of the right length."""
+        result = self._implementation(*arguments)
+        wanted = len(self.type.results)
+        if wanted == 1:
+            return (result,)
+        if wanted == 0:
+            if result is None:
+                return ()
+        elif isinstance(result, Sequence) and not isinstance(result, str | bytes) and len(result) == wanted:
+            return tuple(result)
+        expected = f"a sequence of {wanted} results" if wanted else "None, for it has no results,"
+        given = f"{result!r} ({type(result).__name__})"
+        message = f"the host function {self.name or '?'} should return {expected} but returned {given}"
+        raise ArgumentError(message, None, expected, given)
+
+    def _result_error(self, error: ArgumentError) -> ArgumentError:
+        message = f"result of the host function {self.name or '?'}: {error}"
+        return ArgumentError(message, error.index, error.wanted, error.given)
+
+    def run(self, slots: int) -> None:
+        """Call the Python function for a guest: arguments from the slots, results into them."""
+        parameters, results = self._parameters, self._results
+        caller = native_runtime().caller_context() if results.has_references else 0
+        values = self._run(parameters.unpack(ctypes.string_at(slots, parameters.size)))
+        try:
+            if caller:
+                keeper = self.references.source(caller)
+                assert isinstance(keeper, Member)
+                results.link(values, keeper)
+                content = results.pack(values, keeper)
+            else:
+                content = results.pack_numbers(values)
+        except ArgumentError as error:
+            raise self._result_error(error) from None
+        ctypes.memmove(slots, content, len(content))
+
+
+_identities = itertools.count(1)
+_host_functions: dict[int, weakref.ref[HostFunction]] = {}
+
+
+def _call_host(identity: int, _index: int, slots: int) -> None:
+    function = _host_functions[identity]()
+    if function is None:
+        raise EngineBug("a guest called a host function that is gone")
+    try:
+        function.run(slots)
+    except WasmException as error:
+        if not function.references.has_tag(error):
+            raise
+        throw_on_return(error)
+
+
+def install() -> None:
+    """Connect guests' calls of host functions to this module."""
+    native_runtime().handle("host", _call_host)

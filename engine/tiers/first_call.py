@@ -1,0 +1,100 @@
+"""The fast tier: functions are compiled when they are first called, with those that they call."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+
+from farcall.engine.codegen.compiler import Optimization, compile_to_object
+from farcall.engine.codegen.elf import read_object
+from farcall.engine.codegen.linker import Image, link
+from farcall.engine.codegen.target import host_target
+from farcall.engine.jobs import FOREGROUND, CompileJob, CompilePool, allowed_seconds
+from farcall.engine.lowering import LoweringOptions, is_soon_compiled, lower_group
+from farcall.engine.runtime.native.compile_thread import run_with_stack
+from farcall.engine.runtime.tiered_code import FAST, TieredCode
+from farcall.engine.structure.module import Module
+
+_GROUP_TEXT = 12_000
+"""Characters of LLVM IR after which nothing more is compiled along with what is called."""
+
+
+class FastTier:
+    """Gives functions their first code."""
+
+    def __init__(
+        self,
+        options: LoweringOptions,
+        pool: CompilePool,
+        on_compiled: Callable[[TieredCode, LoweringOptions, float], None],
+    ) -> None:
+        """Make one for code with these options.
+
+        Parameters:
+            options: of the tier `FAST`.
+            pool: compiles what may take long.
+            on_compiled: told of (code, the options, seconds).
+        """
+        self._options = options
+        self._pool = pool
+        self._on_compiled = on_compiled
+        self._lock = threading.Lock()
+        self._running: dict[int, Future[None]] = {}  # by function index; guarded by _lock
+
+    def compile(self, code: TieredCode, index: int) -> None:
+        """Compile function `index`, unless that is done; who needs the same function meanwhile waits for it.
+
+        Raises:
+            ExhaustionError: that would take too much time or memory.
+            CompilerCrashError: the compiler crashed.
+        """
+        with self._lock:
+            running = self._running.get(index)
+            if running is None:
+                mine = self._running[index] = Future()
+        if running is not None:
+            running.result()
+            return
+        try:
+            run_with_stack(lambda: self._compile_group(code, index))
+        except BaseException as error:
+            self._end(index, mine, error)
+            raise
+        self._end(index, mine, None)
+
+    def _end(self, index: int, mine: Future[None], error: BaseException | None) -> None:
+        with self._lock:
+            del self._running[index]
+        if error is None:
+            mine.set_result(None)
+        else:
+            mine.set_exception(error)
+
+    def _compile_group(self, code: TieredCode, index: int) -> None:
+        module = code.module
+        first = module.imported_function_count
+        if code.levels[index - first]:
+            return
+        started = time.perf_counter()
+        bodies, text = lower_group(
+            module,
+            code.layout,
+            self._options,
+            module.functions[index - first],
+            lambda called: not code.levels[called - first],
+            _GROUP_TEXT,
+        )
+        if is_soon_compiled(text, optimized=False):
+            image = link([read_object(compile_to_object(text, host_target(), Optimization.FAST))])
+        else:
+            image = self._compile_elsewhere(module, [body.index for body in bodies])
+        code.install(image, FAST)
+        self._on_compiled(code, self._options, time.perf_counter() - started)
+
+    def _compile_elsewhere(self, module: Module, functions: Sequence[int]) -> Image:
+        """Compile what may take LLVM long, in a process that has limits."""
+        seconds = allowed_seconds(module, functions, Optimization.FAST)
+        job = CompileJob(module, functions, self._options, Optimization.FAST, FOREGROUND, seconds)
+        return self._pool.submit(job).result().linked_image()
