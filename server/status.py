@@ -175,6 +175,7 @@ _ROWS: dict[type[engine.FarcallError], _Row] = {
     engine.CompilerCrashError: _Row(details.ERROR_REASON_INTERNAL, _no_detail, _functions),
     engine.CompileCancelledError: _Row(details.ERROR_REASON_CANCELLED, _no_detail, _no_metadata),
     engine.ArgumentError: _Row(details.ERROR_REASON_INVALID_ARGUMENT, _argument_failure, _argument_metadata),
+    engine.MountError: _Row(details.ERROR_REASON_INVALID_ARGUMENT, _no_detail, _no_metadata),
     engine.RangeError: _Row(details.ERROR_REASON_OUT_OF_RANGE, _no_detail, _no_metadata),
     engine.ExportNotFoundError: _Row(details.ERROR_REASON_EXPORT_NOT_FOUND, _no_detail, _no_metadata),
     engine.ClosedError: _Row(details.ERROR_REASON_CLOSED, _no_detail, _no_metadata),
