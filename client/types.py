@@ -240,8 +240,7 @@ class CompileProgress:
         functions: how many functions it defines.
         functions_done: how many of them are compiled.
         optimized: how many of these are optimised.
-        fast: how many are not, since that would take too long. Where the server finds the code in a cache, it tells
-            neither.
+        fast: how many are not.
         code_size: bytes of all their bodies.
         code_size_done: bytes of the bodies of those that are compiled.
         done: whether all is done.

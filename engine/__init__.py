@@ -97,6 +97,7 @@ from farcall.engine.structure.types import (
     TagType,
     ValueType,
 )
+from farcall.engine.tiers.policy import CodePolicy
 
 __all__ = [
     "ANYREF",
@@ -121,6 +122,7 @@ __all__ = [
     "Caller",
     "Cancellation",
     "ClosedError",
+    "CodePolicy",
     "CompileCancelledError",
     "CompileLimitError",
     "CompileLimits",

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from farcall.engine import CompileLimits, features_named
+from farcall.engine import CodePolicy, CompileLimits, features_named
 from farcall.engine.errors import MountError
 from farcall.engine.host.filesystem.mounts import AllowedDirectory, parse_allowed_directory
 
@@ -48,6 +48,7 @@ class ServerConfiguration:
         shutdown_grace: seconds that running calls get to finish when the server is told to stop.
         max_remembered_requests: answers that are kept for repeated request ids.
         disabled_features: WebAssembly features, by name, that modules may not use.
+        code_policy: when functions are compiled, and how well: `lazy`, `optimized` or `fast`.
         compile_processes: how many compile jobs run at a time; None is as many as there are cores.
         compile_queue: how many compile jobs may wait; a module of a megabyte makes some ten.
         compile_seconds: processor time of a compile job at most; None is what its size makes reasonable.
@@ -82,6 +83,7 @@ class ServerConfiguration:
     shutdown_grace: float = 10.0
     max_remembered_requests: int = 10_000
     disabled_features: tuple[str, ...] = ()
+    code_policy: str = "lazy"
     compile_processes: int | None = None
     compile_queue: int = 10_000
     compile_seconds: int | None = None
@@ -120,6 +122,7 @@ class ServerConfiguration:
         for directory in self.allowed_directories:
             if not Path(directory.path).is_dir():
                 raise ValueError(f"the allowed directory {directory.name!r} is none: {directory.path}")
+        CodePolicy(self.code_policy)
         _check_address(self.address)
         if (self.tls_certificate is None) != (self.tls_private_key is None):
             raise ValueError("tls_certificate and tls_private_key go together")

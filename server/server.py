@@ -106,6 +106,7 @@ class Server:
         self.engine = Engine(
             total_memory_bytes=configuration.total_memory_pages * WASM_PAGE,
             disabled_features=configuration.disabled_features,
+            code_policy=configuration.code_policy,
             compile_limits=configuration.compile_limits,
         )
         self._directories = AllowedDirectories(configuration.allowed_directories)

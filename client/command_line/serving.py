@@ -94,6 +94,12 @@ def _encryption(command: Callable[..., Any]) -> Callable[..., Any]:
     help="Let programs have this directory of the server's machine, under a name; may be repeated.",
 )
 @click.option(
+    "--code-policy",
+    type=click.Choice(["lazy", "optimized", "fast"]),
+    help="lazy: functions are compiled when first called, and optimised in the background; optimized: all before the "
+    "first call; fast: never optimised.",
+)
+@click.option(
     "--disable-feature",
     "disabled_features",
     multiple=True,
