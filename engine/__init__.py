@@ -13,6 +13,7 @@ from farcall.engine.abi.traps import TrapKind
 from farcall.engine.binary.section_headers import SectionHeader, section_headers
 from farcall.engine.engine import Engine, EngineStatistics
 from farcall.engine.errors import (
+    AbortTrap,
     ArgumentError,
     ClosedError,
     EngineBug,
@@ -34,6 +35,9 @@ from farcall.engine.errors import (
     UnsupportedFeatureError,
     WasmException,
 )
+from farcall.engine.host.assembly_script import assembly_script_module
+from farcall.engine.host.combined import CombinedModule
+from farcall.engine.host.emscripten import EmscriptenModule
 from farcall.engine.host.host_module import HostModule
 from farcall.engine.instructions.instruction import features_named
 from farcall.engine.interface import (
@@ -102,12 +106,15 @@ __all__ = [
     "I64",
     "STRUCTREF",
     "V128",
+    "AbortTrap",
     "AbstractEngine",
     "ArgumentError",
     "ArrayReference",
     "Caller",
     "ClosedError",
+    "CombinedModule",
     "CompiledModule",
+    "EmscriptenModule",
     "Engine",
     "EngineBug",
     "EngineStatistics",
@@ -166,6 +173,7 @@ __all__ = [
     "UnsupportedFeatureError",
     "ValueType",
     "WasmException",
+    "assembly_script_module",
     "end_turn",
     "ends_soon",
     "features_named",

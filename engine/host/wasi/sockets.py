@@ -193,7 +193,9 @@ def sock_send(guest: Guest, number: int, vectors: int, count: int, flags: int, s
     handle = _socket(guest, number, rights.FD_WRITE)
     if flags:
         return Errno.INVAL
-    SIZE.pack_into(guest.memory(), sent, write_or_wait(guest, handle, guest.buffers(guest.memory(), vectors, count)))
+    SIZE.pack_into(
+        guest.memory(), sent, write_or_wait(guest, handle, guest.buffers(guest.memory(), vectors, count))
+    )
     return None
 
 
