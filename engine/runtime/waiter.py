@@ -8,6 +8,7 @@ an event of its own. A request to stop sets the event, as does what is no descri
 from __future__ import annotations
 
 import os
+import threading
 import time
 import weakref
 from collections.abc import Callable, Sequence
@@ -33,13 +34,17 @@ class Waiter:
             group: the linked group of the instance, as of now.
         """
         self._group = group
-        self._event = -1
+        # Reentrant: a handler of a signal may ask for a stop in the middle of this thread's own waking.
+        self._lock = threading.RLock()
+        self._event = -1  # guarded by _lock
         self._close: Callable[[], object] = _nothing
 
     def wake(self) -> None:
         """End the sleep that is under way, if one is, from any thread; also one that is about to begin."""
-        if self._event >= 0:
-            os.eventfd_write(self._event, 1)
+        # Whoever wakes does not know that the instance is being closed; its number may be another file's by then.
+        with self._lock:
+            if self._event >= 0:
+                os.eventfd_write(self._event, 1)
 
     def wait(
         self, interests: Sequence[tuple[int, int]] = (), deadline: int | None = None
@@ -106,8 +111,9 @@ class Waiter:
 
     def close(self) -> None:
         """Give its descriptor back. Nobody sleeps here any more."""
-        self._event = -1
-        self._close()
+        with self._lock:
+            self._event = -1
+            self._close()
 
 
 def _nothing() -> None:

@@ -26,13 +26,18 @@ class Channel(Enum):
 
 
 class ProgramOutput:
-    """A bounded queue from the guest's thread to the event loop; both outputs share it, and so keep their order."""
+    """A bounded queue from the guest's thread to the event loop; both outputs share it, and so keep their order.
+
+    Attributes:
+        total: bytes that the guest has written so far.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._lock = threading.Lock()
         self._chunks: deque[tuple[Channel, bytes]] = deque()  # guarded by _lock, as is what follows
         self._size = 0  # bytes in _chunks
+        self.total = 0
         self._closed = False
         self._reader_waits = False
         self._wakers: tuple[Waker, ...] = ()
@@ -59,12 +64,18 @@ class ProgramOutput:
                     self._chunks.append((channel, content))
                     size += len(content)
             self._size += size
+            self.total += size
             wake = self._reader_waits and size > 0
             if wake:
                 self._reader_waits = False
         if wake:
             self._loop.call_soon_threadsafe(self._there.set)
         return size
+
+    @property
+    def waiting(self) -> int:
+        """Bytes that wait to be sent."""
+        return self._size
 
     def writable(self) -> bool:
         """Whether there is room, or nobody reads."""

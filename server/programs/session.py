@@ -9,7 +9,7 @@ from typing import Any
 import grpc
 
 from farcall.proto.farcall.v1 import program_service_pb2 as messages
-from farcall.server.errors import bad_request, upload_stalled
+from farcall.server.errors import RequestError, bad_request, upload_stalled
 from farcall.server.execution.executor import Executor
 from farcall.server.execution.job import Job
 from farcall.server.programs.input import ProgramInput
@@ -22,7 +22,12 @@ _Context = grpc.aio.ServicerContext[messages.RunProgramRequest, messages.RunProg
 
 
 class ProgramSession:
-    """The state of one stream. Used by the event loop's thread only."""
+    """The state of one stream. Used by the event loop's thread only.
+
+    Attributes:
+        standard_input: what has come for the program and it has not read.
+        output: what it has written and is not sent.
+    """
 
     def __init__(
         self,
@@ -45,6 +50,8 @@ class ProgramSession:
         self._executor = executor
         self._idle_timeout = idle_timeout
         self._timeout = timeout
+        loop = asyncio.get_running_loop()
+        self.standard_input, self.output = ProgramInput(loop), ProgramOutput(loop)
 
     async def run(self) -> None:
         """Serve the stream to its end, telling of errors in its last message."""
@@ -54,6 +61,10 @@ class ProgramSession:
         except Exception as error:
             response.error.CopyFrom(status_of(error))
         await self._context.write(response)
+
+    async def refuse(self, error: RequestError) -> None:
+        """Tell of an error instead."""
+        await self._context.write(messages.RunProgramResponse(error=status_of(error)))
 
     async def _read(self) -> messages.RunProgramRequest | None:
         """The next request; None if the caller sends no more."""
@@ -87,9 +98,8 @@ class ProgramSession:
 
     async def _run(self, program: Program) -> int:
         """Run the program; its exit code. Raises what the engine raises, and CallStoppedError."""
-        loop = asyncio.get_running_loop()
         pending: deque[None] = deque()
-        standard_input, output = ProgramInput(loop), ProgramOutput(loop)
+        standard_input, output = self.standard_input, self.output
         job: Job[int] = Job(lambda _stoppable: program.run(standard_input, output), pending, program)
         tasks: list[asyncio.Task[Any]] = [
             asyncio.create_task(self._execute(job, output)),
@@ -105,12 +115,15 @@ class ProgramSession:
                     feeding.result()
                 if sending.done():
                     sending.result()
-            await sending
-            return execution.result() or 0
+        except asyncio.CancelledError:
+            sending.cancel()
+            raise
         finally:
-            for task in tasks:
+            for task in (execution, feeding):
                 task.cancel()
+            # What was written goes out in any case: gRPC lets nothing be written while a write is under way.
             await asyncio.gather(*tasks, return_exceptions=True)
+        return execution.result() or 0
 
     async def _execute(self, job: Job[int], output: ProgramOutput) -> int:
         try:

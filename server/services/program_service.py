@@ -16,7 +16,7 @@ class ProgramService(program_service_pb2_grpc.ProgramServiceServicer):
     """See program_service.proto.
 
     Attributes:
-        running: programs that run, or whose archives are on their way.
+        sessions: of programs that run, or whose archives are on their way.
         started: programs since the server started.
     """
 
@@ -40,25 +40,33 @@ class ProgramService(program_service_pb2_grpc.ProgramServiceServicer):
         self._limits = limits
         self._max_programs = max_programs
         self._idle_timeout = idle_timeout
-        self.running = 0
+        self.sessions: set[ProgramSession] = set()
         self.started = 0
+
+    @property
+    def running(self) -> int:
+        """How many programs run, or have their archives on the way."""
+        return len(self.sessions)
 
     async def RunProgram(  # type: ignore[override]  # noqa: N802 - writes by itself instead of yielding
         self, requests: Any, context: Any
     ) -> None:
         """Run a program."""
+        session = ProgramSession(
+            context,
+            self._preparer,
+            self._executor,
+            idle_timeout=self._idle_timeout,
+            timeout=self._limits.seconds(context),
+        )
         if self.running >= self._max_programs:
-            raise limit_reached("server", f"{self.running} programs run, which is the limit; try again later")
-        self.running += 1
+            await session.refuse(
+                limit_reached("server", f"{self.running} programs run, which is the limit; try again later")
+            )
+            return
+        self.sessions.add(session)
         self.started += 1
         try:
-            session = ProgramSession(
-                context,
-                self._preparer,
-                self._executor,
-                idle_timeout=self._idle_timeout,
-                timeout=self._limits.seconds(context),
-            )
             await session.run()
         finally:
-            self.running -= 1
+            self.sessions.discard(session)
