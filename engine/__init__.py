@@ -16,6 +16,7 @@ from farcall.engine.cache.artifact import Artifact, check_trustworthy, decode_ar
 from farcall.engine.codegen.target_choice import choose_target, known_cpus
 from farcall.engine.engine import Engine, EngineStatistics
 from farcall.engine.errors import (
+    AbortTrap,
     ArgumentError,
     ArtifactError,
     ClosedError,
@@ -43,6 +44,9 @@ from farcall.engine.errors import (
     UnsupportedFeatureError,
     WasmException,
 )
+from farcall.engine.host.assembly_script import assembly_script_module
+from farcall.engine.host.combined import CombinedModule
+from farcall.engine.host.emscripten import EmscriptenModule
 from farcall.engine.host.host_module import HostModule
 from farcall.engine.instructions.instruction import features_named
 from farcall.engine.interface import (
@@ -114,6 +118,7 @@ __all__ = [
     "I64",
     "STRUCTREF",
     "V128",
+    "AbortTrap",
     "AbstractEngine",
     "ArgumentError",
     "ArrayReference",
@@ -123,12 +128,14 @@ __all__ = [
     "Cancellation",
     "ClosedError",
     "CodePolicy",
+    "CombinedModule",
     "CompileCancelledError",
     "CompileLimitError",
     "CompileLimits",
     "CompileProgress",
     "CompiledModule",
     "CompilerCrashError",
+    "EmscriptenModule",
     "Engine",
     "EngineBug",
     "EngineStatistics",
@@ -189,6 +196,7 @@ __all__ = [
     "UnsupportedFeatureError",
     "ValueType",
     "WasmException",
+    "assembly_script_module",
     "check_trustworthy",
     "choose_target",
     "custom_section_problems",

@@ -10,6 +10,7 @@
     │   └── UnsupportedFeatureError     the module needs a feature that is switched off
     ├── LinkError                   an import cannot be resolved; carries its name, the wanted and the found type
     ├── Trap                        the guest trapped; carries the kind and the backtrace
+    │   └── AbortTrap                   the guest gave up, and said why
     ├── WasmException               a guest threw an exception that nothing in it caught; carries tag, values, backtrace
     ├── TerminatedError             the guest was stopped from outside; carries the reason and the backtrace
     ├── HostFailure                 a host function ended the guest; carries the message and the backtrace
@@ -34,10 +35,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from farcall.engine.abi.traps import TrapKind
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from farcall.engine.abi.traps import TrapKind
     from farcall.engine.structure.types import TagType
 
 
@@ -181,6 +183,22 @@ class Trap(_GuestStopped):
     def __init__(self, kind: TrapKind, backtrace: Sequence[Frame] = ()) -> None:
         super().__init__(kind.message, backtrace)
         self.kind = kind
+
+
+class AbortTrap(Trap):
+    """The guest gave up and said why, as by `abort` of AssemblyScript's.
+
+    It is of the kind `unreachable`, which is what the guest would have run into.
+    """
+
+    def __init__(self, message: str, backtrace: Sequence[Frame] = ()) -> None:
+        """Make one.
+
+        Parameters:
+            message: what the guest said.
+        """
+        super().__init__(TrapKind.UNREACHABLE, backtrace)
+        self.message = message
 
 
 class ExceptionTag(Protocol):

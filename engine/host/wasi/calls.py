@@ -50,8 +50,8 @@ def _errno(error: Exception) -> int:
     return Errno.FAULT
 
 
-# Calling with a fixed number of arguments takes a third of the time that it takes with any number; those that guests call
-# in loops have two to four.
+# Calling with a fixed number of arguments takes a third of the time that it takes with any number; those that guests
+# call in loops have two to four.
 
 
 def _bind_2(implementation: Implementation, guest: Guest) -> Callable[..., int | None]:

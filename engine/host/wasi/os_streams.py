@@ -12,7 +12,7 @@ import os
 import socket
 import stat
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from select import POLLIN, POLLOUT, poll
 
 from farcall.engine.host.filesystem.interface import FileType
@@ -37,6 +37,7 @@ class _Access:
         mode = os.fstat(descriptor).st_mode
         self.descriptor = descriptor
         self.asks = False
+        self._close: Callable[[], object] = _nothing
         self.socket: socket.socket | None = None
         self.file_type = FileType.CHARACTER_DEVICE if os.isatty(descriptor) else FileType.UNKNOWN
         if stat.S_ISSOCK(mode):
@@ -49,7 +50,7 @@ class _Access:
             except OSError:
                 self.asks = True
             else:
-                self.close = weakref.finalize(self, os.close, self.descriptor)
+                self._close = weakref.finalize(self, os.close, self.descriptor)
 
     def may_block(self, events: int) -> bool:
         """Whether an access would block now, as far as the system must be asked."""
@@ -65,8 +66,13 @@ class _Access:
 
     def close(self) -> None:
         """Give back what was opened; the descriptor itself stays open."""
+        self._close()
         if self.socket is not None:
             self.socket.close()
+
+
+def _nothing() -> None:
+    pass
 
 
 class DescriptorInput(InputStream):
