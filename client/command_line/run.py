@@ -21,37 +21,38 @@ _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 class ProgramCommand(click.Command):
     """A command whose first argument is a program. The command's own options stand before it or right after it.
 
-    What follows the first argument of the program's, or `--`, is the program's, whatever it looks like.
+    From `--`, or the first argument behind the program that is none of the command's options, all is the program's,
+    whatever it looks like.
     """
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Puts the command's options first."""
-        options, program = self._leading_options(ctx, args)
-        if program and options[-1:] != ["--"]:
-            further, rest = self._leading_options(ctx, program[1:])
-            options, program = [*options, *further], [program[0], *rest]
-        options = [option for position, option in enumerate(options) if not self._is_end(options, position)]
-        return super().parse_args(ctx, [*options, "--", *program])
+        options, rest = self._leading_options(ctx, args)
+        if rest and rest[0] != "--" and rest[0].startswith("-") and len(rest[0]) > 1:
+            return super().parse_args(ctx, args)  # an option that the command does not have: click says so
+        if rest[:1] == ["--"]:
+            return super().parse_args(ctx, [*options, *rest])
+        if rest:
+            further, arguments = self._leading_options(ctx, rest[1:])
+            options, rest = [*options, *further], [rest[0], *arguments[arguments[:1] == ["--"] :]]
+        return super().parse_args(ctx, [*options, "--", *rest])
 
     def _leading_options(self, ctx: click.Context, args: list[str]) -> tuple[list[str], list[str]]:
-        """The options at the beginning, with their values and a `--` at their end, and the rest."""
-        parser = self.make_parser(ctx)
-        parser.allow_interspersed_args = False
-        found, _, _ = parser.parse_args(list(args))
-        # What is not given is None or an object of click's own.
-        further = found["arguments"]
-        positional = (len(further) if isinstance(further, list | tuple) else 0) + isinstance(
-            found["program"], str
-        )
-        count = len(args) - positional
+        """The command's options at the beginning, with their values, and the rest."""
+        options = {
+            name: option
+            for option in self.get_params(ctx)
+            if isinstance(option, click.Option)
+            for name in (*option.opts, *option.secondary_opts)
+        }
+        count = 0
+        while count < len(args):
+            name, has_value, _ = args[count].partition("=")
+            option = options.get(name)
+            if option is None:
+                break
+            count += 1 if has_value or option.is_flag else 2
         return args[:count], args[count:]
-
-    @staticmethod
-    def _is_end(options: list[str], position: int) -> bool:
-        """Whether it is a `--` that ends options: the value of an option can be one, too."""
-        return options[position] == "--" and (
-            position == 0 or not options[position - 1].startswith("--") or "=" in options[position - 1]
-        )
 
 
 def _environment(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> dict[str, str]:

@@ -12,11 +12,12 @@ from farcall.engine.host.wasi.guest import Guest
 from farcall.engine.host.wasi.layouts import SIZE, LookupFlags
 
 _ALL_OPEN_FLAGS = int(~OpenFlags(0))
+_ALL_LOOKUP_FLAGS = int(~LookupFlags(0))
 
 
 def _follow(flags: int) -> bool:
     """What `$lookupflags` say of a symbolic link at the path's end. Raises WasiError(INVAL)."""
-    if flags & ~LookupFlags.SYMLINK_FOLLOW:
+    if flags & ~_ALL_LOOKUP_FLAGS:
         raise WasiError(Errno.INVAL, f"lookup flags {flags:#x}")
     return bool(flags & LookupFlags.SYMLINK_FOLLOW)
 
