@@ -307,6 +307,23 @@ class InstanceInfo:
     exports: tuple[Export, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class InstanceOutput:
+    """What an instance wrote since the last time.
+
+    Attributes:
+        stdout: to standard output.
+        stderr: to standard error.
+        discarded_stdout: bytes of standard output that were discarded after these.
+        discarded_stderr: bytes of standard error that were discarded after these.
+    """
+
+    stdout: bytes
+    stderr: bytes
+    discarded_stdout: int
+    discarded_stderr: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerLimits:
     """What a server allows; sizes in bytes, times in seconds."""
@@ -318,6 +335,10 @@ class ServerLimits:
     max_pending_calls_per_instance: int
     default_call_timeout: float
     max_call_timeout: float
+    max_programs: int
+    max_program_timeout: float
+    max_mounted_bytes: int
+    host_directories: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -67,6 +67,7 @@ EXAMPLES = {
         "INVALID_ARGUMENT",
         "INVALID_ARGUMENT",
     ),
+    engine.MountError: (engine.MountError("no archive"), "INVALID_ARGUMENT", "INVALID_ARGUMENT"),
     engine.RangeError: (engine.RangeError("past the end"), "OUT_OF_RANGE", "OUT_OF_RANGE"),
     engine.ExportNotFoundError: (engine.ExportNotFoundError("none"), "NOT_FOUND", "EXPORT_NOT_FOUND"),
     engine.ClosedError: (engine.ClosedError("closed"), "FAILED_PRECONDITION", "CLOSED"),

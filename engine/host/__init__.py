@@ -1,0 +1,1 @@
+"""What the host provides to guests: file systems, and the modules that guests import."""

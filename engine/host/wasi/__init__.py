@@ -1,0 +1,1 @@
+"""The system interface of WASI preview 1."""
