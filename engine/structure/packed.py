@@ -154,6 +154,13 @@ class DataSegments(_Packed[DataSegment]):
         self.others[len(self)] = segment
         self.located.extend((0,) * self.WORDS)
 
+    def in_first_memory(self, position: int) -> tuple[int, int, int] | None:
+        """Where the bytes of a segment begin and end, and their place in memory 0; None of others than described."""
+        if position in self.others:
+            return None
+        place = self.WORDS * position
+        return self.located[place + 1], self.located[place + 2], self.located[place + 3]
+
     @property
     def end(self) -> int:
         """Where the bytes of the last segment end, which is as described."""

@@ -39,7 +39,7 @@ def undecided_bodies(context: ModuleContext) -> list[int]:
     tables = Context(context)
     validate = VALIDATION.function(validate_bodies)
     ranges = _ranges(module, min(code // BYTES_PER_THREAD + 1, len(os.sched_getaffinity(0))))
-    callees = [array("I")] * len(ranges)
+    callees: list[array[int] | None] = [None] * len(ranges)
 
     def run(position: int) -> None:
         first, last = ranges[position]
@@ -50,14 +50,24 @@ def undecided_bodies(context: ModuleContext) -> list[int]:
         callees[position] = array("I", memoryview(room)[: sum(rows[Fact.CALL_COUNT :: FACT_COUNT])].tobytes())
 
     threads = [threading.Thread(target=run, args=(position,)) for position in range(1, len(ranges))]
+    started = []
     for thread in threads:
-        thread.start()
-    run(0)
-    for thread in threads:
+        try:
+            thread.start()
+        except RuntimeError:  # no more threads can be had
+            break
+        started.append(thread)
+    for position in (0, *range(1 + len(started), len(ranges))):
+        run(position)
+    for thread in started:
         thread.join()
     facts = module.facts
+    for found in callees:
+        if found is None:  # a thread had not the memory that it needed
+            facts.callees = array("I")
+            return list(range(len(functions)))
+        facts.callees.extend(found)
     facts.rows = tables.facts
-    facts.callees = sum(callees, array("I"))
     facts.first_callees = array("Q", accumulate(facts.rows[Fact.CALL_COUNT :: FACT_COUNT], initial=0))
     known = facts.rows[Fact.KNOWN :: FACT_COUNT]
     return [position for position, value in enumerate(known) if not value]
