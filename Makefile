@@ -80,6 +80,10 @@ examples: $(DEV_STAMP)  ## examples/*.wasm from their C sources
 kernels: $(DEV_STAMP)  ## benchmarks/kernels/*.wasm from their C sources
 	$(BIN)/python tools/compile_c.py kernels
 
+.PHONY: programs
+programs: $(DEV_STAMP)  ## the programs of tests/engine/host/wasi from their C sources
+	$(BIN)/python tools/compile_c.py programs
+
 .PHONY: lock
 lock: python-is-usable  ## constraints.txt: the newest releases of everything, as pip resolves them now
 	$(PYTHON) tools/lock.py constraints.txt

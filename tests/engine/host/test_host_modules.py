@@ -95,7 +95,7 @@ def test_memory_is_checked_and_grows(make, log):
 def test_a_caller_without_memory_is_told_so(make, log):
     environment, _ = log
     text = LOGGER.replace('(export "memory")', '(export "heap")')
-    with pytest.raises(ExportNotFoundError, match='exports no memory named \'memory\''):
+    with pytest.raises(ExportNotFoundError, match="exports no memory named 'memory'"):
         make(text, environment.imports, name="it").exports.run(0, 0)
 
 
@@ -184,7 +184,8 @@ def test_integers_go_to_a_direct_host_function_as_they_are(store, make):
 
 
 @pytest.mark.parametrize(
-    ("result", "error"), [(lambda: "text", TypeError), (lambda: 1 / 0, ZeroDivisionError), (lambda: 1.5, TypeError)]
+    ("result", "error"),
+    [(lambda: "text", TypeError), (lambda: 1 / 0, ZeroDivisionError), (lambda: 1.5, TypeError)],
 )
 def test_errors_of_direct_host_functions_reach_the_caller(store, make, result, error):
     function = store.direct_host_function(FunctionType((), (I32,)), result)

@@ -14,7 +14,7 @@ from farcall.engine import TerminatedError
 from farcall.engine.host.wasi import rights
 from farcall.engine.host.wasi.errno import Errno, WasiError
 from farcall.engine.host.wasi.os_streams import DescriptorInput, DescriptorOutput
-from farcall.engine.host.wasi.streams import ByteQueue, BytesInput, BytesOutput
+from farcall.engine.host.wasi.streams import ByteQueue, BytesOutput
 from farcall.engine.host.wasi.system import WasiSystem
 from tests.engine.guests import Background
 from tests.engine.host.wasi.wasi_guest import UNSTABLE, WasiGuest
@@ -122,9 +122,7 @@ def test_what_does_not_block_says_so(store):
 
 def test_pipes_of_the_system_in_both_directions(store):
     (read_end, write_end), (result_end, output_end) = os.pipe(), os.pipe()
-    guest = WasiGuest(
-        store, WasiSystem(input=DescriptorInput(read_end), output=DescriptorOutput(output_end))
-    )
+    guest = WasiGuest(store, WasiSystem(input=DescriptorInput(read_end), output=DescriptorOutput(output_end)))
     reading = Background(lambda: guest.read(0, 10))
     os.write(write_end, b"piped")
     reading.join()
