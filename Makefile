@@ -123,6 +123,7 @@ $(RUNTIME_STAMP): pyproject.toml constraints.txt
 	@test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV)
 	@$(INSTALL) hatchling
 	@$(INSTALL) --no-build-isolation --editable .
+	@$(BIN)/python -m compileall -q engine proto client server
 	@touch $@
 
 $(DEV_STAMP): $(RUNTIME_STAMP)
