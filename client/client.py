@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from types import TracebackType
 from typing import Self
 
@@ -12,10 +13,11 @@ from farcall.client.calls.invocations import DEFAULT_WINDOW
 from farcall.client.calls.programs import Mounts, ProgramResult, program_request
 from farcall.client.channel import Retries, Tls
 from farcall.client.connection import Connection
+from farcall.client.errors import ServerError
 from farcall.client.program import Program, StandardInput
 from farcall.client.store import Store
 from farcall.client.stream import Stream
-from farcall.client.types import Module, ServerInfo, StoreInfo, UploadedModule
+from farcall.client.types import CompileProgress, Module, ServerInfo, StoreInfo, UploadedModule
 
 
 class Client:
@@ -51,6 +53,7 @@ class Client:
         self,
         source: modules.ModuleSource,
         *,
+        compile: bool = True,
         progress: modules.Progress | None = None,
         timeout: float | None = None,
     ) -> UploadedModule:
@@ -58,6 +61,7 @@ class Client:
 
         Args:
             source: the module's bytes, or the path of its file.
+            compile: whether to wait for that; else it is compiled when it is needed, or by `compile_module`.
             progress: called with (bytes sent, bytes in all) after each piece, in a thread of gRPC's.
             timeout: in seconds.
 
@@ -66,7 +70,35 @@ class Client:
             ResourceExhaustedError: the module is too large, or there are too many.
             OSError: the file cannot be read.
         """
-        return self._connection.run(modules.upload(source, progress), timeout)
+        return self._connection.run(modules.upload(source, progress, compile), timeout)
+
+    def compile_module(
+        self,
+        module: Module | str,
+        *,
+        progress: modules.CompileListener | None = None,
+        timeout: float | None = None,
+    ) -> CompileProgress:
+        """Compiles all functions of a module, unless that is done; when it is not waited for any more, that ends.
+
+        Args:
+            module: the module, or its digest.
+            progress: told of each step.
+            timeout: in seconds; None is as long as it takes.
+
+        Raises:
+            NotFoundError: the server has no such module.
+            ResourceExhaustedError: it would take too much time or memory, or too much waits to be compiled.
+            ServerError: the compiler crashed.
+        """
+        told = None
+        with closing(self._connection.watch(modules.compile_module(module), timeout)) as answers:
+            for told in answers:
+                if progress is not None:
+                    progress(told)
+        if told is None:
+            raise ServerError("the server told nothing of the compilation")
+        return told
 
     def modules(self, *, timeout: float | None = None) -> Iterator[Module]:
         """The modules that the server keeps, without what is in them; `timeout` is for each page."""

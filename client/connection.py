@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any, TypeVar
 
 import grpc
@@ -70,6 +70,22 @@ class Connection:
             token = page.next_page_token
             if not token:
                 return
+
+    def watch(self, call: Call[T], timeout: float | None = None) -> Generator[T, None, None]:
+        """Sends a request and reads its answers as they come; errors and `timeout` as for `run`."""
+        if timeout is None:
+            timeout = self._timeout if self._timeout is not None else call.default_timeout
+        try:
+            answers = self._methods[call.method](call.request, timeout=timeout)
+            try:
+                yield from map(call.read, answers)
+            finally:
+                answers.cancel()  # whoever leaves early waits no longer
+        except grpc.RpcError as error:
+            raise error_from_call(error, self.address) from None
+        except ValueError:
+            self._raise_if_closed()
+            raise
 
     def stream(self, method: str, requests: Iterator[object], timeout: float | None) -> Any:
         """Begins a bidirectional stream; gives gRPC's call, an iterator of the answers."""

@@ -43,6 +43,7 @@ from farcall.client.program import Program
 from farcall.client.store import Store
 from farcall.client.stream import Pending, Stream
 from farcall.client.types import (
+    CompileProgress,
     CustomSection,
     Export,
     ExternType,
@@ -78,6 +79,7 @@ __all__ = [
     "CancelledError",
     "Client",
     "ClosedError",
+    "CompileProgress",
     "CustomSection",
     "DeadlineExceededError",
     "Export",

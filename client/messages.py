@@ -101,6 +101,20 @@ def read_module(message: module_pb2.Module, with_content: bool = False) -> types
     )
 
 
+def read_compile_progress(message: module_service_pb2.CompileModuleResponse) -> types.CompileProgress:
+    """How far compiling a module is."""
+    tiers = {entry.tier: entry.functions for entry in message.tiers}
+    return types.CompileProgress(
+        functions=message.functions,
+        functions_done=message.functions_done,
+        optimized=tiers.get(module_service_pb2.COMPILATION_TIER_OPTIMIZED, 0),
+        fast=tiers.get(module_service_pb2.COMPILATION_TIER_FAST, 0),
+        code_size=message.code_size_bytes,
+        code_size_done=message.code_size_bytes_done,
+        done=message.done,
+    )
+
+
 def read_uploaded_module(message: module_service_pb2.UploadModuleResponse) -> types.UploadedModule:
     """A module and what its upload did."""
     return types.UploadedModule(

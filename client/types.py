@@ -233,6 +233,29 @@ class UploadedModule(Module):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CompileProgress:
+    """How far compiling a module is.
+
+    Attributes:
+        functions: how many functions it defines.
+        functions_done: how many of them are compiled.
+        optimized: how many of these are optimised.
+        fast: how many are not.
+        code_size: bytes of all their bodies.
+        code_size_done: bytes of the bodies of those that are compiled.
+        done: whether all is done.
+    """
+
+    functions: int
+    functions_done: int
+    optimized: int
+    fast: int
+    code_size: int
+    code_size_done: int
+    done: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StoreInfo:
     """What the server tells about a store.
 

@@ -10,12 +10,19 @@
 """
 
 from farcall.engine.abi.traps import TrapKind
+from farcall.engine.binary.custom_contents import custom_section_problems
 from farcall.engine.binary.section_headers import SectionHeader, section_headers
+from farcall.engine.cache.artifact import Artifact, check_trustworthy, decode_artifact, encode_artifact
+from farcall.engine.codegen.target_choice import choose_target, known_cpus
 from farcall.engine.engine import Engine, EngineStatistics
 from farcall.engine.errors import (
     AbortTrap,
     ArgumentError,
+    ArtifactError,
     ClosedError,
+    CompileCancelledError,
+    CompileLimitError,
+    CompilerCrashError,
     EngineBug,
     ExhaustionError,
     ExportNotFoundError,
@@ -26,8 +33,10 @@ from farcall.engine.errors import (
     LinkError,
     MalformedModuleError,
     ModuleError,
+    MountError,
     NameTakenError,
     ProgramExit,
+    QueueFullError,
     RangeError,
     ReentrancyError,
     TerminatedError,
@@ -47,6 +56,8 @@ from farcall.engine.interface import (
     ModuleEngine,
     TailCallListener,
 )
+from farcall.engine.jobs.limits import CompileLimits
+from farcall.engine.jobs.progress import Cancellation, CompileProgress
 from farcall.engine.runtime.bounded_calls import end_turn, ends_soon, try_turn
 from farcall.engine.runtime.caller import Caller, ImportProvider
 from farcall.engine.runtime.compiled_module import CompiledModule
@@ -90,6 +101,7 @@ from farcall.engine.structure.types import (
     TagType,
     ValueType,
 )
+from farcall.engine.tiers.policy import CodePolicy
 
 __all__ = [
     "ANYREF",
@@ -110,10 +122,19 @@ __all__ = [
     "AbstractEngine",
     "ArgumentError",
     "ArrayReference",
+    "Artifact",
+    "ArtifactError",
     "Caller",
+    "Cancellation",
     "ClosedError",
+    "CodePolicy",
     "CombinedModule",
+    "CompileCancelledError",
+    "CompileLimitError",
+    "CompileLimits",
+    "CompileProgress",
     "CompiledModule",
+    "CompilerCrashError",
     "EmscriptenModule",
     "Engine",
     "EngineBug",
@@ -151,9 +172,11 @@ __all__ = [
     "Module",
     "ModuleEngine",
     "ModuleError",
+    "MountError",
     "NameTakenError",
     "ObjectReference",
     "ProgramExit",
+    "QueueFullError",
     "RangeError",
     "ReentrancyError",
     "ReferenceType",
@@ -174,9 +197,15 @@ __all__ = [
     "ValueType",
     "WasmException",
     "assembly_script_module",
+    "check_trustworthy",
+    "choose_target",
+    "custom_section_problems",
+    "decode_artifact",
+    "encode_artifact",
     "end_turn",
     "ends_soon",
     "features_named",
+    "known_cpus",
     "section_headers",
     "try_turn",
     "type_texts",

@@ -3,7 +3,7 @@
 ::
 
     bytes --decode_module--> Module --validate_module--> valid Module
-          --lower_in_batches--> LLVM IR --compile_to_object--> object --link--> Image
+          --ModuleCompiler--> jobs: --lower_functions--> LLVM IR --compile_to_object--> object; --link--> Image
           --CompiledCode--> mapped code, kept in the cache, shared by all instances
           --NativeModuleEngine--> bound to one instance
 """
@@ -19,25 +19,33 @@ from types import TracebackType
 
 from farcall.engine.abi.layout import context_layout
 from farcall.engine.binary import decode_module
+from farcall.engine.cache.artifact import Artifact
+from farcall.engine.cache.fingerprint import compiler_fingerprint
 from farcall.engine.cache.memory_cache import MemoryCache
-from farcall.engine.codegen.target import host_target
-from farcall.engine.errors import ClosedError
+from farcall.engine.codegen.target import Target, host_target
+from farcall.engine.errors import ArtifactError, ClosedError
 from farcall.engine.instructions.instruction import IMPLEMENTED, features_named
 from farcall.engine.interface import AbstractCompiledModule, AbstractEngine, FunctionListener
+from farcall.engine.jobs.limits import CompileLimits
+from farcall.engine.jobs.module_compiler import ModuleCompiler, is_small
+from farcall.engine.jobs.pool import CompilePool, CompilePoolStatistics
+from farcall.engine.jobs.progress import Cancellation, CompileProgress, ProgressListener
+from farcall.engine.jobs.shared_work import SharedWork
 from farcall.engine.lowering import LoweringOptions, Tier, tail_calling
-from farcall.engine.runtime import exception_arena, heap, host_function, listening, tiered_code
+from farcall.engine.runtime import exception_arena, heap, host_function, listening
 from farcall.engine.runtime.compiled_module import CompiledCode, CompiledModule, WholeCode
 from farcall.engine.runtime.instance import Instance
 from farcall.engine.runtime.memory_budget import MemoryBudget
 from farcall.engine.runtime.module_engine import NativeModuleEngine
 from farcall.engine.runtime.native.machine import native_runtime
 from farcall.engine.runtime.store import Store
-from farcall.engine.runtime.tiered_code import TieredCode
+from farcall.engine.runtime.tiered_code import FAST, OPTIMIZED, TieredCode
 from farcall.engine.runtime.type_registry import TypeRegistry
 from farcall.engine.structure.module import Module
+from farcall.engine.tiers.completion import Completion, all_done, progress_of
 from farcall.engine.tiers.first_call import FastTier
+from farcall.engine.tiers.optimizer import Optimizer
 from farcall.engine.tiers.policy import CodePolicy
-from farcall.engine.tiers.whole import compile_whole
 from farcall.engine.validation import validate_module
 
 
@@ -72,6 +80,7 @@ class EngineStatistics:
         memory_bytes: what the guests of all stores have.
         memories: memories in use in the process.
         linked_groups: groups of linked instances in the process.
+        compile_jobs: of the processes that compile.
     """
 
     compilations: int
@@ -84,6 +93,16 @@ class EngineStatistics:
     memory_bytes: int
     memories: int
     linked_groups: int
+    compile_jobs: CompilePoolStatistics
+
+
+def _of_artifact(digest: str, options: LoweringOptions) -> tuple[str, bool, bool]:
+    """What an artifact is found by: what its code does, whatever machine it is for."""
+    return digest, options.ensure_termination, options.listeners
+
+
+def _tell_nobody(_progress: CompileProgress) -> None:
+    """For makings of which nobody asks how far they are."""
 
 
 class Engine(AbstractEngine):
@@ -98,6 +117,7 @@ class Engine(AbstractEngine):
         total_memory_bytes: int | None = None,
         disabled_features: Iterable[str] = (),
         code_policy: CodePolicy | str = CodePolicy.LAZY,
+        compile_limits: CompileLimits | None = None,
     ) -> None:
         """Make an engine.
 
@@ -105,6 +125,7 @@ class Engine(AbstractEngine):
             total_memory_bytes: how much memory the guests of all its stores may have together; None is no limit.
             disabled_features: names of features that modules may not use; `features` lists the others.
             code_policy: when functions are compiled, and how well: `lazy`, `optimized` or `fast`.
+            compile_limits: what compiling may take.
 
         Raises:
             ValueError: there is no feature, or policy, of such a name.
@@ -117,14 +138,28 @@ class Engine(AbstractEngine):
         listening.install()
         exception_arena.install()
         heap.install()
-        tiered_code.install()
         self.types = TypeRegistry()
         self._cache: MemoryCache[_CodeKey, CompiledCode] = MemoryCache()
+        limits = self._limits = compile_limits or CompileLimits()
+        self._pool = CompilePool(
+            processes=limits.processes,
+            queue_limit=limits.queue,
+            nice=limits.nice,
+            memory_limit=limits.memory_bytes,
+            idle_seconds=limits.idle_seconds,
+        )
+        self._compiler = ModuleCompiler(self._pool, limits)
+        self._artifacts: dict[tuple[str, bool, bool], Artifact] = {}  # guarded by _lock
+        self._compiling: SharedWork[_CodeKey, CompiledCode] = SharedWork()
+        self._options: weakref.WeakKeyDictionary[TieredCode, LoweringOptions] = weakref.WeakKeyDictionary()
+        self._completing: SharedWork[TieredCode, None] = SharedWork()
         self._lock = threading.Lock()
         # How each module was compiled last. No value refers to its key, or no module would ever be forgotten.
         self._latest: weakref.WeakKeyDictionary[Module, _Compilation] = weakref.WeakKeyDictionary()
         self._stores: weakref.WeakSet[Store] = weakref.WeakSet()  # guarded by _lock
         self._compile_seconds = 0.0  # guarded by _lock
+        lazy = self.code_policy is CodePolicy.LAZY
+        self._optimizer = Optimizer(self._pool, self._compiled_well) if lazy else None
         self._closed = False
 
     @property
@@ -153,7 +188,13 @@ class Engine(AbstractEngine):
         return module
 
     def compile_module(
-        self, module: Module, listeners: Sequence[FunctionListener] = (), ensure_termination: bool = False
+        self,
+        module: Module,
+        listeners: Sequence[FunctionListener] = (),
+        ensure_termination: bool = False,
+        *,
+        progress: ProgressListener | None = None,
+        cancellation: Cancellation | None = None,
     ) -> CompiledModule:
         """Compile a module that `load_module` returned.
 
@@ -164,10 +205,14 @@ class Engine(AbstractEngine):
         Parameters:
             listeners: told of every guest function call; without any, code that reports no calls is used.
             ensure_termination: whether running guests can be stopped from outside.
+            progress: told how far it is, in another thread; of code that is there already it is told nothing.
+            cancellation: when not to wait any longer. The jobs end, unless others wait for the same code.
 
         Raises:
             ClosedError: the engine is closed.
-            ExhaustionError: compiling the module would take too much time or memory.
+            CompileCancelledError: it was cancelled.
+            ExhaustionError: compiling the module would take too much time or memory, or too many jobs wait.
+            CompilerCrashError: the compiler crashed.
         """
         self._check_open()
         options = LoweringOptions(
@@ -176,7 +221,7 @@ class Engine(AbstractEngine):
             capabilities=host_target().capabilities,
             tier=Tier.WHOLE if self.code_policy is CodePolicy.OPTIMIZED else Tier.FAST,
         )
-        code = self._cache.get(_CodeKey(module.digest, options), lambda: self._compile(module, options))
+        code = self._code(module, options, progress, cancellation)
         native_runtime().ensure_fault_handlers()
         compiled = CompiledModule(module, tuple(listeners), code)
         with self._lock:
@@ -186,15 +231,45 @@ class Engine(AbstractEngine):
         self._cache.remove(lambda _key: True)
         raise ClosedError("the engine was closed during compilation")
 
-    def _compile(self, module: Module, options: LoweringOptions) -> CompiledCode:
+    def _code(
+        self,
+        module: Module,
+        options: LoweringOptions,
+        progress: ProgressListener | None,
+        cancellation: Cancellation | None,
+    ) -> CompiledCode:
+        """The module's code from the cache, or made for all who want it now."""
+        key = _CodeKey(module.digest, options)
+        in_cache = key in self._cache.known() and not self._compiling.is_under_way(key)
+        if in_cache or is_small(module):
+            report = progress or _tell_nobody
+            return self._cache.get(key, lambda: self._compile(module, options, report, Cancellation()))
+        mine = False
+
+        def make(report: ProgressListener, given_up: Cancellation) -> CompiledCode:
+            nonlocal mine
+            mine = True
+            return self._cache.get(key, lambda: self._compile(module, options, report, given_up))
+
+        code = self._compiling.run(key, make, progress, cancellation)
+        return code if mine else self._cache.get(key, lambda: code)  # where it counts as a hit
+
+    def _compile(
+        self, module: Module, options: LoweringOptions, report: ProgressListener, cancellation: Cancellation
+    ) -> CompiledCode:
         started = time.perf_counter()
         layout = context_layout(module)
-        if options.tier is Tier.WHOLE:
-            image = compile_whole(module, layout, options)
-            code: CompiledCode = WholeCode(module, layout, image, self.types, listening=options.listeners)
+        with self._lock:
+            artifact = self._artifacts.get(_of_artifact(module.digest, options))
+        code: CompiledCode
+        if artifact is not None or options.tier is Tier.WHOLE:
+            image = (
+                artifact.image if artifact else self._compiler.compile(module, options, report, cancellation)
+            )
+            code = WholeCode(module, layout, image, self.types, listening=options.listeners)
         else:
-            fast_tier = FastTier(options, self._compiled_fast)
-            code = TieredCode(
+            fast_tier = FastTier(options, self._pool, self._compiled_fast)
+            code = tiered = TieredCode(
                 module,
                 layout,
                 self.types,
@@ -202,13 +277,99 @@ class Engine(AbstractEngine):
                 tail_calling=tail_calling(module),
                 first_call=fast_tier.compile,
             )
+            with self._lock:
+                self._options[tiered] = options
         with self._lock:
             self._compile_seconds += time.perf_counter() - started
         return code
 
-    def _compiled_fast(self, code: TieredCode, functions: int, seconds: float) -> None:
+    def complete(
+        self,
+        compiled: CompiledModule,
+        *,
+        progress: ProgressListener | None = None,
+        cancellation: Cancellation | None = None,
+    ) -> CompileProgress:
+        """Have all functions of a module compiled as well as the policy has it in the end, and wait for that.
+
+        Parameters:
+            progress: told how far it is, in another thread.
+            cancellation: when not to wait any longer. The jobs end, unless others wait for the same.
+
+        Returns:
+            How far it is then.
+
+        Raises:
+            ClosedError: the engine is closed.
+            CompileCancelledError: it was cancelled.
+            ExhaustionError: compiling the module would take too much time or memory, or too many jobs wait.
+            CompilerCrashError: the compiler crashed.
+        """
+        self._check_open()
+        code = compiled.code
+        if not isinstance(code, TieredCode):
+            return all_done(compiled.module)
+        tiered, options = code, self._options[code]
+        level = FAST if self.code_policy is CodePolicy.FAST else OPTIMIZED
+
+        def make(report: ProgressListener, given_up: Cancellation) -> None:
+            Completion(self._pool, self._limits, tiered, options, report, given_up).run(level)
+
+        self._completing.run(tiered, make, progress, cancellation)
+        return progress_of(tiered)
+
+    def _compiled_fast(self, code: TieredCode, options: LoweringOptions, seconds: float) -> None:
         with self._lock:
             self._compile_seconds += seconds
+        if self._optimizer is not None:
+            self._optimizer.called(code, options)
+
+    def _compiled_well(self, code: TieredCode, functions: int, seconds: float) -> None:
+        with self._lock:
+            self._compile_seconds += seconds
+
+    # -- Ahead of time ---------------------------------------------------------------------------------------------
+
+    def compile_ahead(
+        self,
+        module: Module,
+        *,
+        target: Target | None = None,
+        progress: ProgressListener | None = None,
+        cancellation: Cancellation | None = None,
+    ) -> Artifact:
+        """Compile a module for later: for servers, whose guests can be stopped.
+
+        Parameters:
+            target: the machine that the code is for (`choose_target`); None is this one.
+            progress: told how far it is.
+            cancellation: when to give it up.
+
+        Raises:
+            ClosedError: the engine is closed.
+            ExhaustionError: compiling the module would take too much time or memory.
+            CompilerCrashError: the compiler crashed.
+        """
+        self._check_open()
+        target = target or host_target()
+        options = LoweringOptions(ensure_termination=True, listeners=False, capabilities=target.capabilities)
+        image = self._compiler.compile(
+            module, options, progress or _tell_nobody, cancellation or Cancellation(), target
+        )
+        return Artifact(module.source, module.digest, options, target, compiler_fingerprint(), image)
+
+    def use_artifact(self, artifact: Artifact) -> None:
+        """Have the code of an artifact used where its module is compiled with its options.
+
+        Raises:
+            ArtifactError: it was made by another version of the compiler, or for another machine.
+        """
+        reason = artifact.why_not_usable()
+        if reason is not None:
+            raise ArtifactError(reason)
+        with self._lock:
+            self._check_open()
+            self._artifacts[_of_artifact(artifact.digest, artifact.options)] = artifact
 
     def compiled(self, module: Module | AbstractCompiledModule) -> CompiledModule:
         """The module as it was compiled last; compiled now, stoppable and without listeners, if it was not yet."""
@@ -234,6 +395,8 @@ class Engine(AbstractEngine):
         """Free the cache's hold on a module's code. It is unmapped when no instance uses it any more."""
         self._cache.remove(lambda key: key.digest == module.digest)
         with self._lock:
+            for found in [key for key in self._artifacts if key[0] == module.digest]:
+                del self._artifacts[found]
             for known in [known for known in self._latest if known.digest == module.digest]:
                 del self._latest[known]
 
@@ -283,6 +446,7 @@ class Engine(AbstractEngine):
             memory_bytes=self.memory_budget.used,
             memories=space.memories.used + space.regions.used,
             linked_groups=space.contexts.used,
+            compile_jobs=self._pool.statistics(),
         )
 
     def _check_open(self) -> None:
@@ -306,6 +470,9 @@ class Engine(AbstractEngine):
             stores = list(self._stores)
         for store in stores:
             store.close()
+        if self._optimizer is not None:
+            self._optimizer.close()
+        self._pool.close()
         self._cache.remove(lambda _key: True)
         with self._lock:
             self._latest.clear()

@@ -16,6 +16,11 @@
     ├── HostFailure                 a host function ended the guest; carries the message and the backtrace
     ├── ProgramExit                 a program ended itself; carries its exit code, and is no failure
     ├── ExhaustionError             a limit of the engine or of a store was reached (memories, pages, instances)
+    │   ├── CompileLimitError           a compile job took more time or memory than it may; carries its functions
+    │   └── QueueFullError              as many compile jobs wait as may
+    ├── CompileCancelledError       whoever wanted a module compiled did not wait any longer
+    ├── ArtifactError               a file of code that was compiled ahead cannot be used
+    ├── CompilerCrashError          the process of a compile job ended by itself; carries its functions
     ├── ArgumentError               a value for a parameter has the wrong type or range; carries its index
     ├── RangeError                  an offset or length lies outside of a memory or table
     ├── ExportNotFoundError         no export of that name, or of that kind
@@ -28,7 +33,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from farcall.engine.abi.traps import TrapKind
 
@@ -267,6 +272,63 @@ class ProgramExit(FarcallError):  # noqa: N818 - no error: a program says that i
 
 class ExhaustionError(FarcallError):
     """A limit of the engine or of a store was reached."""
+
+
+def functions_text(functions: Sequence[int]) -> str:
+    """Functions, given by index, in words: `function 3`, `functions 3 to 9`."""
+    if len(functions) == 1:
+        return f"function {functions[0]}"
+    return f"functions {min(functions)} to {max(functions)}"
+
+
+class CompileLimitError(ExhaustionError):
+    """A compile job took more than it may.
+
+    Attributes:
+        functions: indices of the functions that were to be compiled.
+        resource: `time` or `memory`.
+        limit: seconds of processor time, or bytes.
+    """
+
+    def __init__(self, functions: Sequence[int], resource: Literal["time", "memory"], limit: int) -> None:
+        allowed = f"{limit} s of processor time" if resource == "time" else f"{limit >> 20} MiB of memory"
+        super().__init__(f"{functions_text(functions)} could not be compiled: that takes more than {allowed}")
+        self.functions = tuple(functions)
+        self.resource = resource
+        self.limit = limit
+
+
+class QueueFullError(ExhaustionError):
+    """As many compile jobs wait as may; `limit` is how many."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"{limit} compile jobs wait already, which is as many as may")
+        self.limit = limit
+
+
+class CompileCancelledError(FarcallError):
+    """Whoever wanted a module compiled cancelled that."""
+
+    def __init__(self) -> None:
+        super().__init__("compiling the module was cancelled")
+
+
+class ArtifactError(FarcallError):
+    """A file of code that was compiled ahead is none, or damaged, or not to be trusted; the message says what it is."""
+
+
+class CompilerCrashError(FarcallError):
+    """The process of a compile job ended by itself.
+
+    Attributes:
+        functions: indices of the functions that were to be compiled.
+        how: what is known of it.
+    """
+
+    def __init__(self, functions: Sequence[int], how: str) -> None:
+        super().__init__(f"{functions_text(functions)} could not be compiled: {how}")
+        self.functions = tuple(functions)
+        self.how = how
 
 
 class ArgumentError(FarcallError):

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from farcall.engine import features_named
+from farcall.engine import CodePolicy, CompileLimits, features_named
 from farcall.engine.errors import MountError
 from farcall.engine.host.filesystem.mounts import AllowedDirectory, parse_allowed_directory
 
@@ -25,6 +25,7 @@ class ServerConfiguration:
         tls_private_key: PEM file of its key.
         tls_client_authorities: PEM file of the authorities one of which must vouch for a client; None asks for none.
         data_directory: where uploaded modules are kept; None keeps them in memory only, until the server ends.
+        artifacts: files of `farcall compile` whose modules and code the server has from its start.
         max_message_bytes: largest message in both directions.
         max_module_bytes: largest module.
         max_modules: how many modules are kept.
@@ -47,6 +48,11 @@ class ServerConfiguration:
         shutdown_grace: seconds that running calls get to finish when the server is told to stop.
         max_remembered_requests: answers that are kept for repeated request ids.
         disabled_features: WebAssembly features, by name, that modules may not use.
+        code_policy: when functions are compiled, and how well: `lazy`, `optimized` or `fast`.
+        compile_processes: how many compile jobs run at a time; None is as many as there are cores.
+        compile_queue: how many compile jobs may wait; a module of a megabyte makes some ten.
+        compile_seconds: processor time of a compile job at most; None is what its size makes reasonable.
+        compile_memory: bytes of address space that a compile job may have.
     """
 
     address: str = "127.0.0.1:7070"
@@ -54,6 +60,7 @@ class ServerConfiguration:
     tls_private_key: Path | None = None
     tls_client_authorities: Path | None = None
     data_directory: Path | None = None
+    artifacts: tuple[Path, ...] = ()
     max_message_bytes: int = 16 * MEBIBYTE
     max_module_bytes: int = 64 * MEBIBYTE
     max_modules: int = 10_000
@@ -76,6 +83,11 @@ class ServerConfiguration:
     shutdown_grace: float = 10.0
     max_remembered_requests: int = 10_000
     disabled_features: tuple[str, ...] = ()
+    code_policy: str = "lazy"
+    compile_processes: int | None = None
+    compile_queue: int = 10_000
+    compile_seconds: int | None = None
+    compile_memory: int = 4096 * MEBIBYTE
 
     def __post_init__(self) -> None:
         for name in (
@@ -98,6 +110,10 @@ class ServerConfiguration:
             "max_mounted_bytes",
             "max_output_bytes",
             "max_remembered_requests",
+            "compile_processes",
+            "compile_queue",
+            "compile_seconds",
+            "compile_memory",
         ):
             value = getattr(self, name)
             if value is not None and value <= 0:
@@ -106,6 +122,7 @@ class ServerConfiguration:
         for directory in self.allowed_directories:
             if not Path(directory.path).is_dir():
                 raise ValueError(f"the allowed directory {directory.name!r} is none: {directory.path}")
+        CodePolicy(self.code_policy)
         _check_address(self.address)
         if (self.tls_certificate is None) != (self.tls_private_key is None):
             raise ValueError("tls_certificate and tls_private_key go together")
@@ -113,6 +130,16 @@ class ServerConfiguration:
             raise ValueError("tls_client_authorities needs tls_certificate")
         if self.shutdown_grace < 0:
             raise ValueError(f"shutdown_grace must not be negative, but is {self.shutdown_grace}")
+
+    @property
+    def compile_limits(self) -> CompileLimits:
+        """What compiling may take."""
+        return CompileLimits(
+            processes=self.compile_processes,
+            queue=self.compile_queue,
+            seconds=self.compile_seconds,
+            memory_bytes=self.compile_memory,
+        )
 
     @property
     def total_memory_pages(self) -> int:

@@ -106,6 +106,8 @@ class Server:
         self.engine = Engine(
             total_memory_bytes=configuration.total_memory_pages * WASM_PAGE,
             disabled_features=configuration.disabled_features,
+            code_policy=configuration.code_policy,
+            compile_limits=configuration.compile_limits,
         )
         self._directories = AllowedDirectories(configuration.allowed_directories)
         self._library = ModuleLibrary(
@@ -195,9 +197,12 @@ class Server:
         """Listen; the address, with the port that was chosen.
 
         Raises:
+            ArtifactFileError: a file of code that was compiled ahead is none, damaged, or not to be trusted.
             ListenError: the address cannot be listened on, or the certificate is none.
-            OSError: a file of the encryption cannot be read.
+            OSError: such a file, or one of the encryption, cannot be read.
         """
+        for path in self._configuration.artifacts:
+            await self._library.add_artifact(path)
         listening = listen(self._server, self._configuration)
         await self._server.start()
         for service in SERVICES:
@@ -271,6 +276,11 @@ class Server:
             programs_total=self._programs.started,
             engine={
                 "code_bytes": statistics.code_bytes,
+                "compile_jobs_cancelled_total": statistics.compile_jobs.cancelled,
+                "compile_jobs_failed_total": statistics.compile_jobs.failed,
+                "compile_jobs_queued": statistics.compile_jobs.queued,
+                "compile_jobs_running": statistics.compile_jobs.running,
+                "compile_jobs_total": statistics.compile_jobs.compiled,
                 "compile_microseconds_total": round(statistics.compile_seconds * 1e6),
                 "instances": statistics.instances,
                 "linked_groups": statistics.linked_groups,

@@ -140,6 +140,15 @@ def _limit(error: engine.ExhaustionError) -> rpc_details.QuotaFailure:
     return rpc_details.QuotaFailure(violations=[violation])
 
 
+def _compile_limit_metadata(error: engine.CompileLimitError) -> dict[str, str]:
+    return {**_functions(error), "resource": error.resource, "limit": str(error.limit)}
+
+
+def _functions(error: engine.CompileLimitError | engine.CompilerCrashError) -> dict[str, str]:
+    """The first and the last function of those that could not be compiled."""
+    return {"first_function": str(min(error.functions)), "last_function": str(max(error.functions))}
+
+
 def _no_detail(_error: Exception) -> None:
     return None
 
@@ -178,7 +187,14 @@ _ROWS: dict[type[engine.FarcallError], _Row] = {
         details.ERROR_REASON_CANCELLED, _termination, lambda error: {"reason": error.reason}
     ),
     engine.ExhaustionError: _Row(details.ERROR_REASON_LIMIT_REACHED, _limit, _no_metadata),
+    engine.CompileLimitError: _Row(details.ERROR_REASON_LIMIT_REACHED, _limit, _compile_limit_metadata),
+    engine.QueueFullError: _Row(
+        details.ERROR_REASON_LIMIT_REACHED, _limit, lambda error: {"limit": str(error.limit)}
+    ),
+    engine.CompilerCrashError: _Row(details.ERROR_REASON_INTERNAL, _no_detail, _functions),
+    engine.CompileCancelledError: _Row(details.ERROR_REASON_CANCELLED, _no_detail, _no_metadata),
     engine.ArgumentError: _Row(details.ERROR_REASON_INVALID_ARGUMENT, _argument_failure, _argument_metadata),
+    engine.MountError: _Row(details.ERROR_REASON_INVALID_ARGUMENT, _no_detail, _no_metadata),
     engine.RangeError: _Row(details.ERROR_REASON_OUT_OF_RANGE, _no_detail, _no_metadata),
     engine.ExportNotFoundError: _Row(details.ERROR_REASON_EXPORT_NOT_FOUND, _no_detail, _no_metadata),
     engine.ClosedError: _Row(details.ERROR_REASON_CLOSED, _no_detail, _no_metadata),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
 from types import TracebackType
 from typing import Self
 
@@ -16,7 +17,8 @@ from farcall.client.calls import modules, server, stores
 from farcall.client.calls.invocations import DEFAULT_WINDOW
 from farcall.client.calls.programs import Mounts, ProgramResult, program_request
 from farcall.client.channel import Retries, Tls
-from farcall.client.types import Module, ServerInfo, StoreInfo, UploadedModule
+from farcall.client.errors import ServerError
+from farcall.client.types import CompileProgress, Module, ServerInfo, StoreInfo, UploadedModule
 
 
 class Client:
@@ -52,6 +54,7 @@ class Client:
         self,
         source: modules.ModuleSource,
         *,
+        compile: bool = True,
         progress: modules.Progress | None = None,
         timeout: float | None = None,
     ) -> UploadedModule:
@@ -59,6 +62,7 @@ class Client:
 
         Args:
             source: the module's bytes, or the path of its file.
+            compile: whether to wait for that; else it is compiled when it is needed, or by `compile_module`.
             progress: called with (bytes sent, bytes in all) after each piece, in a thread of gRPC's.
             timeout: in seconds.
 
@@ -67,8 +71,36 @@ class Client:
             ResourceExhaustedError: the module is too large, or there are too many.
             OSError: the file cannot be read.
         """
-        call = await asyncio.to_thread(modules.upload, source, progress)
+        call = await asyncio.to_thread(modules.upload, source, progress, compile)
         return await self._connection.run(call, timeout)
+
+    async def compile_module(
+        self,
+        module: Module | str,
+        *,
+        progress: modules.CompileListener | None = None,
+        timeout: float | None = None,
+    ) -> CompileProgress:
+        """Compiles all functions of a module, unless that is done; when it is not waited for any more, that ends.
+
+        Args:
+            module: the module, or its digest.
+            progress: told of each step.
+            timeout: in seconds; None is as long as it takes.
+
+        Raises:
+            NotFoundError: the server has no such module.
+            ResourceExhaustedError: it would take too much time or memory, or too much waits to be compiled.
+            ServerError: the compiler crashed.
+        """
+        told = None
+        async with aclosing(self._connection.watch(modules.compile_module(module), timeout)) as answers:
+            async for told in answers:
+                if progress is not None:
+                    progress(told)
+        if told is None:
+            raise ServerError("the server told nothing of the compilation")
+        return told
 
     def modules(self, *, timeout: float | None = None) -> AsyncIterator[Module]:
         """The modules that the server keeps, without what is in them; `timeout` is for each page."""

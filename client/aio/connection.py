@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import Any, TypeVar
 
 import grpc
@@ -109,6 +109,20 @@ class Connection:
             token = page.next_page_token
             if not token:
                 return
+
+    async def watch(self, call: Call[T], timeout: float | None = None) -> AsyncGenerator[T, None]:
+        """Sends a request and reads its answers as they come; errors and `timeout` as for `run`."""
+        if timeout is None:
+            timeout = self._timeout if self._timeout is not None else call.default_timeout
+        try:
+            answers = self._methods[call.method](call.request, timeout=timeout)
+            try:
+                async for answer in answers:
+                    yield call.read(answer)
+            finally:
+                answers.cancel()  # whoever leaves early waits no longer
+        except grpc.RpcError as error:
+            raise error_from_call(error, self.address) from None
 
     def stream(self, method: str, requests: AsyncIterator[object], timeout: float | None) -> Any:
         """Begins a bidirectional stream; gives gRPC's call, an asynchronous iterator of the answers."""

@@ -1,4 +1,4 @@
-"""Modules: upload, get, list, delete."""
+"""Modules: upload, compile, get, list, delete."""
 
 from __future__ import annotations
 
@@ -22,19 +22,24 @@ Progress = Callable[[int, int], object]
 """Is told how many bytes of how many have been handed to gRPC."""
 
 
-def upload(source: ModuleSource, progress: Progress | None) -> Call[types.UploadedModule]:
+CompileListener = Callable[[types.CompileProgress], object]
+"""Is told how far compiling a module is."""
+
+
+def upload(source: ModuleSource, progress: Progress | None, compile_now: bool) -> Call[types.UploadedModule]:
     """Reads the file, if it is one."""
     data = Path(source).read_bytes() if isinstance(source, str | os.PathLike) else bytes(source)
     digest = hashlib.sha256(data).hexdigest()
-    requests = _UploadRequests(data, digest, progress)
+    requests = _UploadRequests(data, digest, progress, compile_now)
     return Call("UploadModule", requests, messages.read_uploaded_module, None, True)
 
 
 class _UploadRequests:
     """The messages of an upload; every iteration gives them anew."""
 
-    def __init__(self, data: bytes, digest: str, progress: Progress | None) -> None:
+    def __init__(self, data: bytes, digest: str, progress: Progress | None, compile_now: bool) -> None:
         self._data = data
+        self._compile_now = compile_now
         self._digest = digest
         self._progress = progress
 
@@ -45,9 +50,16 @@ class _UploadRequests:
             request = module_service_pb2.UploadModuleRequest(data=self._data[start:end])
             if start == 0:
                 request.sha256, request.size_bytes = self._digest, total
+                request.defer_compilation = not self._compile_now
             yield request
             if self._progress is not None:
                 self._progress(end, total)
+
+
+def compile_module(module: types.Module | str) -> Call[types.CompileProgress]:
+    """Its answers are several: how far it is."""
+    request = module_service_pb2.CompileModuleRequest(name=module_resource(module))
+    return Call("CompileModule", request, messages.read_compile_progress, None)
 
 
 def get_module(module: types.Module | str, content: bool) -> Call[types.Module]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import struct
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 from farcall import engine
@@ -44,6 +47,76 @@ def read_module_file(source: bytes) -> Module:
     except engine.FarcallError as error:
         raise client_error(error) from None
     return read_module(module_message(module, 0, content=False))
+
+
+def module_file_warnings(source: bytes) -> list[str]:
+    """What is wrong with custom sections of a module that `read_module_file` has read."""
+    return [
+        f"{problem.reason} (at byte {problem.offset:#x})"
+        for problem in engine.custom_section_problems(decode_module(source))
+    ]
+
+
+def compile_file(
+    source: bytes,
+    file: Path,
+    cpu: str,
+    features: str,
+    processes: int | None,
+    progress: Callable[[int, int], object],
+) -> dict[str, object]:
+    """Compiles a module ahead, and writes the artifact.
+
+    Args:
+        source: the module.
+        file: where to; it is there as a whole, or not at all.
+        cpu: that the code is for: see `engine.choose_target`.
+        features: changes to what it has.
+        processes: how many compile; None for as many as there are cores.
+        progress: is told how many functions of how many are compiled.
+
+    Returns:
+        What can be told of it.
+
+    Raises:
+        ValueError: there is no such CPU or feature.
+        errors.FarcallError: the module is refused, or cannot be compiled.
+        OSError: the file cannot be written.
+    """
+    target = engine.choose_target(cpu, features)
+    told: list[engine.CompileProgress] = []
+
+    def listen(now: engine.CompileProgress) -> None:
+        told[:] = [now]
+        progress(now.done, now.functions)
+
+    try:
+        with engine.Engine(compile_limits=engine.CompileLimits(processes=processes, nice=0)) as compiler:
+            artifact = compiler.compile_ahead(compiler.load_module(source), target=target, progress=listen)
+    except engine.FarcallError as error:
+        raise client_error(error) from None
+    content = engine.encode_artifact(artifact)
+    with tempfile.NamedTemporaryFile(dir=file.parent, prefix=f".{file.name}.", delete=False) as written:
+        incoming = Path(written.name)
+        try:
+            written.write(content)
+            written.flush()
+            os.fsync(written.fileno())
+            incoming.chmod(0o644)
+            incoming.replace(file)
+        except BaseException:
+            incoming.unlink(missing_ok=True)
+            raise
+    return {
+        "digest": artifact.digest,
+        "target": target.triple,
+        "cpu": target.cpu,
+        "functions": told[-1].functions,
+        "optimized": told[-1].optimized,
+        "fast": told[-1].fast,
+        "code_bytes": len(artifact.image.content),
+        "size": len(content),
+    }
 
 
 def execute(

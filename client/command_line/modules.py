@@ -4,60 +4,18 @@ from __future__ import annotations
 
 import re
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn
 
 from farcall.client.command_line import output
+from farcall.client.command_line.progress import CompilationProgress, UploadProgress
 from farcall.client.command_line.settings import REMOTE, Settings, pass_settings, shared_options
 from farcall.client.types import Module, Section
 
 _DIGEST = re.compile(r"(modules/)?[0-9a-fA-F]{1,64}")
 """A module on the server, or the start of its name."""
-
-_PROGRESS_AFTER_SECONDS = 1.0
-
-
-class UploadProgress:
-    """A bar on standard error, if that is a terminal and the upload takes more than a second."""
-
-    def __init__(self) -> None:
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            DownloadColumn(),
-            TimeElapsedColumn(),
-            console=Console(stderr=True),
-            transient=True,
-        )
-        self._task = self._progress.add_task("uploading", total=None)
-        self._timer = threading.Timer(_PROGRESS_AFTER_SECONDS, self._progress.start)
-        self._timer.daemon = True
-
-    def __call__(self, sent: int, total: int) -> None:
-        """So many bytes of so many are sent; when all are, the server compiles."""
-        description = "compiling" if sent == total else "uploading"
-        self._progress.update(self._task, completed=sent, total=total, description=description)
-
-    def __enter__(self) -> Self:
-        if sys.stderr.isatty():
-            self._timer.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._timer.cancel()
-        if self._timer.ident is not None:
-            self._timer.join()
-        if self._progress.live.is_started:
-            self._progress.stop()
 
 
 def _source(file: str) -> bytes | Path:
@@ -70,19 +28,28 @@ _FILE = click.Path(exists=True, dir_okay=False, allow_dash=True)
 
 @click.command(short_help="Upload a module's file.")
 @click.argument("file", type=_FILE)
+@click.option("--wait", is_flag=True, help="Show how many functions are compiled, until all are.")
 @shared_options(*REMOTE)
 @pass_settings
-def upload(settings: Settings, file: str) -> None:
+def upload(settings: Settings, file: str, wait: bool) -> None:
     """Upload a module's FILE (`-`: standard input), and print its digest.
 
     The server compiles the module. Uploading one that it has already does no harm and costs it nothing.
     """
-    with settings.client() as client, UploadProgress() as progress:
-        module = client.upload(_source(file), progress=progress)
-    if settings.json:
-        output.print_json(module)
-    else:
+    with settings.client() as client:
+        with UploadProgress() as progress:
+            module = client.upload(_source(file), compile=not wait, progress=progress)
+        if wait:
+            with CompilationProgress(silent=settings.json) as bar:
+                compiled = client.compile_module(
+                    module, progress=lambda told: bar(told.functions_done, told.functions)
+                )
+    if not settings.json:
         output.print_line(module.digest)
+    elif wait:
+        output.print_json({**output.plain(module), "compilation": compiled})
+    else:
+        output.print_json(module)
 
 
 @click.command()
@@ -132,14 +99,18 @@ def rm(settings: Settings, modules: tuple[str, ...]) -> None:
 def inspect(settings: Settings, module: str) -> None:
     """Show a module's sections, types, imports and exports.
 
-    A FILE (`-`: standard input) is read here, without a server. Otherwise it is a MODULE on the server,
-    given as its digest or the unique start of it.
+    A FILE (`-`: standard input) is read here, without a server, and what is wrong with its name section and
+    branch hints, which are ignored then, is told in warnings. Otherwise it is a MODULE on the server, given as its
+    digest or the unique start of it.
     """
+    warnings: list[str] = []
     if module == "-" or Path(module).is_file():
-        from farcall.client.command_line.local_engine import read_module_file  # noqa: PLC0415 - the engine only where it is needed
+        from farcall.client.command_line import local_engine  # noqa: PLC0415 - the engine only where it is needed
 
         source = _source(module)
-        content = read_module_file(source if isinstance(source, bytes) else source.read_bytes())
+        source = source if isinstance(source, bytes) else source.read_bytes()
+        content = local_engine.read_module_file(source)
+        warnings = local_engine.module_file_warnings(source)
     elif not _DIGEST.fullmatch(module):
         raise click.BadParameter(
             f"there is no file {module!r}, and it is no digest, which has hexadecimal digits only",
@@ -152,6 +123,8 @@ def inspect(settings: Settings, module: str) -> None:
         output.print_json(content)
     else:
         _print_module(content)
+    for warning in warnings:
+        output.print_warning(warning)
 
 
 def _print_module(module: Module) -> None:

@@ -141,6 +141,11 @@ def time_text(time: datetime | None) -> str:
     return "" if time is None else time.astimezone().isoformat(sep=" ", timespec="seconds")
 
 
+def print_warning(message: str) -> None:
+    """A warning on standard error."""
+    click.echo(printable(f"warning: {message}"), err=True)
+
+
 def print_error(error: Exception, as_json: bool) -> None:
     """An error on standard error: its message, a trap's with the backtrace; as JSON, all that is known of it."""
     if as_json:

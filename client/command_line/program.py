@@ -26,6 +26,7 @@ COMMANDS = {
     "close": "instances.close",
     "exec": "execution.exec_",
     "run": "run.run",
+    "compile": "compilation.compile_",
     "stores": "instances.stores",
     "create-store": "instances.create_store",
     "close-store": "instances.close_store",

@@ -27,6 +27,10 @@ _LIMITS = {
     "max_programs": "How many programs may run at the same time.",
     "max_mounted_bytes": "Size of the files in memory and archives of one program or instance.",
     "max_output_bytes": "How much output of an instance is kept, of each of its two streams.",
+    "compile_processes": "How many compile jobs may run at the same time; else as many as there are cores.",
+    "compile_queue": "How many compile jobs may wait; a module of a megabyte makes some ten.",
+    "compile_seconds": "Processor time of a compile job, in seconds; else as its size makes reasonable.",
+    "compile_memory": "Memory of a compile job, in bytes.",
 }
 """Numbers of `farcall.server`'s configuration, which has their defaults."""
 
@@ -59,6 +63,14 @@ def _encryption(command: Callable[..., Any]) -> Callable[..., Any]:
     help="Keep modules here across restarts; without it they are kept in memory only.",
 )
 @click.option(
+    "--artifact",
+    "artifacts",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    multiple=True,
+    metavar="FILE",
+    help="Have this module, compiled by `farcall compile`, from the start; may be repeated. Its code is trusted.",
+)
+@click.option(
     "--shutdown-grace",
     type=click.FloatRange(min=0),
     metavar="SECONDS",
@@ -80,6 +92,12 @@ def _encryption(command: Callable[..., Any]) -> Callable[..., Any]:
     multiple=True,
     metavar="NAME=PATH[:ro]",
     help="Let programs have this directory of the server's machine, under a name; may be repeated.",
+)
+@click.option(
+    "--code-policy",
+    type=click.Choice(["lazy", "optimized", "fast"]),
+    help="lazy: functions are compiled when first called, and optimised in the background; optimized: all before the "
+    "first call; fast: never optimised.",
 )
 @click.option(
     "--disable-feature",

@@ -1,11 +1,11 @@
 """Validated function bodies to textual LLVM IR: a function for every rule of the instruction table.
 
-`module.lower_functions` and `module.lower_in_batches` are the ways in.
+`module.lower_functions` is the way in.
 """
 
 from farcall.engine.lowering.complexity import is_complex, is_soon_compiled
 from farcall.engine.lowering.context import LoweringOptions, Tier, tail_calling
-from farcall.engine.lowering.module import lower_functions, lower_group, lower_in_batches
+from farcall.engine.lowering.module import lower_functions, lower_group
 
 __all__ = [
     "LoweringOptions",
@@ -14,6 +14,5 @@ __all__ = [
     "is_soon_compiled",
     "lower_functions",
     "lower_group",
-    "lower_in_batches",
     "tail_calling",
 ]

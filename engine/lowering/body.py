@@ -23,11 +23,11 @@ from farcall.engine.abi.traps import TrapKind
 from farcall.engine.binary.instructions import decode_body
 from farcall.engine.instructions.control import BLOCK_RULES, CLOSING_RULES, DIVIDING_RULES
 from farcall.engine.instructions.instruction import Instruction
-from farcall.engine.lowering.context import ModuleContext, Tier
+from farcall.engine.lowering.context import ModuleContext
 from farcall.engine.lowering.exceptions import ChangedLocalsWantedError, changed_where_caught
 from farcall.engine.lowering.function import FunctionLowering, Operand
 from farcall.engine.lowering.listener import declare_slots, report
-from farcall.engine.lowering.metadata import GUEST_FUNCTION, INVARIANT_POINTER, TRAP_CALL
+from farcall.engine.lowering.metadata import GUEST_FUNCTION, INVARIANT_POINTER, TRAP_CALL, without_hints
 from farcall.engine.lowering.rules import RULES
 from farcall.engine.lowering.tail_call import emit_last_return, ordinary_entry, tail_entry_head
 from farcall.engine.structure.module import FunctionBody
@@ -156,7 +156,7 @@ def _assemble(function: FunctionLowering) -> str:
         lines.append(f"%execution = load ptr, ptr %vmctx, align 8{INVARIANT_POINTER}")
     if checks:
         lines.append("%check = load volatile i64, ptr %execution, align 8")
-    if function.context.options.tier is Tier.FAST:
+    if function.is_fast:
         lines.append(function.load_text("%code.table", "%vmctx", abi.CONTEXT_CODE_TABLE))
         lines.append(function.count_lines("entered"))
     lines.append("br label %body")
@@ -167,7 +167,8 @@ def _assemble(function: FunctionLowering) -> str:
     lines.append("}\n")
     if function.makes_tail_calls:
         lines.append(ordinary_entry(function.context, index))
-    return "\n".join(lines)
+    text = "\n".join(lines)
+    return without_hints(text) if function.is_fast else text
 
 
 assert abi.CONTEXT_EXECUTION == 0

@@ -7,7 +7,6 @@ from typing import Any
 from farcall.engine.abi.layout import EXECUTION_CHECK
 from farcall.engine.binary.types import BlockType
 from farcall.engine.instructions.instruction import Instruction
-from farcall.engine.lowering.context import Tier
 from farcall.engine.lowering.function import Frame, FunctionLowering
 from farcall.engine.structure.types import FunctionType
 
@@ -107,7 +106,7 @@ def _close_loop(function: FunctionLowering, frame: Frame) -> None:
         # The page of the execution context is made inaccessible to stop the guest.
         assert EXECUTION_CHECK == 0
         lines.append(f"%{frame.name}.check = load volatile i64, ptr %execution, align 8")
-    if function.context.options.tier is Tier.FAST:
+    if function.is_fast:
         lines.append(function.count_lines(frame.name))
     function.lines[frame.header] = "\n".join(lines)
     if function.outermost_loop is frame:

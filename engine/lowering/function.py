@@ -17,7 +17,7 @@ from farcall.engine.abi import code_table
 from farcall.engine.abi import layout as abi
 from farcall.engine.abi.layout import RUNTIME_SIGNATURES, RuntimeFunction
 from farcall.engine.instructions.instruction import Instruction
-from farcall.engine.lowering.context import ModuleContext, Signature
+from farcall.engine.lowering.context import ModuleContext, Signature, Tier
 from farcall.engine.lowering.metadata import INVARIANT, INVARIANT_POINTER
 from farcall.engine.structure.module import FunctionBody
 from farcall.engine.structure.types import F32, F64, I64, ValueType
@@ -119,9 +119,11 @@ class FunctionLowering:
         called: positions of the open blocks in which a call that checks for a request to stop was made on every way
             to where the code is now, the innermost last.
         carried: how many values its branches and calls carry.
+        is_fast: whether the code is for the fast tier.
     """
 
     __slots__ = (
+        "_bases",
         "_handlers",
         "_local_starts",
         "_local_types",
@@ -139,6 +141,7 @@ class FunctionLowering:
         "entry",
         "frames",
         "indexed",
+        "is_fast",
         "known",
         "lines",
         "locals",
@@ -185,6 +188,8 @@ class FunctionLowering:
         self._local_starts = [0, *accumulate(count for count, _ in runs)]
         self.outermost_loop: Frame | None = None
         self._opaque_slots: set[str] = set()
+        self._bases: set[int] = set()
+        self.is_fast = context.options.tier is Tier.FAST
         self._uses_execution = False
         results = self.signature.type.results
         self.frames: list[Frame] = [Frame("function", "return", (), results, 0)]
@@ -376,6 +381,8 @@ class FunctionLowering:
         chooses then has the base added in every turn: quicksort took 1.17 of the time, matrices 1.04.
         """
         entry = self.context.layout.memory(memory) + abi.MEMORY_ENTRY_BASE
+        if self.is_fast:
+            return self._memory_base_from_prologue(memory, entry)
         loop = self.outermost_loop
         if loop is None:
             return self.load("ptr", "%vmctx", entry, INVARIANT_POINTER)
@@ -387,6 +394,14 @@ class FunctionLowering:
                 f"{base} = load ptr, ptr {base}.at, align 8{INVARIANT_POINTER}\n"
                 f"{self.lines[loop.preheader]}"
             )
+        return base
+
+    def _memory_base_from_prologue(self, memory: int, entry: int) -> str:
+        """What is not optimised anyway gets by with the least text."""
+        base = f"%memory{memory}"
+        if memory not in self._bases:
+            self._bases.add(memory)
+            self.prologue.append(self.load_text(base, "%vmctx", entry))
         return base
 
     def memory_record(self, memory: int) -> str:
@@ -417,7 +432,9 @@ class FunctionLowering:
         """
         position = index - self.context.module.imported_function_count
         self.context.found[index] = None
-        table = self.load("ptr", "%vmctx", abi.CONTEXT_CODE_TABLE, INVARIANT_POINTER)
+        table = "%code.table"
+        if not self.is_fast:
+            table = self.load("ptr", "%vmctx", abi.CONTEXT_CODE_TABLE, INVARIANT_POINTER)
         place = self.address(table, code_table.cell_offset(position) + field)
         return self.define(f"load volatile ptr, ptr {place}, align 8")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 
 from farcall.engine.abi.calls import CALLING_CONVENTION, symbol
@@ -13,9 +13,6 @@ from farcall.engine.lowering.context import LoweringOptions, ModuleContext, Tier
 from farcall.engine.lowering.metadata import DEFINITIONS, GUEST_FUNCTION, LENGTH, OBJECT_DEFINITIONS
 from farcall.engine.lowering.tail_call import tail_entry_declaration
 from farcall.engine.structure.module import FunctionBody, Module
-
-_BATCH_TEXT = 16 << 20
-"""Characters after which a batch of functions is large enough: LLVM needs some hundred megabytes for it."""
 
 
 def lower_functions(
@@ -48,29 +45,6 @@ def _together(options: LoweringOptions, functions: Sequence[FunctionBody]) -> Ab
             return frozenset()
         case Tier.OPTIMIZED:
             return frozenset(body.index for body in functions)
-
-
-def lower_in_batches(
-    module: Module, layout: ContextLayout, options: LoweringOptions, functions: Sequence[FunctionBody]
-) -> Iterator[tuple[Sequence[FunctionBody], str]]:
-    """As `lower_functions`, but in several texts where there is much of it, each with the functions that it defines.
-
-    The tier is `WHOLE`: code of all is linked together.
-    """
-    context = ModuleContext(module, layout, options)
-    batch: list[FunctionBody] = []
-    parts: list[str] = []
-    size = 0
-    for body in functions:
-        batch.append(body)
-        parts.append(lower_body(context, body))
-        size += len(parts[-1])
-        if size > _BATCH_TEXT:
-            yield batch, _text(context, batch, parts)
-            context.called.clear()
-            batch, parts, size = [], [], 0
-    if batch:
-        yield batch, _text(context, batch, parts)
 
 
 def lower_group(

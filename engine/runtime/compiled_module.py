@@ -14,25 +14,9 @@ from farcall.engine.codegen.linker import Image
 from farcall.engine.errors import Frame
 from farcall.engine.interface import AbstractCompiledModule, FunctionListener
 from farcall.engine.runtime.native.code_memory import MappedCode
-from farcall.engine.runtime.native.machine import is_wide, native_runtime
+from farcall.engine.runtime.native.machine import native_runtime
 from farcall.engine.runtime.type_registry import TypeRegistry
 from farcall.engine.structure.module import Module
-from farcall.engine.structure.types import ExternKind, FunctionType
-
-_PREPARED_ENTRIES = 128
-
-
-def _usual_entries(module: Module) -> list[FunctionType]:
-    """The types of exported functions for which entries are made at once. The others' are made at their first call."""
-    types: dict[FunctionType, None] = {}
-    for export in module.exports:
-        if export.kind is ExternKind.FUNCTION:
-            signature = module.function_type(export.index)
-            if not is_wide(signature):
-                types[signature] = None
-                if len(types) == _PREPARED_ENTRIES:
-                    break
-    return list(types)
 
 
 class CompiledCode(ABC):
@@ -63,7 +47,6 @@ class CompiledCode(ABC):
         self.type_ids = (ctypes.c_int32 * count)(*(kept.number for kept in self.kept_types))
         self.descriptors = (ctypes.c_uint64 * count)(*(kept.descriptor for kept in self.kept_types))
         self.function_records = self._make_function_records(*self._entry_points())
-        self._entries = native_runtime().prepare_entries(_usual_entries(module))
 
     @property
     @abstractmethod

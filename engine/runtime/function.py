@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import ctypes
 import struct
+import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from operator import index as as_index
@@ -22,6 +23,7 @@ from farcall.engine.runtime.values import ValueConverter
 from farcall.engine.structure.defined_types import DefinedType
 
 if TYPE_CHECKING:
+    from farcall.engine.runtime.native.machine import Entry
     from farcall.engine.runtime.references import References
 
 _ROWS_AT_ONCE = 1 << 14
@@ -45,6 +47,7 @@ class Function:
     """
 
     __slots__ = (
+        "__weakref__",
         "_address",
         "_batch",
         "_buffer",
@@ -86,7 +89,7 @@ class Function:
         self._context = context
         self._parameters = ValueConverter(type.parameters, references)
         self._results = ValueConverter(type.results, references)
-        self._enter = native_runtime().entry(type)
+        self._enter = self._known_or_first_entry()
         self._buffer = ctypes.create_string_buffer(max(self._parameters.size, self._results.size, 16))
         self._address = ctypes.addressof(self._buffer)
         self._pack_into = self._parameters.layout.pack_into
@@ -97,10 +100,19 @@ class Function:
             self._parameters.has_references or self._results.has_references or self._parameters.has_vectors
         )
 
+    def _known_or_first_entry(self) -> Entry:
+        return native_runtime().known_entry(self.type) or _first_entry(weakref.ref(self))
+
+    def make_entry(self) -> Entry:
+        """Make the machine code by which it is entered, unless there is some for its type."""
+        self._enter = native_runtime().entry(self.type)
+        return self._enter
+
     def seen_by(self, importer: Member) -> Function:
         """The same function as an instance that imports it has it: usable as long as that one is open."""
         seen = copy.copy(self)
         seen.owner = importer
+        seen._enter = seen._known_or_first_entry()
         return seen
 
     def __repr__(self) -> str:
@@ -425,6 +437,18 @@ def single(values: tuple[Any, ...]) -> Any:
     if not values:
         return None
     return values[0] if len(values) == 1 else values
+
+
+def _first_entry(reference: weakref.ref[Function]) -> Entry:
+    """In place of a function's entry, whose machine code is made at its first call."""
+
+    def enter(code: int, context: int, slots: int) -> int:
+        function = reference()
+        if function is None:
+            raise EngineBug("a function is called that is gone")
+        return function.make_entry()(code, context, slots)
+
+    return enter
 
 
 def _entry_error(error: ctypes.ArgumentError) -> Exception:

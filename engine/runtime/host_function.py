@@ -15,7 +15,8 @@ from farcall.engine.runtime.exception_arena import throw_on_return
 from farcall.engine.runtime.function import Function, single
 from farcall.engine.runtime.linked_group import Member
 from farcall.engine.runtime.native.address_space import write_words
-from farcall.engine.runtime.native.machine import native_runtime
+from farcall.engine.runtime.native.host_calls import HostCall
+from farcall.engine.runtime.native.machine import DirectHostCall, native_runtime
 from farcall.engine.runtime.native.trampolines import HOST_CONTEXT_SIZE
 from farcall.engine.runtime.stoppable import Stoppable
 from farcall.engine.structure.types import I32, I64
@@ -29,7 +30,6 @@ class HostFunction(Function):
     """A Python function that guests can import, of one store."""
 
     __slots__ = (
-        "__weakref__",
         "_host_context",
         "_identity",
         "_implementation",
@@ -49,7 +49,11 @@ class HostFunction(Function):
     ) -> None:
         self._implementation = implementation
         self._identity = next(_identities)
-        self._machine_code = native_runtime().host_call(type_id.type.function, direct=direct)
+        signature = type_id.type.function
+        runtime = native_runtime()
+        self._machine_code: HostCall | DirectHostCall = (
+            runtime.direct_host_call(signature) if direct else runtime.host_call(signature)
+        )
         self._host_context = ctypes.create_string_buffer(HOST_CONTEXT_SIZE)
         self._record = ctypes.create_string_buffer(layout.FUNCTION_RECORD_SIZE)
         self._type_id = type_id  # for its life, so that no other type gets it

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import threading
-import weakref
 from collections.abc import Callable, Sequence
 
 from farcall.engine.abi.calls import symbol, tail_symbol
-from farcall.engine.abi.code_table import CHUNK_FUNCTIONS
 from farcall.engine.abi.layout import ContextLayout
 from farcall.engine.codegen.linker import Image
 from farcall.engine.errors import EngineBug
@@ -59,10 +57,7 @@ class TieredCode(CompiledCode):
         self.levels = bytearray(len(module.functions))  # guarded by _lock
         super().__init__(module, layout_, types, listening=listening)
         self.code_table = self._table.base
-        this = weakref.ref(self)
-        for number, chunk in enumerate(self._table.chunks):
-            _codes[chunk] = (this, number)
-        weakref.finalize(self, _forget, self._table.chunks).atexit = False
+        self._table.belongs_to(self)
 
     @property
     def size(self) -> int:
@@ -113,25 +108,3 @@ class TieredCode(CompiledCode):
             self._first_call(self, index)
             if not self.levels[position]:
                 raise EngineBug(f"function {index} was called, but not compiled")
-
-
-_codes: dict[int, tuple[weakref.ref[TieredCode], int]] = {}
-
-
-def _forget(chunks: Sequence[int]) -> None:
-    for chunk in chunks:
-        del _codes[chunk]
-
-
-def _compile_now(chunk: int, which: int, _slots: int) -> None:
-    """A guest calls what has no code: `which` is twice the position in the chunk, and one more for the tail entry."""
-    reference, number = _codes[chunk]
-    code = reference()
-    if code is None:
-        raise EngineBug("a guest runs code that is gone")
-    code.need(number * CHUNK_FUNCTIONS + which // 2 - 1)
-
-
-def install() -> None:
-    """Connect guests' calls of what has no code yet to this module."""
-    native_runtime().handle("compile", _compile_now)

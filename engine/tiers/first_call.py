@@ -2,54 +2,43 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 
-from farcall.engine.codegen.compiler import Optimization
+from farcall.engine.codegen.compiler import Optimization, compile_to_object
 from farcall.engine.codegen.elf import read_object
-from farcall.engine.codegen.linker import link
-from farcall.engine.lowering import LoweringOptions, lower_group
+from farcall.engine.codegen.linker import Image, link
+from farcall.engine.codegen.target import host_target
+from farcall.engine.jobs import FOREGROUND, CompileJob, CompilePool, allowed_seconds
+from farcall.engine.lowering import LoweringOptions, is_soon_compiled, lower_group
+from farcall.engine.runtime.native.compile_thread import run_with_stack
 from farcall.engine.runtime.tiered_code import FAST, TieredCode
-from farcall.engine.tiers.batch import compile_batch
+from farcall.engine.structure.module import Module
 
 _GROUP_TEXT = 12_000
 """Characters of LLVM IR after which nothing more is compiled along with what is called."""
-
-
-class _Compiler:
-    """Threads that compile for threads that run guests, which may have less of their stack left than LLVM needs."""
-
-    def __init__(self) -> None:
-        self._start()
-        os.register_at_fork(after_in_child=self._start)  # threads are not forked
-
-    def _start(self) -> None:
-        self._executor = ThreadPoolExecutor(2, "farcall-first-call")
-
-    def run(self, task: Callable[[], None]) -> None:
-        """Run the task in one of the threads, and wait. Raises what it raises."""
-        self._executor.submit(task).result()
-
-
-_compiler = _Compiler()
 
 
 class FastTier:
     """Gives functions their first code."""
 
     def __init__(
-        self, options: LoweringOptions, on_compiled: Callable[[TieredCode, int, float], None]
+        self,
+        options: LoweringOptions,
+        pool: CompilePool,
+        on_compiled: Callable[[TieredCode, LoweringOptions, float], None],
     ) -> None:
         """Make one for code with these options.
 
         Parameters:
             options: of the tier `FAST`.
-            on_compiled: told of (code, how many functions were compiled, seconds).
+            pool: compiles what may take long.
+            on_compiled: told of (code, the options, seconds).
         """
         self._options = options
+        self._pool = pool
         self._on_compiled = on_compiled
         self._lock = threading.Lock()
         self._running: dict[int, Future[None]] = {}  # by function index; guarded by _lock
@@ -59,6 +48,7 @@ class FastTier:
 
         Raises:
             ExhaustionError: that would take too much time or memory.
+            CompilerCrashError: the compiler crashed.
         """
         with self._lock:
             running = self._running.get(index)
@@ -68,7 +58,7 @@ class FastTier:
             running.result()
             return
         try:
-            _compiler.run(lambda: self._compile_group(code, index))
+            run_with_stack(lambda: self._compile_group(code, index))
         except BaseException as error:
             self._end(index, mine, error)
             raise
@@ -96,6 +86,15 @@ class FastTier:
             lambda called: not code.levels[called - first],
             _GROUP_TEXT,
         )
-        compiled, _ = compile_batch(bodies, text, Optimization.FAST)
-        better = code.install(link([read_object(compiled)]), FAST)
-        self._on_compiled(code, better, time.perf_counter() - started)
+        if is_soon_compiled(text, optimized=False):
+            image = link([read_object(compile_to_object(text, host_target(), Optimization.FAST))])
+        else:
+            image = self._compile_elsewhere(module, [body.index for body in bodies])
+        code.install(image, FAST)
+        self._on_compiled(code, self._options, time.perf_counter() - started)
+
+    def _compile_elsewhere(self, module: Module, functions: Sequence[int]) -> Image:
+        """Compile what may take LLVM long, in a process that has limits."""
+        seconds = allowed_seconds(module, functions, Optimization.FAST)
+        job = CompileJob(module, functions, self._options, Optimization.FAST, FOREGROUND, seconds)
+        return self._pool.submit(job).result().linked_image()

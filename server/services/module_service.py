@@ -1,4 +1,4 @@
-"""ModuleService: upload, get, list, delete."""
+"""ModuleService: upload, compile, get, list, delete."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from typing import Any
 import grpc
 from google.protobuf.duration_pb2 import Duration
 
+from farcall.engine import CompileProgress
 from farcall.proto.farcall.v1 import module_pb2, module_service_pb2_grpc
 from farcall.proto.farcall.v1 import module_service_pb2 as messages
 from farcall.server.errors import bad_request, limit_reached, upload_stalled
+from farcall.server.messages.compilation import progress_message
 from farcall.server.messages.modules import basic_module_message
 from farcall.server.module_library import Announcement, ModuleLibrary, ModuleRecord
 from farcall.server.pagination import page
@@ -43,20 +45,20 @@ class ModuleService(module_service_pb2_grpc.ModuleServiceServicer):
     ) -> messages.UploadModuleResponse:
         """Keep a module. Nothing of it is kept until all of it is there and right."""
         with self._upload():
-            announced = Announcement()
+            announced, defer = Announcement(), False
             chunks: list[bytes] = []
             size = 0
             first = True
             async for request in self._arriving(requests):
                 if first:
-                    announced = self._announcement(request)
+                    announced, defer = self._announcement(request), request.defer_compilation
                     first = False
                 size += len(request.data)
                 self._library.check_size(size)
                 chunks.append(request.data)
             if first:
                 raise bad_request("data", "is missing: the stream ended without a message")
-            upload = await self._library.add(chunks, announced)
+            upload = await self._library.add(chunks, announced, defer_compilation=defer)
         return messages.UploadModuleResponse(
             module=upload.description,
             created=upload.created,
@@ -100,6 +102,22 @@ class ModuleService(module_service_pb2_grpc.ModuleServiceServicer):
                 raise bad_request("size_bytes", f"must not be negative, but is {size}")
             self._library.check_size(size)
         return Announcement(sha256, size)
+
+    async def CompileModule(  # type: ignore[override]  # noqa: N802 - writes by itself instead of yielding
+        self, request: messages.CompileModuleRequest, context: _Context
+    ) -> None:
+        """Compile a module, and tell how far that is."""
+        record = self._library.record(parse_module_name(request.name, "name"))
+        told: asyncio.Queue[CompileProgress | None] = asyncio.Queue()
+        compiling = asyncio.create_task(self._library.complete(record, told.put_nowait))
+        compiling.add_done_callback(lambda _: told.put_nowait(None))
+        try:
+            while (progress := await told.get()) is not None:
+                await context.write(progress_message(progress))
+            last = await compiling
+        finally:
+            compiling.cancel()
+        await context.write(progress_message(last, done=True))
 
     async def GetModule(  # noqa: N802 - the name of the method in the API
         self, request: messages.GetModuleRequest, context: _Context

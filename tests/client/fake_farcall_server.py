@@ -150,6 +150,7 @@ class FakeServer:
 
     def __init__(self, port=0, workers=8, credentials=None):
         self.calls = Counter()
+        self.deferred = {}  # by digest: whether the last upload was not to compile
         self.request_ids = defaultdict(list)
         self.failures = defaultdict(list)  # by method: what its next calls raise, one each
         self.modules, self.instances, self.stores = {}, {}, {"stores/default": store_service_pb2.Store()}
@@ -194,9 +195,12 @@ class FakeServer:
             self.calls[name] += 1
             if self.failures[name]:
                 context.abort_with_status(rpc_status.to_status(self.failures[name].pop(0).status))
-            yield from getattr(self, name)(requests)
+            try:
+                yield from getattr(self, name)(requests)
+            except StatusError as error:
+                context.abort_with_status(rpc_status.to_status(error.status))
 
-        return handle_stream if name == "StreamInvoke" else handle
+        return handle_stream if name in ("StreamInvoke", "CompileModule") else handle
 
     def __enter__(self):
         self.server.start()
@@ -239,7 +243,23 @@ class FakeServer:
             module=self.modules[digest], created=created, compiled=created
         )
         response.compile_duration.FromMilliseconds(1500)
+        self.deferred[digest] = pieces[0].defer_compilation
         return response
+
+    def CompileModule(self, request):  # noqa: N802
+        self._module(request.name)
+        for done in range(0, 41, 2):
+            yield module_service_pb2.CompileModuleResponse(
+                functions=40,
+                functions_done=done,
+                tiers=[
+                    {"tier": module_service_pb2.COMPILATION_TIER_FAST, "functions": done // 4},
+                    {"tier": module_service_pb2.COMPILATION_TIER_OPTIMIZED, "functions": done - done // 4},
+                ],
+                code_size_bytes=4000,
+                code_size_bytes_done=done * 100,
+                done=done == 40,
+            )
 
     def _module(self, name):
         module = self.modules.get(name.removeprefix("modules/"))

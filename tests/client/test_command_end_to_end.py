@@ -21,31 +21,6 @@ from farcall.client.command_line.serving import serve
 from farcall.server import ServerConfiguration
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    with running_server(tmp_path_factory.mktemp("server")) as process:
-        yield process
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0
-
-
-@pytest.fixture
-def client(server):
-    with Client(server.address) as client:
-        yield client
-
-
-@pytest.fixture
-def store(client):
-    with client.create_store() as store:
-        yield store
-
-
-@pytest.fixture
-def calculator(client, store):
-    return store.instantiate(client.upload(CALCULATOR), name="calculator")
-
-
 @pytest.fixture
 def farcall(server, capfd):
     return CommandLine(capfd, "--server", server.address)

@@ -229,6 +229,19 @@ def test_inspect_tells_what_is_in_a_file(farcall, file):
     assert content["custom_sections"][0]["name"] == "name"
 
 
+def test_inspect_warns_of_custom_sections_that_are_wrong(farcall, file, tmp_path):
+    assert farcall("inspect", file).err == ""
+    path = tmp_path / "misnamed.wasm"
+    path.write_bytes(wat2wasm("(module)") + b"\0\x0b\4name\1\4\1\7\1x")
+    warning = "warning: @name annotation: unknown function 7 (at byte 0x12)\n"
+    ended = farcall("inspect", path)
+    assert ended.out.startswith("module ")
+    assert ended.err == warning
+    ended = farcall("inspect", path, "--json")
+    assert json.loads(ended.out)["custom_sections"][0]["size"] == 6
+    assert ended.err == warning
+
+
 def test_inspect_reads_standard_input(file):
     with file.open("rb") as stream:
         ended = in_a_process("inspect", "-", stdin=stream)

@@ -51,6 +51,60 @@ def test_upload_prints_the_digest_and_nothing_else(farcall, file, fake_server):
     assert module["compile_seconds"] == 1.5
 
 
+def test_upload_waits_and_tells_how_far_it_is(farcall, file, fake_server):
+    ended = farcall("upload", "--wait", file)
+    assert ended.out == f"{next(iter(fake_server.modules))}\n"
+    lines = ended.err.splitlines()
+    assert lines[0] == "compiled 0 of 40 functions"
+    assert lines[-1] == "compiled 40 of 40 functions"
+    assert len(lines) == 11
+    assert fake_server.deferred == {ended.out.strip(): True}
+    ended = farcall("upload", "--wait", "--json", file)
+    assert ended.err == ""
+    module = json.loads(ended.out)
+    assert module["digest"] in fake_server.modules
+    assert module["compilation"] == {
+        "functions": 40,
+        "functions_done": 40,
+        "optimized": 30,
+        "fast": 10,
+        "code_size": 4000,
+        "code_size_done": 4000,
+        "done": True,
+    }
+    farcall("upload", file)
+    assert fake_server.deferred == {module["digest"]: False}
+
+
+def test_upload_shows_a_bar_of_functions_on_a_terminal(fake_server, file):
+    primary, secondary = pty.openpty()
+    original, started = fake_server.CompileModule, threading.Event()
+
+    def slow(request):
+        answers = original(request)
+        yield next(answers)
+        yield next(answers)
+        started.wait(60)
+        yield from answers
+
+    fake_server.CompileModule = slow
+    command = [sys.executable, "-c", "from farcall.client.command_line import main; main()"]
+    command += ["--server", fake_server.address, "upload", "--wait", str(file)]
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=secondary, env=environment)
+    os.close(secondary)
+    with process:
+        shown = b""
+        while b"2/40" not in shown:
+            shown += os.read(primary, 4096)
+        started.set()
+        assert process.stdout.read().decode().strip() in fake_server.modules
+        assert process.wait(60) == 0
+    assert b"compiling" in shown
+    assert b"functions" in shown
+    os.close(primary)
+
+
 def test_upload_reads_standard_input(fake_server, module_bytes):
     ended = in_a_process("--server", fake_server.address, "upload", "-", input=module_bytes)
     assert (ended.returncode, ended.stderr) == (0, b"")

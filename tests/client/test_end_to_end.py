@@ -1,7 +1,6 @@
 """The clients against the real server, in a process of its own."""
 
 import asyncio
-import signal
 import threading
 
 import pytest
@@ -27,32 +26,6 @@ from farcall.client import (
     ValueType,
 )
 from farcall.client.floats import f32_bits, f32_from_bits, f64_bits, f64_from_bits
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    with running_server(tmp_path_factory.mktemp("server")) as process:
-        yield process
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0
-
-
-@pytest.fixture
-def client(server):
-    with Client(server.address) as client:
-        yield client
-
-
-@pytest.fixture
-def store(client):
-    with client.create_store() as store:
-        yield store
-
-
-@pytest.fixture
-def calculator(client, store):
-    return store.instantiate(client.upload(CALCULATOR), name="calculator")
-
 
 # The synchronous client
 

@@ -2,30 +2,19 @@
 
 import asyncio
 import json
-import signal
 
 import pytest
 from command_line_support import CommandLine
-from real_server import running_server
 from throwing_module import THROWER
 
-from farcall.client import ArgumentError, AsyncClient, Client, FailedPreconditionError, Tag, WasmException
+from farcall.client import ArgumentError, AsyncClient, FailedPreconditionError, Tag, WasmException
 
 MESSAGE = "uncaught exception: tag trouble (i32 7, f64 2.5, externref None)"
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    with running_server(tmp_path_factory.mktemp("server")) as process:
-        yield process
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0
-
-
 @pytest.fixture
-def thrower(server):
-    with Client(server.address) as client, client.create_store() as store:
-        yield store.instantiate(client.upload(THROWER))
+def thrower(client, store):
+    return store.instantiate(client.upload(THROWER))
 
 
 def assert_told(error):

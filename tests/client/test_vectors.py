@@ -1,33 +1,17 @@
 """v128 through the clients and the command line: 16 bytes in Python, a hexadecimal integer or lanes as text."""
 
 import json
-import signal
 import struct
 
 import pytest
 from command_line_support import CommandLine
-from real_server import running_server
 from vector_module import VECTORS
 
-from farcall.client import ArgumentError, AsyncClient, Client, ValueType
+from farcall.client import ArgumentError, AsyncClient, ValueType
 from farcall.client.floats import f32_bits, f32_from_bits
 
 ONE, TWO = bytes(range(16)), bytes(range(100, 116))
 SIGNALING = f32_from_bits(0x7FA00001)
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    with running_server(tmp_path_factory.mktemp("server")) as process:
-        yield process
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0
-
-
-@pytest.fixture
-def client(server):
-    with Client(server.address) as client:
-        yield client
 
 
 @pytest.fixture

@@ -6,12 +6,19 @@ import pytest
 
 from farcall.engine import Engine
 
-from .wasmtime_oracle import WasmtimeOracle
+from .wasmtime_oracle import MISSING_FEATURES, WasmtimeOracle
 
 
 @pytest.fixture(scope="session")
 def engine():
     with Engine() as engine:
+        yield engine
+
+
+@pytest.fixture(scope="session")
+def comparable_engine():
+    """farcall with no more features than wasmtime has."""
+    with Engine(disabled_features=MISSING_FEATURES) as engine:
         yield engine
 
 

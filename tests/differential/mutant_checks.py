@@ -1,4 +1,7 @@
-"""What must hold of any bytes: they are decoded and validated, or refused with a place, in little time and memory."""
+"""What must hold of any bytes: they are decoded and validated, or refused with a place, in little time and memory.
+
+Of those that are valid, the content of custom sections is checked, too.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from multiprocessing.sharedctypes import Synchronized
 
 from farcall.engine import Engine
 from farcall.engine.binary import decode_module
+from farcall.engine.binary.custom_contents import custom_section_problems
 from farcall.engine.errors import ExhaustionError, ModuleError
 from farcall.engine.instructions.instruction import IMPLEMENTED, NONE_DISABLED, Features
 from farcall.engine.validation import validate_module
@@ -125,14 +129,17 @@ def _most_memory() -> int:
 def check_verdict(module: bytes, disabled: Features = NONE_DISABLED) -> tuple[str, bool]:
     """What is wrong with the verdict on a module, empty if nothing is; and whether it is valid."""
     try:
-        validate_module(decode_module(module, disabled), disabled)
+        decoded = decode_module(module, disabled)
+        validate_module(decoded, disabled)
+        problems: Sequence[ModuleError] = custom_section_problems(decoded)
+        valid = True
     except ModuleError as error:
-        if not 0 <= error.offset <= len(module):
-            return f"the offset of {str(error)!r} is outside", False
-        return "", False
+        problems = [error]
+        valid = False
     except Exception as error:
         return f"raises {error!r}", False
-    return "", True
+    outside = [str(problem) for problem in problems if not 0 <= problem.offset <= len(module)]
+    return (f"the offset of {outside[0]!r} is outside" if outside else ""), valid
 
 
 def check_memory(module: bytes, disabled: Features = NONE_DISABLED) -> str:

@@ -13,13 +13,15 @@ from farcall.engine.errors import MalformedModuleError, ModuleError
 from .damage import damaged
 from .program_generator import generate
 
+HEADER = b"\0asm\1\0\0\0"
+
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(0, 2**64 - 1), st.integers(1, 3), st.integers(5, 60), st.booleans())
-def test_damaged_modules(engine, oracle, seed, functions, nodes, linked):
+def test_damaged_modules(comparable_engine, oracle, seed, functions, nodes, linked):
     source = random.Random(seed)
     program = generate(source, functions, nodes, linked=linked)
-    compare_damaged(engine, oracle, source, program.module)
+    compare_damaged(comparable_engine, oracle, source, program.module)
 
 
 LATER_MODULES = [
@@ -55,8 +57,8 @@ LATER_MODULES = [
 
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(0, 2**64 - 1), st.sampled_from(LATER_MODULES))
-def test_damaged_modules_with_later_features(engine, oracle, seed, module):
-    compare_damaged(engine, oracle, random.Random(seed), module)
+def test_damaged_modules_with_later_features(comparable_engine, oracle, seed, module):
+    compare_damaged(comparable_engine, oracle, random.Random(seed), module)
 
 
 def compare_damaged(engine, oracle, source, whole):
@@ -65,12 +67,27 @@ def compare_damaged(engine, oracle, source, whole):
     refusals = oracle.refusals(modules)
     assert refusals[0] == ""
     for module, theirs in zip(modules, refusals, strict=True):
-        error = refusal(engine, module)
-        ours = str(error or "")
-        assert error is None or 0 <= error.offset <= len(module)
-        if "legacy_exceptions feature required" in theirs:  # which wasmtime does not have
-            continue
-        assert bool(ours) == bool(theirs), f"farcall: {ours}; wasmtime: {theirs}; {module.hex()}"
+        compare_verdicts(engine, module, theirs)
+
+
+def compare_verdicts(engine, module, theirs):
+    """Whether farcall refuses a module if and only if wasmtime does."""
+    error = refusal(engine, module)
+    assert error is None or 0 <= error.offset <= len(module)
+    ours = str(error or "")
+    assert bool(ours) == bool(theirs), f"farcall: {ours}; wasmtime: {theirs}; {module.hex()}"
+
+
+def test_what_wasmtime_does_not_have_is_no_difference(comparable_engine, oracle):
+    """An import of a function of exactly its type, and the first version of exception handling."""
+    types = b"\1\4\1\x60\0\0"
+    exact_import = HEADER + types + b"\2\7\1\1m\1f\x20\0"
+    legacy_try = HEADER + types + b"\3\2\1\0\x0a\7\1\5\0\x06\x40\x0b\x0b"
+    modules = [exact_import, legacy_try]
+    refusals = oracle.refusals(modules)
+    for module, theirs in zip(modules, refusals, strict=True):
+        assert theirs
+        compare_verdicts(comparable_engine, module, theirs)
 
 
 def refusal(engine, module):

@@ -63,6 +63,8 @@ class WasmtimeOracle:
 LATER_FEATURES = ("stack_switching",)
 """wasmtime's names of what farcall does not have. It has none for extended constants: they stay switched on."""
 
+MISSING_FEATURES = ("custom-descriptors", "legacy-exceptions")
+"""farcall's names of what wasmtime does not have: switched off where verdicts are compared."""
 
 PROPOSALS = ("custom_page_sizes", "function_references", "gc", "wide_arithmetic")
 """wasmtime's names of what farcall has and wasmtime only when it is asked to."""

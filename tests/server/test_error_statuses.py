@@ -53,11 +53,21 @@ EXAMPLES = {
     engine.Trap: (engine.Trap(engine.TrapKind.UNREACHABLE, FRAMES), "ABORTED", "TRAP"),
     engine.TerminatedError: (engine.TerminatedError("closing", FRAMES), "CANCELLED", "CANCELLED"),
     engine.ExhaustionError: (engine.ExhaustionError("no slot"), "RESOURCE_EXHAUSTED", "LIMIT_REACHED"),
+    engine.CompileLimitError: (
+        engine.CompileLimitError([7, 3, 5], "time", 9),
+        "RESOURCE_EXHAUSTED",
+        "LIMIT_REACHED",
+    ),
+    engine.QueueFullError: (engine.QueueFullError(20), "RESOURCE_EXHAUSTED", "LIMIT_REACHED"),
+    engine.CompilerCrashError: (engine.CompilerCrashError([4], "it crashed"), "INTERNAL", "INTERNAL"),
+    engine.ArtifactError: (engine.ArtifactError("is damaged"), "INTERNAL", "INTERNAL"),
+    engine.CompileCancelledError: (engine.CompileCancelledError(), "CANCELLED", "CANCELLED"),
     engine.ArgumentError: (
         engine.ArgumentError("no", 1, "i32", "'x'"),
         "INVALID_ARGUMENT",
         "INVALID_ARGUMENT",
     ),
+    engine.MountError: (engine.MountError("no archive"), "INVALID_ARGUMENT", "INVALID_ARGUMENT"),
     engine.RangeError: (engine.RangeError("past the end"), "OUT_OF_RANGE", "OUT_OF_RANGE"),
     engine.ExportNotFoundError: (engine.ExportNotFoundError("none"), "NOT_FOUND", "EXPORT_NOT_FOUND"),
     engine.ClosedError: (engine.ClosedError("closed"), "FAILED_PRECONDITION", "CLOSED"),
@@ -120,6 +130,24 @@ def test_details_carry_what_the_errors_know():
 
     argument = Failure(status_of(EXAMPLES[engine.ArgumentError][0])).detail
     assert (argument.index, argument.wanted, argument.given) == (1, "i32", "'x'")
+
+
+def test_what_could_not_be_compiled_is_told():
+    limit = Failure(status_of(EXAMPLES[engine.CompileLimitError][0]))
+    assert (
+        limit.message == "functions 3 to 7 could not be compiled: that takes more than 9 s of processor time"
+    )
+    assert limit.info.metadata == {
+        "first_function": "3",
+        "last_function": "7",
+        "resource": "time",
+        "limit": "9",
+    }
+    assert limit.detail.violations[0].description == limit.message
+    queue = Failure(status_of(EXAMPLES[engine.QueueFullError][0]))
+    assert (queue.info.metadata["limit"], queue.detail.violations[0].subject) == ("20", "engine")
+    crash = Failure(status_of(EXAMPLES[engine.CompilerCrashError][0]))
+    assert crash.message == "function 4 could not be compiled: it crashed"
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ from typing import Literal
 TEXT_FORMAT = "text format, not applicable"
 """Why assertions about malformed text are skipped: text never reaches an engine of the binary format."""
 
-CUSTOM_CONTENT = "content of custom sections, not applicable"
-"""Why the `_custom` assertions are skipped: they are about tools that read annotations."""
+TEXT_ANNOTATIONS = "text format, not applicable: annotations"
+"""Why assertions about malformed annotations are skipped: they are text, too."""
 
 
 @dataclass(frozen=True, slots=True)

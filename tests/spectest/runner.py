@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from farcall.engine import Engine, FunctionDefinition, Store
+from farcall.engine import Engine, FunctionDefinition, Store, custom_section_problems
 from farcall.engine.errors import (
     FarcallError,
     InvalidModuleError,
@@ -41,7 +41,7 @@ from .commands import (
     parse_script,
 )
 from .host_module import HOST_MODULE, spectest_externs
-from .outcomes import CUSTOM_CONTENT, TEXT_FORMAT, Outcome
+from .outcomes import TEXT_ANNOTATIONS, TEXT_FORMAT, Outcome
 from .s_expressions import ScriptSyntaxError
 from .suite import superseded_assertions
 from .values import NUMERIC_TYPES, Argument, Result, show
@@ -287,8 +287,11 @@ class ScriptRunner:
             raise ExpectationError(wanted, f"results {show(results)}")
 
     def _assert_refused(self, command: AssertRefused, scope: Scope) -> None:
+        if command.kind == "assert_malformed_custom" and command.source.form != "binary":
+            raise NotSupportedError(TEXT_ANNOTATIONS)
         if command.kind.endswith("_custom"):
-            raise NotSupportedError(CUSTOM_CONTENT)
+            _check_custom_sections(command, self._load(command.source))
+            return
         if command.kind == "assert_malformed" and command.source.form != "binary":
             raise NotSupportedError(TEXT_FORMAT)
         if command.message in self._superseded:
@@ -378,6 +381,16 @@ def _check_without(feature: str, command: AssertRefused) -> None:
             _check_refusal(command.kind == "assert_invalid", wanted, command.message, error, error.reason)
         else:
             raise ExpectationError(wanted, "a valid module")
+
+
+def _check_custom_sections(command: AssertRefused, module: Any) -> None:
+    """Whether what the assertion says is found wrong with a custom section of a module, which is valid for all that."""
+    wanted = f"{command.kind.removeprefix('assert_')} {command.message!r}"
+    problems = custom_section_problems(module)
+    if not problems:
+        raise ExpectationError(wanted, "nothing wrong with the custom sections")
+    kind = MalformedModuleError if command.kind == "assert_malformed_custom" else InvalidModuleError
+    _check_refusal(isinstance(problems[0], kind), wanted, command.message, problems[0], problems[0].reason)
 
 
 def _check_refusal(right_kind: bool, wanted: str, message: str, error: FarcallError, reason: str) -> None:

@@ -7,7 +7,7 @@ import pytest
 from farcall.engine.codegen.target import Target, host_target
 
 from .claims import WHOLE
-from .outcomes import TEXT_FORMAT, FileReport
+from .outcomes import TEXT_ANNOTATIONS, TEXT_FORMAT, FileReport
 from .runner import Variant, run_file
 from .suite import HOW_TO_GET_IT, all_scripts, suite_directory
 
@@ -30,7 +30,7 @@ def report_of(path, variant=Variant.STOPPABLE):
 def test_whole_files(directory, name):
     report = report_of(directory / name)
     assert report.failures == []
-    assert set(report.skipped) | set(report.skipped_modules) <= {TEXT_FORMAT}
+    assert set(report.skipped) | set(report.skipped_modules) <= {TEXT_FORMAT, TEXT_ANNOTATIONS}
 
 
 @pytest.mark.parametrize("variant", [Variant.PLAIN, Variant.LISTENED])

@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import bisect
 import ctypes
-import threading
+import itertools
 import weakref
-from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, Protocol
 
 from farcall.engine.codegen.linker import Image
 from farcall.engine.errors import Frame
@@ -49,13 +47,6 @@ class MappedCode:
         return name if start <= offset < start + max(size, 1) else None
 
 
-@dataclass(frozen=True, slots=True)
-class _Registration:
-    start: int
-    end: int
-    owner: weakref.ref[FrameSource]
-
-
 class MappedRange(Protocol):
     """Addresses that may hold code: from `base` on, so many bytes."""
 
@@ -77,70 +68,103 @@ class FrameSource(Protocol):
         """The frame of a return address that lies in the code."""
 
 
+class _Registration(NamedTuple):
+    """An owner's code; in the order of addresses.
+
+    Attributes:
+        order: of two registrations of one place, the later one has the greater; no two have the same.
+        end: of the code; a return address may be this, behind a call that never returns.
+    """
+
+    start: int
+    order: int
+    end: int
+    owner: weakref.ref[FrameSource]
+
+
+class _Snapshot:
+    """The registrations at some time, sorted by address; all but `found` never changes.
+
+    Attributes:
+        generation: of the registry, at that time.
+        found: what return addresses stand for: guests trap at the same places again and again.
+    """
+
+    __slots__ = ("_entries", "_starts", "found", "generation")
+
+    def __init__(self, generation: object, entries: Iterable[_Registration]) -> None:
+        self.generation = generation
+        self._entries = sorted(entries)
+        self._starts = [entry.start for entry in self._entries]
+        self.found: dict[int, Frame | None] = {}
+
+    def look_up(self, address: int) -> Frame | None:
+        """The frame of a return address, asked of the owner or remembered."""
+        owner = self._owner(address)
+        frame = None if owner is None else owner.frame_at(address)
+        if len(self.found) < _MOST_FOUND:
+            self.found[address] = frame
+        return frame
+
+    def _owner(self, address: int) -> FrameSource | None:
+        position = bisect.bisect_left(self._starts, address)
+        while position:
+            position -= 1
+            entry = self._entries[position]
+            # An owner that is gone may still be here while other code has come to the place.
+            owner = entry.owner()
+            if owner is not None:
+                return owner if address <= entry.end else None
+        return None
+
+
 _MOST_FOUND = 1 << 14
 
 
 class CodeRegistry:
-    """Which mapped code holds an address: for backtraces. Owners are held weakly."""
+    """Which mapped code holds an address: for backtraces. Owners are held weakly.
+
+    There is no lock. A signal's handler or a finaliser may interrupt whatever is done here, in the same thread, and
+    call a guest that traps, register code, or end an owner: it would wait for itself for ever. So registrations are
+    only added to a dictionary and taken from it, each of which is one step for the interpreter, and whoever looks
+    something up does it in a snapshot, of which there is a new one after every change.
+    """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        # What return addresses stand for, as long as no code comes or goes: guests trap at the same places again and
-        # again. Replaced, not cleared: who has looked something up under other circumstances adds it to the old one.
-        self._found: dict[int, Frame | None] = {}
-        self._starts: list[int] = []  # guarded by _lock
-        self._entries: list[_Registration] = []  # guarded by _lock
-        # Owners are gone when the garbage collector says so, perhaps in a thread that has the lock at that moment:
-        # they are only noted then.
-        self._gone: deque[_Registration] = deque()
+        self._entries: dict[int, _Registration] = {}
+        self._orders = itertools.count()
+        self._snapshot = _Snapshot(object(), ())
+        # Replaced after every change of `_entries`: a snapshot that was made of what was there before is not used.
+        self._generation = self._snapshot.generation
 
     def register(self, code: MappedRange, owner: FrameSource) -> None:
         """Remember that `code` belongs to `owner` until that is gone."""
-        entry = _Registration(code.base, code.base + code.size, weakref.ref(owner))
-        with self._lock:
-            self._forget()
-            self._found = {}
-            position = bisect.bisect_left(self._starts, entry.start)
-            self._starts.insert(position, entry.start)
-            self._entries.insert(position, entry)
-        weakref.finalize(owner, self._gone.append, entry).atexit = False
+        order = next(self._orders)
+        self._entries[order] = _Registration(code.base, order, code.base + code.size, weakref.ref(owner))
+        self._generation = object()
+        weakref.finalize(owner, self._forget, order).atexit = False
 
-    def _forget(self) -> None:
-        if self._gone:
-            self._found = {}
-        while self._gone:
-            entry = self._gone.popleft()
-            position = bisect.bisect_left(self._starts, entry.start)
-            while self._entries[position] is not entry:
-                position += 1
-            del self._starts[position], self._entries[position]
+    def _forget(self, order: int) -> None:
+        del self._entries[order]
+        self._generation = object()
 
     def frames(self, return_addresses: Sequence[int]) -> tuple[Frame, ...]:
         """The frames that return addresses stand for; those in code that nobody registered have none."""
-        if self._gone:
-            with self._lock:
-                self._forget()
-        found = self._found
+        snapshot = self._current()
+        found = snapshot.found
         try:
             frames = [found[address] for address in return_addresses]
         except KeyError:
-            frames = [self._look_up(address) for address in return_addresses]
+            frames = [snapshot.look_up(address) for address in return_addresses]
         return tuple([frame for frame in frames if frame is not None])
 
-    def _look_up(self, address: int) -> Frame | None:
-        with self._lock:
-            self._forget()
-            found = self._found
-            position = bisect.bisect_left(self._starts, address) - 1
-            inside = position >= 0 and address <= self._entries[position].end
-            owner = self._entries[position].owner() if inside else None
-        # Owners may do what they like, and run the garbage collector: not under the lock.
-        frame = None if owner is None else owner.frame_at(address)
-        if len(found) < _MOST_FOUND:
-            found[address] = frame
-        return frame
+    def _current(self) -> _Snapshot:
+        snapshot = self._snapshot
+        # Read before the entries are: what changes in between makes the snapshot an old one.
+        generation = self._generation
+        if snapshot.generation is not generation:
+            self._snapshot = snapshot = _Snapshot(generation, list(self._entries.values()))
+        return snapshot
 
     def __len__(self) -> int:
-        with self._lock:
-            self._forget()
-            return len(self._entries)
+        return len(self._entries)

@@ -11,6 +11,7 @@ import functools
 import struct
 import weakref
 from collections.abc import Sequence
+from typing import Protocol
 
 from farcall.engine.abi.code_table import (
     CELL_CODE,
@@ -28,6 +29,7 @@ from farcall.engine.abi.code_table import (
     stub_offset,
 )
 from farcall.engine.codegen.target import host_target
+from farcall.engine.errors import EngineBug
 from farcall.engine.runtime.native import c_library
 from farcall.engine.runtime.native.address_space import write_words
 from farcall.engine.runtime.native.traps import address
@@ -212,8 +214,33 @@ _LAZY_ENTRIES = {
 }
 
 
+class CodeOwner(Protocol):
+    """Whose functions a code table has."""
+
+    def need(self, position: int) -> None:
+        """A guest calls the function at a position, which had no code a moment ago: give it some, or raise."""
+
+
+_owners: dict[int, tuple[weakref.ref[CodeOwner], int]] = {}
+"""By the address of a chunk: whose it is, and which of the table's it is."""
+
+
+def _forget(chunks: Sequence[int]) -> None:
+    for chunk in chunks:
+        _owners.pop(chunk, None)
+
+
+def compile_now(chunk: int, which: int, _slots: int) -> None:
+    """A guest calls what has no code: `which` is twice the position in the chunk, and one more for the tail entry."""
+    reference, number = _owners[chunk]
+    owner = reference()
+    if owner is None:
+        raise EngineBug("a guest runs code that is gone")
+    owner.need(number * CHUNK_FUNCTIONS + which // 2 - 1)
+
+
 class CodeTable:
-    """The code table of one module's code. It is unmapped when nothing refers to this object any more.
+    """A code table. It is unmapped when nothing refers to this object any more.
 
     Attributes:
         base: its address.
@@ -265,6 +292,13 @@ class CodeTable:
         )
         self._cells.append(words)
 
+    def belongs_to(self, owner: CodeOwner) -> None:
+        """Say who is told when what has no code is called; held weakly."""
+        reference = weakref.ref(owner)
+        for number, chunk in enumerate(self.chunks):
+            _owners[chunk] = (reference, number)
+        weakref.finalize(self, _forget, self.chunks).atexit = False
+
     def stub(self, position: int) -> int:
         """The address of the module's `position`th function, which stays the same."""
         return self.base + stub_offset(position)
@@ -283,6 +317,11 @@ class CodeTable:
         if tail:
             write_words(cell + CELL_TAIL, [tail])
         write_words(cell + CELL_CODE, [code])
+
+    def reset(self, position: int) -> None:
+        """Take the function's code away: who calls it next is told of again."""
+        lazy = self.stub(position) + _LAZY_HALF[host_target().architecture]
+        self.set(position, lazy, lazy + HALF)
 
     def code(self, position: int) -> int:
         """The address of the code that the function has; that of its stub's second half where it has none."""

@@ -23,9 +23,10 @@ from farcall.engine.runtime.native import c_library
 from farcall.engine.runtime.native.address_space import AddressSpace, write_words
 from farcall.engine.runtime.native.bulk import bulk_text
 from farcall.engine.runtime.native.code_memory import CodeRegistry, MappedCode
-from farcall.engine.runtime.native.code_table import CodeTable, lazy_entry_text
+from farcall.engine.runtime.native.code_table import CodeTable, compile_now, lazy_entry_text
 from farcall.engine.runtime.native.exceptions import exceptions_text
 from farcall.engine.runtime.native.fault_signals import FaultSignals
+from farcall.engine.runtime.native.host_calls import HostCall, HostCalls
 from farcall.engine.runtime.native.object_space import ObjectSpace
 from farcall.engine.runtime.native.objects import objects_text
 from farcall.engine.runtime.native.threads import prepare_thread, thread_end_text
@@ -86,8 +87,8 @@ def _compile(text: str, *, wide: bool = False) -> MappedCode:
     return MappedCode(link([read_object(code)]))
 
 
-class HostCall:
-    """The machine code by which guests call host functions of one type; it is mapped as long as this lives."""
+class DirectHostCall:
+    """The machine code by which guests call host functions of one type directly; it is mapped as long as this lives."""
 
     def __init__(self, code: MappedCode, name: str = "host_call") -> None:
         self._code = code
@@ -151,7 +152,7 @@ class NativeRuntime:
         self._entries: _Trampolines[Any] = _Trampolines()  # guarded by _lock
         self._batch_entries: _Trampolines[Any] = _Trampolines()  # guarded by _lock
         self._host_calls: _Trampolines[HostCall] = _Trampolines()  # guarded by _lock
-        self._direct_host_calls: _Trampolines[HostCall] = _Trampolines()  # guarded by _lock
+        self._direct_host_calls: _Trampolines[DirectHostCall] = _Trampolines()  # guarded by _lock
         self._code: list[MappedCode] = []
         self._handlers: ctypes.Array[Any] = (ctypes.py_object * len(_HANDLERS))()
         self._listening = ctypes.c_int64(0)
@@ -161,6 +162,8 @@ class NativeRuntime:
         base = self._compile_base()
         self._call_host = base.addresses["call_host"]
         self._lazy_entry = base.addresses["lazy_entry"]
+        self.handle("compile", compile_now)
+        self._host_call_maker = HostCalls(self.new_code_table, self._compile_host_call)
         self._table = (ctypes.c_void_p * len(RuntimeFunction))(
             *(_address_of(function, base) for function in RuntimeFunction)
         )
@@ -219,7 +222,7 @@ class NativeRuntime:
     def handle(self, name: str, handler: HostHandler) -> None:
         """Say what is done when guests call host functions (`host`) or listeners (`before`, `after`).
 
-        `heap` is for those that need room for objects, `compile` for those that call what has no code yet.
+        `heap` is for those that need room for objects.
         """
         self._handlers[_HANDLERS.index(name)] = handler
 
@@ -290,6 +293,12 @@ class NativeRuntime:
         """The way from Python into guest functions of this type."""
         return self.prepare_entries((signature,))[0]
 
+    def known_entry(self, signature: FunctionType) -> Entry | None:
+        """The same, if it was made already."""
+        with self._lock:
+            entry: Entry | None = self._entries.get(signature)
+            return entry
+
     def batch_entry(self, signature: FunctionType) -> BatchEntry:
         """The way from Python into guest functions of this type, for many calls."""
         with self._lock:
@@ -303,23 +312,26 @@ class NativeRuntime:
             entry: BatchEntry = found
             return entry
 
-    def host_call(self, signature: FunctionType, *, direct: bool = False) -> HostCall:
-        """The way from guests to host functions of this type.
-
-        Parameters:
-            direct: to those that are called directly, with the slots as integers.
-        """
-        calls = self._direct_host_calls if direct else self._host_calls
+    def host_call(self, signature: FunctionType) -> HostCall:
+        """The way from guests to host functions of this type."""
         with self._lock:
-            found = calls.get(signature)
+            found = self._host_calls.get(signature)
             if found is None:
-                handler = None if direct else self._handler_address("host")
-                text = host_call_text("host_call", signature, self._call_host, handler)
-                found = HostCall(_compile(text, wide=is_wide(signature)))
-                calls.put(signature, found)
+                found = self._host_call_maker.make(signature)
+                self._host_calls.put(signature, found)
             return found
 
-    def prepare_direct_host_calls(self, signatures: Iterable[FunctionType]) -> list[HostCall]:
+    def direct_host_call(self, signature: FunctionType) -> DirectHostCall:
+        """The way to host functions of this type that are called directly, with the slots as integers."""
+        with self._lock:
+            found = self._direct_host_calls.get(signature)
+            if found is None:
+                text = host_call_text("host_call", signature, self._call_host, None)
+                found = DirectHostCall(_compile(text, wide=is_wide(signature)))
+                self._direct_host_calls.put(signature, found)
+            return found
+
+    def prepare_direct_host_calls(self, signatures: Iterable[FunctionType]) -> list[DirectHostCall]:
         """The ways to host functions of these types that are called directly; the missing are made in one compilation.
 
         It does not optimise them: they do little more than call.
@@ -335,9 +347,13 @@ class NativeRuntime:
                 )
                 code = _compile(text, wide=True)
                 for position, signature in enumerate(missing):
-                    found[signature] = call = HostCall(code, f"host_call{position}")
+                    found[signature] = call = DirectHostCall(code, f"host_call{position}")
                     calls.put(signature, call)
             return [call for call in found.values() if call is not None]
+
+    def _compile_host_call(self, signature: FunctionType) -> MappedCode:
+        text = host_call_text("host_call", signature, self._call_host, self._handler_address("host"))
+        return _compile(text, wide=is_wide(signature))
 
     def caller_context(self) -> int:
         """The vmctx with which the guest was entered that has called the host function that begins in this thread."""

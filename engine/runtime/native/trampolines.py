@@ -86,6 +86,17 @@ def _result_values(signature: FunctionType, call: str) -> tuple[list[str], list[
     return lines, names
 
 
+def _call_with_slots(signature: FunctionType) -> str:
+    """Call %code with the arguments in %slots, and put the results in their place."""
+    operands = "".join(
+        f", {value_type.llvm} %argument{position}" for position, value_type in enumerate(signature.parameters)
+    )
+    call = f"call {CALLING_CONVENTION} {result_type(signature.results)} %code(ptr %vmctx{operands})"
+    calls, names = _result_values(signature, call)
+    arguments = _load(signature.parameters, "%slots", "argument")
+    return "\n  ".join([*arguments, *calls, *_store(names, "%slots", "result.slot")])
+
+
 def _begin_entry() -> str:
     """Fill %entry, of the thread whose record is %record; %outer is the entry around it, %buffer the jump buffer."""
     return f"""%outer = load ptr, ptr %record
@@ -120,17 +131,6 @@ def entry_text(name: str, signature: FunctionType, key: int) -> str:
     """
     get_record = address(c_library.address_of("pthread_getspecific"))
     set_jump = address(c_library.address_of("_setjmp"))
-    operands = "".join(
-        f", {value_type.llvm} %argument{position}" for position, value_type in enumerate(signature.parameters)
-    )
-    call = f"call {CALLING_CONVENTION} {result_type(signature.results)} %code(ptr %vmctx{operands})"
-    calls, names = _result_values(signature, call)
-    run = [
-        *_load(signature.parameters, "%slots", "argument"),
-        *calls,
-        *_store(names, "%slots", "result.slot"),
-    ]
-    body = "\n  ".join(run)
     return f"""
 define i64 @{name}(ptr %code, ptr %vmctx, ptr %slots) #0 {{
   %entry = alloca [{ENTRY_SIZE} x i8], align 16
@@ -146,7 +146,7 @@ enter:
   br i1 %first, label %run, label %left
 run:
   store volatile ptr %entry, ptr %record
-  {body}
+  {_call_with_slots(signature)}
   store volatile ptr %outer, ptr %record
   ret i64 0
 left:
@@ -169,19 +169,7 @@ def batch_entry_text(name: str, signature: FunctionType, key: int) -> str:
     """
     get_record = address(c_library.address_of("pthread_getspecific"))
     set_jump = address(c_library.address_of("_setjmp"))
-    operands = "".join(
-        f", {value_type.llvm} %argument{position}" for position, value_type in enumerate(signature.parameters)
-    )
-    call = f"call {CALLING_CONVENTION} {result_type(signature.results)} %code(ptr %vmctx{operands})"
-    calls, names = _result_values(signature, call)
     stride = max(slots_size(signature.parameters), slots_size(signature.results), layout.SLOT_SIZE)
-    one_call = "\n  ".join(
-        [
-            *_load(signature.parameters, "%slots", "argument"),
-            *calls,
-            *_store(names, "%slots", "result.slot"),
-        ]
-    )
     return f"""
 define i64 @{name}(ptr %code, ptr %vmctx, ptr %rows, i64 %count) #0 {{
   %entry = alloca [{ENTRY_SIZE} x i8], align 16
@@ -204,7 +192,7 @@ turn:
   %check = load volatile i64, ptr %execution, align 8
   %distance = mul i64 %done, {stride}
   %slots = getelementptr i8, ptr %rows, i64 %distance
-  {one_call}
+  {_call_with_slots(signature)}
   %more = add i64 %done, 1
   store volatile i64 %more, ptr %done.at
   br label %next

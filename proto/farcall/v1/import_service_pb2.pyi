@@ -65,7 +65,7 @@ class Provision(_message.Message):
     FUNCTIONS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def creation(self) -> _instance_service_pb2.CreateInstanceRequest:
-        """As of InstanceService.CreateInstance. A provided function goes before links."""
+        """As of InstanceService.CreateInstance; a provided function goes before links. Its request id has no meaning here."""
 
     @_builtins.property
     def functions(self) -> _containers.RepeatedCompositeFieldContainer[Global___ProvidedFunction]:

@@ -28,7 +28,7 @@ from google.api import resource_pb2 as google_dot_api_dot_resource__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x66\x61rcall/v1/module_service.proto\x12\nfarcall.v1\x1a\x17\x66\x61rcall/v1/module.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1egoogle/protobuf/duration.proto\"}\n\x13UploadModuleRequest\x12\x19\n\x06sha256\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01H\x00\x88\x01\x01\x12\x1d\n\nsize_bytes\x18\x02 \x01(\x03\x42\x04\xe2\x41\x01\x01H\x01\x88\x01\x01\x12\x12\n\x04\x64\x61ta\x18\x03 \x01(\x0c\x42\x04\xe2\x41\x01\x02\x42\t\n\x07_sha256B\r\n\x0b_size_bytes\"\x92\x01\n\x14UploadModuleResponse\x12\"\n\x06module\x18\x01 \x01(\x0b\x32\x12.farcall.v1.Module\x12\x0f\n\x07\x63reated\x18\x02 \x01(\x08\x12\x10\n\x08\x63ompiled\x18\x03 \x01(\x08\x12\x33\n\x10\x63ompile_duration\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"i\n\x10GetModuleRequest\x12)\n\x04name\x18\x01 \x01(\tB\x1b\xe2\x41\x01\x02\xfa\x41\x14\n\x12\x66\x61rcall.dev/Module\x12*\n\x04view\x18\x02 \x01(\x0e\x32\x16.farcall.v1.ModuleViewB\x04\xe2\x41\x01\x01\"7\n\x11GetModuleResponse\x12\"\n\x06module\x18\x01 \x01(\x0b\x32\x12.farcall.v1.Module\"s\n\x12ListModulesRequest\x12\x17\n\tpage_size\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12*\n\x04view\x18\x03 \x01(\x0e\x32\x16.farcall.v1.ModuleViewB\x04\xe2\x41\x01\x01\"S\n\x13ListModulesResponse\x12#\n\x07modules\x18\x01 \x03(\x0b\x32\x12.farcall.v1.Module\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"@\n\x13\x44\x65leteModuleRequest\x12)\n\x04name\x18\x01 \x01(\tB\x1b\xe2\x41\x01\x02\xfa\x41\x14\n\x12\x66\x61rcall.dev/Module\"\x16\n\x14\x44\x65leteModuleResponse2\xd1\x02\n\rModuleService\x12S\n\x0cUploadModule\x12\x1f.farcall.v1.UploadModuleRequest\x1a .farcall.v1.UploadModuleResponse(\x01\x12H\n\tGetModule\x12\x1c.farcall.v1.GetModuleRequest\x1a\x1d.farcall.v1.GetModuleResponse\x12N\n\x0bListModules\x12\x1e.farcall.v1.ListModulesRequest\x1a\x1f.farcall.v1.ListModulesResponse\x12Q\n\x0c\x44\x65leteModule\x12\x1f.farcall.v1.DeleteModuleRequest\x1a .farcall.v1.DeleteModuleResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x66\x61rcall/v1/module_service.proto\x12\nfarcall.v1\x1a\x17\x66\x61rcall/v1/module.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1egoogle/protobuf/duration.proto\"\xb9\x01\n\x13UploadModuleRequest\x12\x19\n\x06sha256\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01H\x00\x88\x01\x01\x12\x1d\n\nsize_bytes\x18\x02 \x01(\x03\x42\x04\xe2\x41\x01\x01H\x01\x88\x01\x01\x12\x12\n\x04\x64\x61ta\x18\x03 \x01(\x0c\x42\x04\xe2\x41\x01\x02\x12$\n\x11\x64\x65\x66\x65r_compilation\x18\x04 \x01(\x08\x42\x04\xe2\x41\x01\x01H\x02\x88\x01\x01\x42\t\n\x07_sha256B\r\n\x0b_size_bytesB\x14\n\x12_defer_compilation\"\x92\x01\n\x14UploadModuleResponse\x12\"\n\x06module\x18\x01 \x01(\x0b\x32\x12.farcall.v1.Module\x12\x0f\n\x07\x63reated\x18\x02 \x01(\x08\x12\x10\n\x08\x63ompiled\x18\x03 \x01(\x08\x12\x33\n\x10\x63ompile_duration\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"A\n\x14\x43ompileModuleRequest\x12)\n\x04name\x18\x01 \x01(\tB\x1b\xe2\x41\x01\x02\xfa\x41\x14\n\x12\x66\x61rcall.dev/Module\"\xb0\x01\n\x15\x43ompileModuleResponse\x12\x11\n\tfunctions\x18\x01 \x01(\x03\x12\x16\n\x0e\x66unctions_done\x18\x02 \x01(\x03\x12\'\n\x05tiers\x18\x03 \x03(\x0b\x32\x18.farcall.v1.TierProgress\x12\x17\n\x0f\x63ode_size_bytes\x18\x04 \x01(\x03\x12\x1c\n\x14\x63ode_size_bytes_done\x18\x05 \x01(\x03\x12\x0c\n\x04\x64one\x18\x06 \x01(\x08\"L\n\x0cTierProgress\x12)\n\x04tier\x18\x01 \x01(\x0e\x32\x1b.farcall.v1.CompilationTier\x12\x11\n\tfunctions\x18\x02 \x01(\x03\"i\n\x10GetModuleRequest\x12)\n\x04name\x18\x01 \x01(\tB\x1b\xe2\x41\x01\x02\xfa\x41\x14\n\x12\x66\x61rcall.dev/Module\x12*\n\x04view\x18\x02 \x01(\x0e\x32\x16.farcall.v1.ModuleViewB\x04\xe2\x41\x01\x01\"7\n\x11GetModuleResponse\x12\"\n\x06module\x18\x01 \x01(\x0b\x32\x12.farcall.v1.Module\"s\n\x12ListModulesRequest\x12\x17\n\tpage_size\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12*\n\x04view\x18\x03 \x01(\x0e\x32\x16.farcall.v1.ModuleViewB\x04\xe2\x41\x01\x01\"S\n\x13ListModulesResponse\x12#\n\x07modules\x18\x01 \x03(\x0b\x32\x12.farcall.v1.Module\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"@\n\x13\x44\x65leteModuleRequest\x12)\n\x04name\x18\x01 \x01(\tB\x1b\xe2\x41\x01\x02\xfa\x41\x14\n\x12\x66\x61rcall.dev/Module\"\x16\n\x14\x44\x65leteModuleResponse*n\n\x0f\x43ompilationTier\x12 \n\x1c\x43OMPILATION_TIER_UNSPECIFIED\x10\x00\x12\x19\n\x15\x43OMPILATION_TIER_FAST\x10\x01\x12\x1e\n\x1a\x43OMPILATION_TIER_OPTIMIZED\x10\x02\x32\xa9\x03\n\rModuleService\x12S\n\x0cUploadModule\x12\x1f.farcall.v1.UploadModuleRequest\x1a .farcall.v1.UploadModuleResponse(\x01\x12V\n\rCompileModule\x12 .farcall.v1.CompileModuleRequest\x1a!.farcall.v1.CompileModuleResponse0\x01\x12H\n\tGetModule\x12\x1c.farcall.v1.GetModuleRequest\x1a\x1d.farcall.v1.GetModuleResponse\x12N\n\x0bListModules\x12\x1e.farcall.v1.ListModulesRequest\x1a\x1f.farcall.v1.ListModulesResponse\x12Q\n\x0c\x44\x65leteModule\x12\x1f.farcall.v1.DeleteModuleRequest\x1a .farcall.v1.DeleteModuleResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,6 +41,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_UPLOADMODULEREQUEST'].fields_by_name['size_bytes']._serialized_options = b'\342A\001\001'
   _globals['_UPLOADMODULEREQUEST'].fields_by_name['data']._loaded_options = None
   _globals['_UPLOADMODULEREQUEST'].fields_by_name['data']._serialized_options = b'\342A\001\002'
+  _globals['_UPLOADMODULEREQUEST'].fields_by_name['defer_compilation']._loaded_options = None
+  _globals['_UPLOADMODULEREQUEST'].fields_by_name['defer_compilation']._serialized_options = b'\342A\001\001'
+  _globals['_COMPILEMODULEREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_COMPILEMODULEREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\372A\024\n\022farcall.dev/Module'
   _globals['_GETMODULEREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_GETMODULEREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\372A\024\n\022farcall.dev/Module'
   _globals['_GETMODULEREQUEST'].fields_by_name['view']._loaded_options = None
@@ -53,22 +57,30 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTMODULESREQUEST'].fields_by_name['view']._serialized_options = b'\342A\001\001'
   _globals['_DELETEMODULEREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_DELETEMODULEREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\372A\024\n\022farcall.dev/Module'
-  _globals['_UPLOADMODULEREQUEST']._serialized_start=164
-  _globals['_UPLOADMODULEREQUEST']._serialized_end=289
-  _globals['_UPLOADMODULERESPONSE']._serialized_start=292
-  _globals['_UPLOADMODULERESPONSE']._serialized_end=438
-  _globals['_GETMODULEREQUEST']._serialized_start=440
-  _globals['_GETMODULEREQUEST']._serialized_end=545
-  _globals['_GETMODULERESPONSE']._serialized_start=547
-  _globals['_GETMODULERESPONSE']._serialized_end=602
-  _globals['_LISTMODULESREQUEST']._serialized_start=604
-  _globals['_LISTMODULESREQUEST']._serialized_end=719
-  _globals['_LISTMODULESRESPONSE']._serialized_start=721
-  _globals['_LISTMODULESRESPONSE']._serialized_end=804
-  _globals['_DELETEMODULEREQUEST']._serialized_start=806
-  _globals['_DELETEMODULEREQUEST']._serialized_end=870
-  _globals['_DELETEMODULERESPONSE']._serialized_start=872
-  _globals['_DELETEMODULERESPONSE']._serialized_end=894
-  _globals['_MODULESERVICE']._serialized_start=897
-  _globals['_MODULESERVICE']._serialized_end=1234
+  _globals['_COMPILATIONTIER']._serialized_start=1281
+  _globals['_COMPILATIONTIER']._serialized_end=1391
+  _globals['_UPLOADMODULEREQUEST']._serialized_start=165
+  _globals['_UPLOADMODULEREQUEST']._serialized_end=350
+  _globals['_UPLOADMODULERESPONSE']._serialized_start=353
+  _globals['_UPLOADMODULERESPONSE']._serialized_end=499
+  _globals['_COMPILEMODULEREQUEST']._serialized_start=501
+  _globals['_COMPILEMODULEREQUEST']._serialized_end=566
+  _globals['_COMPILEMODULERESPONSE']._serialized_start=569
+  _globals['_COMPILEMODULERESPONSE']._serialized_end=745
+  _globals['_TIERPROGRESS']._serialized_start=747
+  _globals['_TIERPROGRESS']._serialized_end=823
+  _globals['_GETMODULEREQUEST']._serialized_start=825
+  _globals['_GETMODULEREQUEST']._serialized_end=930
+  _globals['_GETMODULERESPONSE']._serialized_start=932
+  _globals['_GETMODULERESPONSE']._serialized_end=987
+  _globals['_LISTMODULESREQUEST']._serialized_start=989
+  _globals['_LISTMODULESREQUEST']._serialized_end=1104
+  _globals['_LISTMODULESRESPONSE']._serialized_start=1106
+  _globals['_LISTMODULESRESPONSE']._serialized_end=1189
+  _globals['_DELETEMODULEREQUEST']._serialized_start=1191
+  _globals['_DELETEMODULEREQUEST']._serialized_end=1255
+  _globals['_DELETEMODULERESPONSE']._serialized_start=1257
+  _globals['_DELETEMODULERESPONSE']._serialized_end=1279
+  _globals['_MODULESERVICE']._serialized_start=1394
+  _globals['_MODULESERVICE']._serialized_end=1819
 # @@protoc_insertion_point(module_scope)

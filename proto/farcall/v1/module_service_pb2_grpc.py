@@ -40,6 +40,11 @@ class ModuleServiceStub:
                 request_serializer=farcall_dot_v1_dot_module__service__pb2.UploadModuleRequest.SerializeToString,
                 response_deserializer=farcall_dot_v1_dot_module__service__pb2.UploadModuleResponse.FromString,
                 _registered_method=True)
+        self.CompileModule = channel.unary_stream(
+                '/farcall.v1.ModuleService/CompileModule',
+                request_serializer=farcall_dot_v1_dot_module__service__pb2.CompileModuleRequest.SerializeToString,
+                response_deserializer=farcall_dot_v1_dot_module__service__pb2.CompileModuleResponse.FromString,
+                _registered_method=True)
         self.GetModule = channel.unary_unary(
                 '/farcall.v1.ModuleService/GetModule',
                 request_serializer=farcall_dot_v1_dot_module__service__pb2.GetModuleRequest.SerializeToString,
@@ -62,9 +67,20 @@ class ModuleServiceServicer:
     """
 
     def UploadModule(self, request_iterator, context):
-        """Uploads a module in chunks. When this has answered, the module is compiled and survives a restart.
-        Repeating it is safe. INVALID_ARGUMENT with InvalidModule: the bytes are no valid module, or
-        not those that were announced. RESOURCE_EXHAUSTED: a limit on size or number of modules.
+        """Uploads a module in chunks. When this has answered, the module survives a restart, and what the server compiles before
+        the first call is compiled, unless that was deferred. Repeating it is safe. A call that ends early ends the compilation, unless others wait for it.
+        INVALID_ARGUMENT with InvalidModule: the bytes are no valid module, or
+        not those that were announced. RESOURCE_EXHAUSTED: a limit on size or number of modules, or on compiling.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CompileModule(self, request, context):
+        """Compiles all functions of a module as well as the server's policy has them, unless that is done, and tells how far
+        that is; the last message has `done`.
+        A call that ends early, by its deadline too, ends the compilation, unless others wait for it.
+        RESOURCE_EXHAUSTED: too many jobs wait, or it would take too much time or memory. INTERNAL: the compiler crashed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -98,6 +114,11 @@ def add_ModuleServiceServicer_to_server(servicer, server):
                     servicer.UploadModule,
                     request_deserializer=farcall_dot_v1_dot_module__service__pb2.UploadModuleRequest.FromString,
                     response_serializer=farcall_dot_v1_dot_module__service__pb2.UploadModuleResponse.SerializeToString,
+            ),
+            'CompileModule': grpc.unary_stream_rpc_method_handler(
+                    servicer.CompileModule,
+                    request_deserializer=farcall_dot_v1_dot_module__service__pb2.CompileModuleRequest.FromString,
+                    response_serializer=farcall_dot_v1_dot_module__service__pb2.CompileModuleResponse.SerializeToString,
             ),
             'GetModule': grpc.unary_unary_rpc_method_handler(
                     servicer.GetModule,
@@ -143,6 +164,33 @@ class ModuleService:
             '/farcall.v1.ModuleService/UploadModule',
             farcall_dot_v1_dot_module__service__pb2.UploadModuleRequest.SerializeToString,
             farcall_dot_v1_dot_module__service__pb2.UploadModuleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CompileModule(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/farcall.v1.ModuleService/CompileModule',
+            farcall_dot_v1_dot_module__service__pb2.CompileModuleRequest.SerializeToString,
+            farcall_dot_v1_dot_module__service__pb2.CompileModuleResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
-import sys
 
 import pytest
 
 from farcall.engine.abi import layout
+from farcall.engine.abi.layout import RuntimeFunction, context_layout
+from farcall.engine.binary import decode_module
 from farcall.engine.codegen.compiler import Optimization
 from farcall.engine.codegen.linker import link
+from tests.engine.codegen.aarch64_program import aarch64_command
 from tests.engine.codegen.test_elf_and_linker import AARCH64, GUEST, compile_guest
+from tests.engine.guests import wasm
 
 PROGRAM = r"""
 #include <stdint.h>
@@ -75,14 +77,6 @@ EXPECTED = [
 @pytest.mark.timeout(1200)
 def test_images_run(tmp_path):
     """Of both optimizations, one after the other: the compiler for AArch64 spends half a minute on itself, once."""
-    emulator = shutil.which("qemu-aarch64") or shutil.which("qemu-aarch64-static")
-    if emulator is None:
-        pytest.skip("no emulator of AArch64 is here: install qemu-user (Debian's name for it)")
-    pytest.importorskip("ziglang", reason="no compiler for AArch64 is here: install farcall[dev]")
-    from farcall.engine.abi.layout import RuntimeFunction, context_layout
-    from farcall.engine.binary import decode_module
-    from tests.engine.guests import wasm
-
     places = context_layout(decode_module(wasm(GUEST)))
     for optimization in Optimization:
         image = link([compile_guest(GUEST, AARCH64, optimization)])
@@ -98,35 +92,8 @@ def test_images_run(tmp_path):
             "MEMORY_COPY": int(RuntimeFunction.MEMORY_COPY),
             **{name.upper(): offset for offset, _size, name in image.functions},
         }
-        source, program = tmp_path / "program.c", tmp_path / "program"
-        source.write_text(
-            "".join(f"#define {name} {value}\n" for name, value in definitions.items()) + PROGRAM
-        )
-        subprocess.run(
-            [
-                sys.executable,
-                "-m",
-                "ziglang",
-                "cc",
-                "-target",
-                "aarch64-linux-musl",
-                "-static",
-                "-O1",
-                "-w",
-                "-o",
-                program,
-                source,
-            ],
-            check=True,
-            timeout=900,
-            env={
-                "PATH": "/usr/bin:/bin",
-                "ZIG_GLOBAL_CACHE_DIR": str(tmp_path),
-                "ZIG_LOCAL_CACHE_DIR": str(tmp_path),
-                "HOME": str(tmp_path),
-            },
-        )
-        run = subprocess.run([emulator, program], capture_output=True, text=True, timeout=300, check=False)
+        command = aarch64_command(PROGRAM, definitions, tmp_path)
+        run = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
         assert run.returncode == 0, run
         lines = run.stdout.splitlines()
         # C writes hexadecimal floats without the zeros at the end that Python writes.

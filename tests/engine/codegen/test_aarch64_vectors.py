@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
-import sys
 
 import pytest
 
@@ -19,6 +17,7 @@ from farcall.engine.codegen.target import Target
 from farcall.engine.lowering import LoweringOptions, lower_functions
 from tests.differential.farcall_subject import run_on_farcall
 from tests.differential.vector_generator import vector_case
+from tests.engine.codegen.aarch64_program import aarch64_command
 
 AARCH64 = Target("aarch64-unknown-linux-gnu", "generic", "")
 PAGE = 65536
@@ -57,33 +56,12 @@ int main(int count, char **arguments) {
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory):
-    """The command that runs an image; the compiler for AArch64 spends half a minute on itself, once."""
-    emulator = shutil.which("qemu-aarch64") or shutil.which("qemu-aarch64-static")
-    if emulator is None:
-        pytest.skip("no emulator of AArch64 is here: install qemu-user (Debian's name for it)")
-    pytest.importorskip("ziglang", reason="no compiler for AArch64 is here: install farcall[dev]")
-    directory = tmp_path_factory.mktemp("program")
-    source, program = directory / "program.c", directory / "program"
-    source.write_text(
-        f"#define CONTEXT_EXECUTION {layout.CONTEXT_EXECUTION}\n"
-        f"#define CONTEXT_FLOATS {layout.CONTEXT_FLOAT_CONSTANTS}\n{PROGRAM}"
-    )
-    compiler = [
-        sys.executable,
-        "-m",
-        "ziglang",
-        "cc",
-        "-target",
-        "aarch64-linux-musl",
-        "-static",
-        "-O1",
-        "-w",
-    ]
-    caches = {name: str(directory) for name in ("ZIG_GLOBAL_CACHE_DIR", "ZIG_LOCAL_CACHE_DIR", "HOME")}
-    subprocess.run(
-        [*compiler, "-o", program, source], check=True, timeout=500, env={"PATH": "/usr/bin:/bin", **caches}
-    )
-    return [emulator, str(program)]
+    """The command that runs an image."""
+    definitions = {
+        "CONTEXT_EXECUTION": layout.CONTEXT_EXECUTION,
+        "CONTEXT_FLOATS": layout.CONTEXT_FLOAT_CONSTANTS,
+    }
+    return aarch64_command(PROGRAM, definitions, tmp_path_factory.mktemp("program"))
 
 
 @pytest.mark.timeout(600)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import struct
+import sys
+import threading
 
 import pytest
 from hypothesis import given
@@ -25,6 +27,7 @@ from farcall.engine.codegen.linker import Image, link
 from farcall.engine.codegen.target import Target, host_target
 from farcall.engine.errors import EngineBug, Frame
 from farcall.engine.lowering import LoweringOptions, lower_functions
+from farcall.engine.runtime.native import code_memory
 from farcall.engine.runtime.native.code_memory import CodeRegistry, MappedCode
 from farcall.engine.validation import validate_module
 from tests.engine.guests import wasm
@@ -324,6 +327,57 @@ class TestCodeMemory:
         latter.code = code
         registry.register(code, latter)
         assert [frame.function_name for frame in registry.frames([address])] == ["latter"]
+
+    def test_the_registry_in_the_middle_of_itself(self):
+        """A signal's handler may call a guest that traps, or make new code, between any two steps of this thread."""
+        registry = CodeRegistry()
+        owners = [self.Owner("first")]
+        registry.register(owners[0].code, owners[0])
+        moments = 0
+
+        def interrupt(_frame, event, _argument):
+            nonlocal moments
+            if event == "opcode":
+                sys.settrace(None)
+                moments += 1
+                owner = self.Owner(f"at moment {moments}")
+                registry.register(owner.code, owner)
+                for each in (owners[-1], owner):
+                    (frame,) = registry.frames([each.code.base + 1])
+                    assert frame.function_name == each.name
+                if moments % 10 == 0 and moments < 100:
+                    owners.append(owner)  # the others are gone at once
+                sys.settrace(begin)
+            return interrupt
+
+        def begin(frame, _event, _argument):
+            if frame.f_code.co_filename != code_memory.__file__:
+                return None
+            frame.f_trace_opcodes = True
+            return interrupt
+
+        def work():
+            for name in ("second", "third"):
+                owner = self.Owner(name)
+                code = owner.code
+                sys.settrace(begin)
+                try:
+                    registry.register(code, owner)
+                    registry.frames([code.base + 1])
+                finally:
+                    sys.settrace(None)
+                owners.append(owner)
+            ended.append(True)
+
+        ended = []
+        thread = threading.Thread(target=work, daemon=True)
+        thread.start()
+        thread.join(60)
+        assert ended, "it waits for itself, or raised"
+        assert moments > 100
+        names = [frame.function_name for frame in registry.frames([owner.code.base + 1 for owner in owners])]
+        assert names == [owner.name for owner in owners]
+        assert len(registry) == len(owners)
 
     def test_the_registry_with_owners_that_go_in_the_middle_of_it(self):
         """The collector may end an owner while this thread registers another."""

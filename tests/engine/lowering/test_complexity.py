@@ -13,6 +13,13 @@ ORDINARY = (
 )
 
 
+@pytest.fixture
+def engine():
+    """One that compiles all of a module at once."""
+    with Engine(code_policy="optimized") as engine:
+        yield engine
+
+
 def _divisions(count: int) -> str:
     steps = "(local.set 0 (i32.div_s (local.get 0) (local.get 1)))" * count
     return (
@@ -45,7 +52,7 @@ def _expected(value: int, count: int) -> int:
 
 @pytest.mark.timeout(60)
 def test_two_thousand_divisions_by_one_divisor_are_compiled_without_optimisation():
-    with Engine() as engine, Store(engine) as store:
+    with Engine(code_policy="optimized") as engine, Store(engine) as store:
         module = engine.load_module(wasmtime.wat2wasm(f"(module {ORDINARY} {_divisions(2000)})"))
         assert [is_complex(module, body) for body in module.functions] == [False, True]
         instance = store.instantiate(module)
@@ -61,7 +68,7 @@ def test_two_thousand_divisions_by_one_divisor_are_compiled_without_optimisation
 def test_thousands_of_atomic_accesses_are_compiled_without_optimisation():
     count = 5000
     accesses = "(drop (i32.atomic.rmw.add (local.get 0) (i32.const 1)))" * count
-    with Engine() as engine, Store(engine) as store:
+    with Engine(code_policy="optimized") as engine, Store(engine) as store:
         module = engine.load_module(
             wasmtime.wat2wasm(
                 f'(module (memory 1) (func (export "f") (param i32) {accesses})'
@@ -80,7 +87,7 @@ def test_thousands_of_atomic_accesses_are_compiled_without_optimisation():
 @pytest.mark.timeout(60)
 def test_thousands_of_locals_changed_across_branches_are_compiled_without_optimisation():
     count = 4000
-    with Engine() as engine, Store(engine) as store:
+    with Engine(code_policy="optimized") as engine, Store(engine) as store:
         module = engine.load_module(wasmtime.wat2wasm(f"(module {_branches_and_locals(count)})"))
         assert is_complex(module, module.functions[0])
         f = store.instantiate(module).function("f")
@@ -89,7 +96,7 @@ def test_thousands_of_locals_changed_across_branches_are_compiled_without_optimi
 
 
 def test_what_compilers_make_is_optimised():
-    with Engine() as engine:
+    with Engine(code_policy="optimized") as engine:
         module = engine.load_module(wasmtime.wat2wasm(f"(module {ORDINARY} {_divisions(500)})"))
         assert not any(is_complex(module, body) for body in module.functions)
 
@@ -100,7 +107,7 @@ def test_thousands_of_checked_accesses_are_compiled_without_optimisation(memory)
     index = "i64" if memory.startswith("i64") else "i32"
     adds = "".join(f"(i32.load8_u offset={position} (local.get 0)) (i32.add)" for position in range(4001))
     text = f'(func (export "f") (param {index}) (result i32) (i32.const 5) {adds})'
-    with Engine() as engine, Store(engine) as store:
+    with Engine(code_policy="optimized") as engine, Store(engine) as store:
         module = engine.load_module(wasmtime.wat2wasm(f"(module (memory {memory}) {text})"))
         assert is_complex(module, module.functions[0]) == ("65536)" not in memory)
         f = store.instantiate(module).function("f")
@@ -161,7 +168,7 @@ def test_a_thousand_blocks_that_catch_are_compiled_without_optimisation():
         (local.set 1 (i64.add (local.get 1)))"""
     throw = "(tag $e (param i64)) (func $throw (throw $e (i64.const 2)))"
     catching = f'(func (export "f") (result i64) (local i64 i64) {block * 1000} (local.get 1))'
-    with Engine() as engine, Store(engine) as store:
+    with Engine(code_policy="optimized") as engine, Store(engine) as store:
         module = engine.load_module(wasmtime.wat2wasm(f"(module {throw} {catching})"))
         assert [is_complex(module, body) for body in module.functions] == [False, True]
         assert store.instantiate(module).exports.f() == 3000
@@ -169,6 +176,6 @@ def test_a_thousand_blocks_that_catch_are_compiled_without_optimisation():
 
 def test_blocks_that_catch_are_counted_in_small_functions_too():
     many = f"(module (func {'(try_table (catch_all 0))' * 300}))"
-    with Engine() as engine:
+    with Engine(code_policy="optimized") as engine:
         module = engine.load_module(wasmtime.wat2wasm(many))
         assert [is_complex(module, body) for body in module.functions] == [True]

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from farcall.engine import TerminatedError, Trap, TrapKind
+from farcall.engine import Engine, TerminatedError, Trap, TrapKind
 from tests.engine.guests import Background, wait_until
 
 MAKER = '(module (memory (export "m") 1 4 shared))'
@@ -33,6 +33,13 @@ USER = """(module (import "" "m" (memory 1 4 shared))
 
 FOREVER = -1
 WOKEN, NOT_EQUAL, TIMED_OUT = 0, 1, 2
+
+
+@pytest.fixture
+def engine():
+    """One whose guests never wait for a compilation: where a guest is, then, is where it waits."""
+    with Engine(code_policy="optimized") as engine:
+        yield engine
 
 
 @pytest.fixture

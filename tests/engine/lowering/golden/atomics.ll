@@ -1,4 +1,4 @@
-define hidden fastcc i64 @f0(ptr noundef nonnull align 8 dereferenceable(216) %vmctx, i32 noundef %p0, i64 noundef %p1) #0 align 32 {
+define hidden fastcc i64 @f0(ptr noundef nonnull align 8 dereferenceable(232) %vmctx, i32 noundef %p0, i64 noundef %p1) #0 align 32 {
 entry:
 br label %body
 body:
@@ -7,7 +7,7 @@ body:
 br i1 %v2, label %trap.unaligned_atomic, label %v3, !prof !0
 v3:
 %v4 = zext i32 16 to i64
-%v5 = getelementptr i8, ptr %vmctx, i64 80
+%v5 = getelementptr i8, ptr %vmctx, i64 96
 %v6 = load ptr, ptr %v5, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %v7 = getelementptr i8, ptr %v6, i64 %v4
 %v8 = getelementptr i8, ptr %v7, i64 8
@@ -18,7 +18,7 @@ v3:
 br i1 %v12, label %trap.unaligned_atomic, label %v13, !prof !0
 v13:
 %v14 = zext i32 %p0 to i64
-%v15 = getelementptr i8, ptr %vmctx, i64 80
+%v15 = getelementptr i8, ptr %vmctx, i64 96
 %v16 = load ptr, ptr %v15, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %v17 = getelementptr i8, ptr %v16, i64 %v14
 %v18 = getelementptr i8, ptr %v17, i64 6
@@ -31,7 +31,7 @@ store atomic volatile i8 %v19, ptr %v17 seq_cst, align 1, !tbaa !5
 br i1 %v22, label %trap.unaligned_atomic, label %v23, !prof !0
 v23:
 %v24 = zext i32 %p0 to i64
-%v25 = getelementptr i8, ptr %vmctx, i64 80
+%v25 = getelementptr i8, ptr %vmctx, i64 96
 %v26 = load ptr, ptr %v25, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %v27 = getelementptr i8, ptr %v26, i64 %v24
 %v28 = atomicrmw volatile sub ptr %v27, i16 %v20 seq_cst, align 2, !tbaa !5
@@ -44,7 +44,7 @@ fence seq_cst
 br i1 %v33, label %trap.unaligned_atomic, label %v34, !prof !0
 v34:
 %v35 = zext i32 %p0 to i64
-%v36 = getelementptr i8, ptr %vmctx, i64 80
+%v36 = getelementptr i8, ptr %vmctx, i64 96
 %v37 = load ptr, ptr %v36, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %v38 = getelementptr i8, ptr %v37, i64 %v35
 %v39 = getelementptr i8, ptr %v38, i64 4
@@ -61,7 +61,7 @@ call void %trap.unaligned_atomic.exit(i32 12) #1
 unreachable
 }
 
-define hidden fastcc i32 @f1(ptr noundef nonnull align 8 dereferenceable(216) %vmctx, i32 noundef %p0) #0 align 32 {
+define hidden fastcc i32 @f1(ptr noundef nonnull align 8 dereferenceable(232) %vmctx, i32 noundef %p0) #0 align 32 {
 entry:
 %execution = load ptr, ptr %vmctx, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 br label %body
@@ -72,7 +72,7 @@ br i1 %v2, label %trap.unaligned_atomic, label %v3, !prof !0
 v3:
 %v4 = zext i32 %p0 to i64
 %v5 = add i64 %v4, 4
-%v6 = getelementptr i8, ptr %vmctx, i64 88
+%v6 = getelementptr i8, ptr %vmctx, i64 104
 %v7 = load ptr, ptr %v6, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %v8 = getelementptr i8, ptr %v7, i64 8
 %v9 = load atomic i64, ptr %v8 seq_cst, align 8, !tbaa !6
@@ -80,7 +80,7 @@ v3:
 br i1 %v10, label %trap.out_of_bounds_memory_access, label %v11, !prof !0
 v11:
 %v12 = zext i32 %p0 to i64
-%v13 = getelementptr i8, ptr %vmctx, i64 80
+%v13 = getelementptr i8, ptr %vmctx, i64 96
 %v14 = load ptr, ptr %v13, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %v15 = getelementptr i8, ptr %v14, i64 %v12
 %v16 = zext i32 1 to i64
@@ -95,7 +95,7 @@ br i1 %v23, label %trap.unaligned_atomic, label %v24, !prof !0
 v24:
 %v25 = zext i32 %p0 to i64
 %v26 = add i64 %v25, 16
-%v27 = getelementptr i8, ptr %vmctx, i64 88
+%v27 = getelementptr i8, ptr %vmctx, i64 104
 %v28 = load ptr, ptr %v27, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %v29 = getelementptr i8, ptr %v28, i64 8
 %v30 = load atomic i64, ptr %v29 seq_cst, align 8, !tbaa !6
@@ -103,7 +103,7 @@ v24:
 br i1 %v31, label %trap.out_of_bounds_memory_access, label %v32, !prof !0
 v32:
 %v33 = zext i32 %p0 to i64
-%v34 = getelementptr i8, ptr %vmctx, i64 80
+%v34 = getelementptr i8, ptr %vmctx, i64 96
 %v35 = load ptr, ptr %v34, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %v36 = getelementptr i8, ptr %v35, i64 %v33
 %v37 = getelementptr i8, ptr %v36, i64 8
@@ -118,7 +118,7 @@ br i1 %v44, label %trap.unaligned_atomic, label %v45, !prof !0
 v45:
 %v46 = zext i32 %p0 to i64
 %v47 = add i64 %v46, 4
-%v48 = getelementptr i8, ptr %vmctx, i64 88
+%v48 = getelementptr i8, ptr %vmctx, i64 104
 %v49 = load ptr, ptr %v48, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %v50 = getelementptr i8, ptr %v49, i64 8
 %v51 = load atomic i64, ptr %v50 seq_cst, align 8, !tbaa !6
@@ -126,7 +126,7 @@ v45:
 br i1 %v52, label %trap.out_of_bounds_memory_access, label %v53, !prof !0
 v53:
 %v54 = zext i32 %p0 to i64
-%v55 = getelementptr i8, ptr %vmctx, i64 80
+%v55 = getelementptr i8, ptr %vmctx, i64 96
 %v56 = load ptr, ptr %v55, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %v57 = getelementptr i8, ptr %v56, i64 %v54
 %v58 = getelementptr i8, ptr %vmctx, i64 8
@@ -151,11 +151,11 @@ call void %trap.unaligned_atomic.exit(i32 12) #1
 unreachable
 }
 
-define hidden fastcc i32 @f2(ptr noundef nonnull align 8 dereferenceable(216) %vmctx) #0 align 32 {
+define hidden fastcc i32 @f2(ptr noundef nonnull align 8 dereferenceable(232) %vmctx) #0 align 32 {
 entry:
 br label %body
 body:
-%v1 = getelementptr i8, ptr %vmctx, i64 88
+%v1 = getelementptr i8, ptr %vmctx, i64 104
 %v2 = load ptr, ptr %v1, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %v3 = getelementptr i8, ptr %v2, i64 8
 %v4 = load atomic i64, ptr %v3 seq_cst, align 8, !tbaa !6

@@ -1,4 +1,4 @@
-define hidden fastcc i32 @f0(ptr noundef nonnull align 8 dereferenceable(176) %vmctx, i32 noundef %p0) #0 align 32 {
+define hidden fastcc i32 @f0(ptr noundef nonnull align 8 dereferenceable(192) %vmctx, i32 noundef %p0) #0 align 32 {
 entry:
 br label %body
 body:
@@ -8,7 +8,7 @@ br i1 %v2, label %trap.unaligned_atomic, label %v3, !prof !0
 v3:
 %v4 = zext i32 %p0 to i64
 %v5 = add i64 %v4, 4
-%v6 = getelementptr i8, ptr %vmctx, i64 88
+%v6 = getelementptr i8, ptr %vmctx, i64 104
 %v7 = load ptr, ptr %v6, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %v8 = getelementptr i8, ptr %v7, i64 8
 %v9 = load i64, ptr %v8, align 8, !tbaa !6
@@ -16,7 +16,7 @@ v3:
 br i1 %v10, label %trap.out_of_bounds_memory_access, label %v11, !prof !0
 v11:
 %v12 = zext i32 %p0 to i64
-%v13 = getelementptr i8, ptr %vmctx, i64 80
+%v13 = getelementptr i8, ptr %vmctx, i64 96
 %v14 = load ptr, ptr %v13, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %v15 = getelementptr i8, ptr %v14, i64 %v12
 br label %trap.expected_shared_memory
@@ -43,7 +43,7 @@ call void %trap.unaligned_atomic.exit(i32 12) #1
 unreachable
 }
 
-define hidden fastcc i32 @f1(ptr noundef nonnull align 8 dereferenceable(176) %vmctx, i32 noundef %p0) #0 align 32 {
+define hidden fastcc i32 @f1(ptr noundef nonnull align 8 dereferenceable(192) %vmctx, i32 noundef %p0) #0 align 32 {
 entry:
 br label %body
 body:
@@ -53,7 +53,7 @@ br i1 %v2, label %trap.unaligned_atomic, label %v3, !prof !0
 v3:
 %v4 = zext i32 %p0 to i64
 %v5 = add i64 %v4, 8
-%v6 = getelementptr i8, ptr %vmctx, i64 88
+%v6 = getelementptr i8, ptr %vmctx, i64 104
 %v7 = load ptr, ptr %v6, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %v8 = getelementptr i8, ptr %v7, i64 8
 %v9 = load i64, ptr %v8, align 8, !tbaa !6
@@ -61,7 +61,7 @@ v3:
 br i1 %v10, label %trap.out_of_bounds_memory_access, label %v11, !prof !0
 v11:
 %v12 = zext i32 %p0 to i64
-%v13 = getelementptr i8, ptr %vmctx, i64 80
+%v13 = getelementptr i8, ptr %vmctx, i64 96
 %v14 = load ptr, ptr %v13, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %v15 = getelementptr i8, ptr %v14, i64 %v12
 %v16 = getelementptr i8, ptr %v15, i64 4
@@ -70,7 +70,7 @@ v11:
 br i1 %v18, label %trap.unaligned_atomic, label %v19, !prof !0
 v19:
 %v20 = zext i32 %p0 to i64
-%v21 = getelementptr i8, ptr %vmctx, i64 80
+%v21 = getelementptr i8, ptr %vmctx, i64 96
 %v22 = load ptr, ptr %v21, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %v23 = getelementptr i8, ptr %v22, i64 %v20
 %v24 = atomicrmw volatile add ptr %v23, i32 0 seq_cst, align 4, !tbaa !5

@@ -1,4 +1,4 @@
-define hidden fastcc i32 @f1(ptr noundef nonnull align 8 dereferenceable(368) %vmctx, i32 noundef %p0) #0 align 32 {
+define hidden fastcc i32 @f1(ptr noundef nonnull align 8 dereferenceable(384) %vmctx, i32 noundef %p0) #0 align 32 {
 entry:
 %execution = load ptr, ptr %vmctx, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %check = load volatile i64, ptr %execution, align 8
@@ -10,7 +10,7 @@ body:
 ret i32 %v2
 }
 
-define hidden fastcc {i32, double} @f2(ptr noundef nonnull align 8 dereferenceable(368) %vmctx, i32 noundef %p0) #0 align 32 {
+define hidden fastcc {i32, double} @f2(ptr noundef nonnull align 8 dereferenceable(384) %vmctx, i32 noundef %p0) #0 align 32 {
 entry:
 br label %body
 body:
@@ -19,21 +19,21 @@ body:
 ret {i32, double} %v2
 }
 
-define hidden fastcc i64 @f3(ptr noundef nonnull align 8 dereferenceable(368) %vmctx, i32 noundef %p0) #0 align 32 {
+define hidden fastcc i64 @f3(ptr noundef nonnull align 8 dereferenceable(384) %vmctx, i32 noundef %p0) #0 align 32 {
 entry:
 %execution = load ptr, ptr %vmctx, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %check = load volatile i64, ptr %execution, align 8
 br label %body
 body:
-%v1 = getelementptr i8, ptr %vmctx, i64 112
+%v1 = getelementptr i8, ptr %vmctx, i64 128
 %v2 = load ptr, ptr %v1, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
-%v3 = getelementptr i8, ptr %vmctx, i64 120
+%v3 = getelementptr i8, ptr %vmctx, i64 136
 %v4 = load ptr, ptr %v3, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %v5 = call fastcc i64 %v2(ptr %v4, i32 %p0)
 ret i64 %v5
 }
 
-define hidden fastcc {i32, double} @f4(ptr noundef nonnull align 8 dereferenceable(368) %vmctx, i32 noundef %p0) #0 align 32 {
+define hidden fastcc {i32, double} @f4(ptr noundef nonnull align 8 dereferenceable(384) %vmctx, i32 noundef %p0) #0 align 32 {
 entry:
 %execution = load ptr, ptr %vmctx, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %check = load volatile i64, ptr %execution, align 8
@@ -43,7 +43,7 @@ body:
 %v2 = icmp uge i64 %v1, 4
 br i1 %v2, label %trap.undefined_element, label %v3, !prof !0
 v3:
-%v4 = getelementptr i8, ptr %vmctx, i64 96
+%v4 = getelementptr i8, ptr %vmctx, i64 112
 %v5 = load ptr, ptr %v4, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %v6 = getelementptr ptr, ptr %v5, i64 %v1
 %v7 = load ptr, ptr %v6, align 8, !tbaa !8
@@ -80,21 +80,21 @@ call void %trap.undefined_element.exit(i32 7) #1
 unreachable
 }
 
-define hidden fastcc i32 @f5(ptr noundef nonnull align 8 dereferenceable(368) %vmctx, i32 noundef %p0) #0 align 32 {
+define hidden fastcc i32 @f5(ptr noundef nonnull align 8 dereferenceable(384) %vmctx, i32 noundef %p0) #0 align 32 {
 entry:
 %execution = load ptr, ptr %vmctx, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %check = load volatile i64, ptr %execution, align 8
 br label %body
 body:
 %v1 = zext i32 %p0 to i64
-%v2 = getelementptr i8, ptr %vmctx, i64 88
+%v2 = getelementptr i8, ptr %vmctx, i64 104
 %v3 = load ptr, ptr %v2, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %v4 = getelementptr i8, ptr %v3, i64 8
 %v5 = load i64, ptr %v4, align 8, !tbaa !6
 %v6 = icmp uge i64 %v1, %v5
 br i1 %v6, label %trap.undefined_element, label %v7, !prof !0
 v7:
-%v8 = getelementptr i8, ptr %vmctx, i64 80
+%v8 = getelementptr i8, ptr %vmctx, i64 96
 %v9 = load ptr, ptr %v8, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %v10 = getelementptr ptr, ptr %v9, i64 %v1
 %v11 = load ptr, ptr %v10, align 8, !tbaa !8

@@ -1,10 +1,10 @@
-define hidden fastcc void @f0(ptr noundef nonnull align 8 dereferenceable(264) %vmctx, i32 noundef %p0, i64 noundef %p1) #0 align 32 {
+define hidden fastcc void @f0(ptr noundef nonnull align 8 dereferenceable(280) %vmctx, i32 noundef %p0, i64 noundef %p1) #0 align 32 {
 entry:
 br label %body
 body:
-%v1 = getelementptr i8, ptr %vmctx, i64 240
+%v1 = getelementptr i8, ptr %vmctx, i64 256
 %v2 = load ptr, ptr %v1, align 8, !tbaa !6
-%v3 = getelementptr i8, ptr %vmctx, i64 248
+%v3 = getelementptr i8, ptr %vmctx, i64 264
 %v4 = load ptr, ptr %v3, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %v5 = getelementptr i8, ptr %vmctx, i64 8
 %v6 = load ptr, ptr %v5, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
@@ -23,7 +23,7 @@ call void %v15(ptr %v9) #1
 unreachable
 }
 
-define hidden fastcc void @f1(ptr noundef nonnull align 8 dereferenceable(264) %vmctx, ptr noundef %p0) #0 align 32 {
+define hidden fastcc void @f1(ptr noundef nonnull align 8 dereferenceable(280) %vmctx, ptr noundef %p0) #0 align 32 {
 entry:
 br label %body
 body:
@@ -45,7 +45,7 @@ call void %trap.null_exception_reference.exit(i32 11) #1
 unreachable
 }
 
-define hidden fastcc i32 @f2(ptr noundef nonnull align 8 dereferenceable(264) %vmctx, i32 noundef %p0) #0 align 32 {
+define hidden fastcc i32 @f2(ptr noundef nonnull align 8 dereferenceable(280) %vmctx, i32 noundef %p0) #0 align 32 {
 entry:
 %l1 = alloca i32, align 4
 %handler0 = alloca [576 x i8], align 16
@@ -67,7 +67,7 @@ store ptr %v3.outer, ptr %v4, align 8
 store i64 2, ptr %v5, align 8
 %v6 = getelementptr i8, ptr %handler0, i64 32
 store ptr %handler0, ptr %v6, align 8
-%v7 = getelementptr i8, ptr %vmctx, i64 248
+%v7 = getelementptr i8, ptr %vmctx, i64 264
 %v8 = load ptr, ptr %v7, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %v9 = getelementptr i8, ptr %handler0, i64 560
 store ptr %v8, ptr %v9, align 8
@@ -128,7 +128,7 @@ return:
 ret i32 %return.0
 }
 
-define hidden fastcc i32 @f3(ptr noundef nonnull align 8 dereferenceable(264) %vmctx) #0 align 32 {
+define hidden fastcc i32 @f3(ptr noundef nonnull align 8 dereferenceable(280) %vmctx) #0 align 32 {
 entry:
 %handler0 = alloca [576 x i8], align 16
 br label %body
@@ -146,7 +146,7 @@ store ptr %v1.outer, ptr %v28, align 8
 store i64 2, ptr %v29, align 8
 %v30 = getelementptr i8, ptr %handler0, i64 32
 store ptr %handler0, ptr %v30, align 8
-%v31 = getelementptr i8, ptr %vmctx, i64 256
+%v31 = getelementptr i8, ptr %vmctx, i64 272
 %v32 = load ptr, ptr %v31, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %v33 = getelementptr i8, ptr %handler0, i64 560
 store ptr %v32, ptr %v33, align 8
@@ -161,9 +161,9 @@ store ptr %handler0, ptr %handlers, align 8
 %v40 = call i32 %v38(ptr %v39) returns_twice
 switch i32 %v40, label %v1.try [ i32 1, label %v1.catch0 i32 2, label %v1.catch1 ]
 v1.try:
-%v2 = getelementptr i8, ptr %vmctx, i64 240
+%v2 = getelementptr i8, ptr %vmctx, i64 256
 %v3 = load ptr, ptr %v2, align 8, !tbaa !6
-%v4 = getelementptr i8, ptr %vmctx, i64 256
+%v4 = getelementptr i8, ptr %vmctx, i64 272
 %v5 = load ptr, ptr %v4, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %v6 = getelementptr i8, ptr %vmctx, i64 8
 %v7 = load ptr, ptr %v6, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6

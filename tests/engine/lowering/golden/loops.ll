@@ -1,4 +1,4 @@
-define hidden fastcc i64 @f0(ptr noundef nonnull align 8 dereferenceable(256) %vmctx, i64 noundef %p0) #0 align 32 {
+define hidden fastcc i64 @f0(ptr noundef nonnull align 8 dereferenceable(272) %vmctx, i64 noundef %p0) #0 align 32 {
 entry:
 %l0 = alloca i64, align 8
 %execution = load ptr, ptr %vmctx, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
@@ -20,7 +20,7 @@ v5:
 ret i64 %v2
 }
 
-define hidden fastcc void @f1(ptr noundef nonnull align 8 dereferenceable(256) %vmctx, i32 noundef %p0) #0 align 32 {
+define hidden fastcc void @f1(ptr noundef nonnull align 8 dereferenceable(272) %vmctx, i32 noundef %p0) #0 align 32 {
 entry:
 %l0 = alloca i32, align 4
 %execution = load ptr, ptr %vmctx, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
@@ -38,7 +38,7 @@ return:
 ret void
 }
 
-define hidden fastcc void @f2(ptr noundef nonnull align 8 dereferenceable(256) %vmctx) #0 align 32 {
+define hidden fastcc void @f2(ptr noundef nonnull align 8 dereferenceable(272) %vmctx) #0 align 32 {
 entry:
 %execution = load ptr, ptr %vmctx, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 br label %body
@@ -49,7 +49,7 @@ v1:
 br label %v1
 }
 
-define hidden fastcc void @f3(ptr noundef nonnull align 8 dereferenceable(256) %vmctx, i32 noundef %p0) #0 align 32 {
+define hidden fastcc void @f3(ptr noundef nonnull align 8 dereferenceable(272) %vmctx, i32 noundef %p0) #0 align 32 {
 entry:
 %l0 = alloca i32, align 4
 %execution = load ptr, ptr %vmctx, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
@@ -57,11 +57,11 @@ br label %body
 body:
 store i32 %p0, ptr %l0, align 4
 %v1 = zext i32 %p0 to i64
-%v2 = getelementptr i8, ptr %vmctx, i64 80
+%v2 = getelementptr i8, ptr %vmctx, i64 96
 %v3 = load ptr, ptr %v2, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %v4 = getelementptr i8, ptr %v3, i64 %v1
 store volatile i32 1, ptr %v4, align 1, !tbaa !5
-%v5.memory0.at = getelementptr i8, ptr %vmctx, i64 80
+%v5.memory0.at = getelementptr i8, ptr %vmctx, i64 96
 %v5.memory0 = load ptr, ptr %v5.memory0.at, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 br label %v5
 v5:
@@ -83,7 +83,7 @@ v13:
 br i1 %v14, label %v5, label %v15
 v15:
 %v16 = zext i32 %v8 to i64
-%v17 = getelementptr i8, ptr %vmctx, i64 80
+%v17 = getelementptr i8, ptr %vmctx, i64 96
 %v18 = load ptr, ptr %v17, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %v19 = getelementptr i8, ptr %v18, i64 %v16
 store volatile i32 2, ptr %v19, align 1, !tbaa !5

@@ -1,9 +1,9 @@
-define hidden fastcc {i64, float} @f0(ptr noundef nonnull align 8 dereferenceable(216) %vmctx, i32 noundef %p0, i64 noundef %p1, float noundef %p2) #0 align 32 {
+define hidden fastcc {i64, float} @f0(ptr noundef nonnull align 8 dereferenceable(232) %vmctx, i32 noundef %p0, i64 noundef %p1, float noundef %p2) #0 align 32 {
 entry:
 br label %body
 body:
 %v1 = zext i32 %p0 to i64
-%v2 = getelementptr i8, ptr %vmctx, i64 80
+%v2 = getelementptr i8, ptr %vmctx, i64 96
 %v3 = load ptr, ptr %v2, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %v4 = getelementptr i8, ptr %v3, i64 %v1
 %v5 = load volatile i64, ptr %v4, align 1, !tbaa !5
@@ -11,7 +11,7 @@ body:
 %v7 = getelementptr i8, ptr %v4, i64 8
 store volatile i16 %v6, ptr %v7, align 1, !tbaa !5
 %v8 = zext i32 16 to i64
-%v9 = getelementptr i8, ptr %vmctx, i64 80
+%v9 = getelementptr i8, ptr %vmctx, i64 96
 %v10 = load ptr, ptr %v9, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %v11 = getelementptr i8, ptr %v10, i64 %v8
 %v12 = getelementptr i8, ptr %v11, i64 12
@@ -27,13 +27,13 @@ store volatile float %p2, ptr %v12, align 1, !tbaa !5
 ret {i64, float} %v20
 }
 
-define hidden fastcc i32 @f1(ptr noundef nonnull align 8 dereferenceable(216) %vmctx, i32 noundef %p0) #0 align 32 {
+define hidden fastcc i32 @f1(ptr noundef nonnull align 8 dereferenceable(232) %vmctx, i32 noundef %p0) #0 align 32 {
 entry:
 br label %body
 body:
 %v1 = zext i32 %p0 to i64
 %v2 = add i64 %v1, 268435457
-%v3 = getelementptr i8, ptr %vmctx, i64 88
+%v3 = getelementptr i8, ptr %vmctx, i64 104
 %v4 = load ptr, ptr %v3, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %v5 = getelementptr i8, ptr %v4, i64 8
 %v6 = load i64, ptr %v5, align 8, !tbaa !6
@@ -41,7 +41,7 @@ body:
 br i1 %v7, label %trap.out_of_bounds_memory_access, label %v8, !prof !0
 v8:
 %v9 = zext i32 %p0 to i64
-%v10 = getelementptr i8, ptr %vmctx, i64 80
+%v10 = getelementptr i8, ptr %vmctx, i64 96
 %v11 = load ptr, ptr %v10, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %v12 = getelementptr i8, ptr %v11, i64 %v9
 %v13 = getelementptr i8, ptr %v12, i64 268435456
@@ -57,18 +57,18 @@ call void %trap.out_of_bounds_memory_access.exit(i32 5) #1
 unreachable
 }
 
-define hidden fastcc i32 @f2(ptr noundef nonnull align 8 dereferenceable(216) %vmctx) #0 align 32 {
+define hidden fastcc i32 @f2(ptr noundef nonnull align 8 dereferenceable(232) %vmctx) #0 align 32 {
 entry:
 br label %body
 body:
-%v1 = getelementptr i8, ptr %vmctx, i64 88
+%v1 = getelementptr i8, ptr %vmctx, i64 104
 %v2 = load ptr, ptr %v1, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %v3 = getelementptr i8, ptr %v2, i64 8
 %v4 = load i64, ptr %v3, align 8, !tbaa !6
 %v5 = udiv i64 %v4, 65536
 %v6 = trunc i64 %v5 to i32
 %v7 = zext i32 %v6 to i64
-%v8 = getelementptr i8, ptr %vmctx, i64 88
+%v8 = getelementptr i8, ptr %vmctx, i64 104
 %v9 = load ptr, ptr %v8, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %v10 = getelementptr i8, ptr %vmctx, i64 8
 %v11 = load ptr, ptr %v10, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6

@@ -1,8 +1,8 @@
-define hidden fastcc ptr @f0(ptr noundef nonnull align 8 dereferenceable(376) %vmctx, i32 noundef %p0) #0 align 32 {
+define hidden fastcc ptr @f0(ptr noundef nonnull align 8 dereferenceable(392) %vmctx, i32 noundef %p0) #0 align 32 {
 entry:
 br label %body
 body:
-%v1 = getelementptr i8, ptr %vmctx, i64 360
+%v1 = getelementptr i8, ptr %vmctx, i64 376
 %v2 = load ptr, ptr %v1, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %v3 = load ptr, ptr %v2, align 8, !tbaa !6
 %v4 = getelementptr i8, ptr %v2, i64 8
@@ -22,7 +22,7 @@ store volatile ptr %v6, ptr %v2, align 8, !tbaa !6
 br label %v8
 v8:
 %v14 = phi ptr [ %v13, %v8.slow ], [ %v3, %v8.fast ]
-%v15 = getelementptr i8, ptr %vmctx, i64 368
+%v15 = getelementptr i8, ptr %vmctx, i64 384
 %v16 = load ptr, ptr %v15, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %v17 = load ptr, ptr %v16, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 store volatile ptr %v17, ptr %v14, align 8, !tbaa !21
@@ -34,7 +34,7 @@ store volatile i8 %v20, ptr %v19, align 1, !tbaa !21
 ret ptr %v14
 }
 
-define hidden fastcc i32 @f1(ptr noundef nonnull align 8 dereferenceable(376) %vmctx, ptr noundef %p0) #0 align 32 {
+define hidden fastcc i32 @f1(ptr noundef nonnull align 8 dereferenceable(392) %vmctx, ptr noundef %p0) #0 align 32 {
 entry:
 br label %body
 body:
@@ -59,7 +59,7 @@ call void %trap.null_structure_reference.exit(i32 16) #1
 unreachable
 }
 
-define hidden fastcc ptr @f2(ptr noundef nonnull align 8 dereferenceable(376) %vmctx, ptr noundef %p0, i32 noundef %p1) #0 align 32 {
+define hidden fastcc ptr @f2(ptr noundef nonnull align 8 dereferenceable(392) %vmctx, ptr noundef %p0, i32 noundef %p1) #0 align 32 {
 entry:
 br label %body
 body:
@@ -105,7 +105,7 @@ call void %trap.out_of_bounds_array_access.exit(i32 20) #1
 unreachable
 }
 
-define hidden fastcc void @f3(ptr noundef nonnull align 8 dereferenceable(376) %vmctx, ptr noundef %p0, i32 noundef %p1) #0 align 32 {
+define hidden fastcc void @f3(ptr noundef nonnull align 8 dereferenceable(392) %vmctx, ptr noundef %p0, i32 noundef %p1) #0 align 32 {
 entry:
 %v14.slot = alloca [16 x i8], align 16
 %execution = load ptr, ptr %vmctx, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
@@ -150,7 +150,7 @@ call void %trap.out_of_bounds_array_access.exit(i32 20) #1
 unreachable
 }
 
-define hidden fastcc i32 @f4(ptr noundef nonnull align 8 dereferenceable(376) %vmctx, ptr noundef %p0) #0 align 32 {
+define hidden fastcc i32 @f4(ptr noundef nonnull align 8 dereferenceable(392) %vmctx, ptr noundef %p0) #0 align 32 {
 entry:
 br label %body
 body:
@@ -162,7 +162,7 @@ body:
 br i1 %v5, label %v6.done, label %v6.test
 v6.test:
 %v7 = load ptr, ptr %p0, align 8, !tbaa !6
-%v8 = getelementptr i8, ptr %vmctx, i64 368
+%v8 = getelementptr i8, ptr %vmctx, i64 384
 %v9 = load ptr, ptr %v8, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %v10 = load ptr, ptr %v9, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %v11 = icmp eq ptr %v7, %v10
@@ -190,7 +190,7 @@ v6.done:
 ret i32 %v23
 }
 
-define hidden fastcc ptr @f5(ptr noundef nonnull align 8 dereferenceable(376) %vmctx, ptr noundef %p0) #0 align 32 {
+define hidden fastcc ptr @f5(ptr noundef nonnull align 8 dereferenceable(392) %vmctx, ptr noundef %p0) #0 align 32 {
 entry:
 br label %body
 body:
@@ -202,7 +202,7 @@ body:
 br i1 %v5, label %v6.done, label %v6.test
 v6.test:
 %v7 = load ptr, ptr %p0, align 8, !tbaa !6
-%v8 = getelementptr i8, ptr %vmctx, i64 368
+%v8 = getelementptr i8, ptr %vmctx, i64 384
 %v9 = load ptr, ptr %v8, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %v10 = getelementptr i8, ptr %v9, i64 8
 %v11 = load ptr, ptr %v10, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
@@ -223,7 +223,7 @@ call void %trap.cast_failure.exit(i32 19) #1
 unreachable
 }
 
-define hidden fastcc i32 @f6(ptr noundef nonnull align 8 dereferenceable(376) %vmctx, i32 noundef %p0) #0 align 32 {
+define hidden fastcc i32 @f6(ptr noundef nonnull align 8 dereferenceable(392) %vmctx, i32 noundef %p0) #0 align 32 {
 entry:
 br label %body
 body:

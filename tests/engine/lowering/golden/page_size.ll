@@ -1,10 +1,10 @@
-define hidden fastcc i32 @f0(ptr noundef nonnull align 8 dereferenceable(176) %vmctx, i32 noundef %p0) #0 align 32 {
+define hidden fastcc i32 @f0(ptr noundef nonnull align 8 dereferenceable(192) %vmctx, i32 noundef %p0) #0 align 32 {
 entry:
 br label %body
 body:
 %v1 = zext i32 %p0 to i64
 %v2 = add i64 %v1, 8
-%v3 = getelementptr i8, ptr %vmctx, i64 88
+%v3 = getelementptr i8, ptr %vmctx, i64 104
 %v4 = load ptr, ptr %v3, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %v5 = getelementptr i8, ptr %v4, i64 8
 %v6 = load i64, ptr %v5, align 8, !tbaa !6
@@ -12,7 +12,7 @@ body:
 br i1 %v7, label %trap.out_of_bounds_memory_access, label %v8, !prof !0
 v8:
 %v9 = zext i32 %p0 to i64
-%v10 = getelementptr i8, ptr %vmctx, i64 80
+%v10 = getelementptr i8, ptr %vmctx, i64 96
 %v11 = load ptr, ptr %v10, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %v12 = getelementptr i8, ptr %v11, i64 %v9
 %v13 = getelementptr i8, ptr %v12, i64 4
@@ -27,18 +27,18 @@ call void %trap.out_of_bounds_memory_access.exit(i32 5) #1
 unreachable
 }
 
-define hidden fastcc i32 @f1(ptr noundef nonnull align 8 dereferenceable(176) %vmctx) #0 align 32 {
+define hidden fastcc i32 @f1(ptr noundef nonnull align 8 dereferenceable(192) %vmctx) #0 align 32 {
 entry:
 br label %body
 body:
-%v1 = getelementptr i8, ptr %vmctx, i64 88
+%v1 = getelementptr i8, ptr %vmctx, i64 104
 %v2 = load ptr, ptr %v1, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %v3 = getelementptr i8, ptr %v2, i64 8
 %v4 = load i64, ptr %v3, align 8, !tbaa !6
 %v5 = udiv i64 %v4, 1
 %v6 = trunc i64 %v5 to i32
 %v7 = zext i32 %v6 to i64
-%v8 = getelementptr i8, ptr %vmctx, i64 88
+%v8 = getelementptr i8, ptr %vmctx, i64 104
 %v9 = load ptr, ptr %v8, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %v10 = getelementptr i8, ptr %vmctx, i64 8
 %v11 = load ptr, ptr %v10, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6

@@ -1,4 +1,4 @@
-define hidden fastcc i32 @f0(ptr noundef nonnull align 8 dereferenceable(272) %vmctx, ptr noundef %p0, i32 noundef %p1) #0 align 32 {
+define hidden fastcc i32 @f0(ptr noundef nonnull align 8 dereferenceable(288) %vmctx, ptr noundef %p0, i32 noundef %p1) #0 align 32 {
 entry:
 %execution = load ptr, ptr %vmctx, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %check = load volatile i64, ptr %execution, align 8
@@ -21,7 +21,7 @@ call void %trap.null_function_reference.exit(i32 15) #1
 unreachable
 }
 
-define hidden fastcc i32 @f1(ptr noundef nonnull align 8 dereferenceable(272) %vmctx, i32 noundef %p0) #0 align 32 {
+define hidden fastcc i32 @f1(ptr noundef nonnull align 8 dereferenceable(288) %vmctx, i32 noundef %p0) #0 align 32 {
 entry:
 %execution = load ptr, ptr %vmctx, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %check = load volatile i64, ptr %execution, align 8
@@ -31,7 +31,7 @@ body:
 %v2 = icmp uge i64 %v1, 4
 br i1 %v2, label %trap.undefined_element, label %v3, !prof !0
 v3:
-%v4 = getelementptr i8, ptr %vmctx, i64 80
+%v4 = getelementptr i8, ptr %vmctx, i64 96
 %v5 = load ptr, ptr %v4, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %v6 = getelementptr ptr, ptr %v5, i64 %v1
 %v7 = load ptr, ptr %v6, align 8, !tbaa !8
@@ -45,7 +45,7 @@ br i1 %v13, label %v14.other, label %v14, !prof !0
 v14.other:
 %v15 = getelementptr i8, ptr %v7, i64 32
 %v16 = load ptr, ptr %v15, align 8, !tbaa !6
-%v17 = getelementptr i8, ptr %vmctx, i64 264
+%v17 = getelementptr i8, ptr %vmctx, i64 280
 %v18 = load ptr, ptr %v17, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %v19 = load ptr, ptr %v18, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %v20 = getelementptr i8, ptr %v16, i64 4
@@ -85,7 +85,7 @@ call void %trap.undefined_element.exit(i32 7) #1
 unreachable
 }
 
-define hidden fastcc i32 @f2(ptr noundef nonnull align 8 dereferenceable(272) %vmctx, ptr noundef %p0) #0 align 32 {
+define hidden fastcc i32 @f2(ptr noundef nonnull align 8 dereferenceable(288) %vmctx, ptr noundef %p0) #0 align 32 {
 entry:
 br label %body
 body:
@@ -100,7 +100,7 @@ return:
 ret i32 %return.0
 }
 
-define hidden fastcc ptr @f3(ptr noundef nonnull align 8 dereferenceable(272) %vmctx, ptr noundef %p0) #0 align 32 {
+define hidden fastcc ptr @f3(ptr noundef nonnull align 8 dereferenceable(288) %vmctx, ptr noundef %p0) #0 align 32 {
 entry:
 br label %body
 body:

@@ -1,4 +1,4 @@
-define hidden tailcc {i32, i64} @t1(ptr noundef nonnull align 8 dereferenceable(392) %vmctx, ptr noundef %block, i32 noundef %p0, i64 noundef %p1) #0 align 32 {
+define hidden tailcc {i32, i64} @t1(ptr noundef nonnull align 8 dereferenceable(408) %vmctx, ptr noundef %block, i32 noundef %p0, i64 noundef %p1) #0 align 32 {
 entry:
 %execution = load ptr, ptr %vmctx, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %check = load volatile i64, ptr %execution, align 8
@@ -8,14 +8,14 @@ body:
 ret {i32, i64} %v2
 }
 
-define hidden fastcc {i32, i64} @f1(ptr noundef nonnull align 8 dereferenceable(392) %vmctx, i32 noundef %p0, i64 noundef %p1) #0 align 32 {
+define hidden fastcc {i32, i64} @f1(ptr noundef nonnull align 8 dereferenceable(408) %vmctx, i32 noundef %p0, i64 noundef %p1) #0 align 32 {
 %block = alloca [144 x i8], align 16
 store i64 128, ptr %block, align 8
 %result = call tailcc {i32, i64} @t1(ptr %vmctx, ptr %block, i32 %p0, i64 %p1)
 ret {i32, i64} %result
 }
 
-define hidden fastcc {i32, i64} @f2(ptr noundef nonnull align 8 dereferenceable(392) %vmctx, i32 noundef %p0, i64 noundef %p1) #0 align 32 {
+define hidden fastcc {i32, i64} @f2(ptr noundef nonnull align 8 dereferenceable(408) %vmctx, i32 noundef %p0, i64 noundef %p1) #0 align 32 {
 entry:
 br label %body
 body:
@@ -24,7 +24,7 @@ body:
 ret {i32, i64} %v2
 }
 
-define hidden tailcc {i32, i64} @t3(ptr noundef nonnull align 8 dereferenceable(392) %vmctx, ptr noundef %block, i32 noundef %p0, i64 noundef %p1) #0 align 32 {
+define hidden tailcc {i32, i64} @t3(ptr noundef nonnull align 8 dereferenceable(408) %vmctx, ptr noundef %block, i32 noundef %p0, i64 noundef %p1) #0 align 32 {
 entry:
 %execution = load ptr, ptr %vmctx, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %check = load volatile i64, ptr %execution, align 8
@@ -38,20 +38,20 @@ body:
 ret {i32, i64} %v5
 }
 
-define hidden fastcc {i32, i64} @f3(ptr noundef nonnull align 8 dereferenceable(392) %vmctx, i32 noundef %p0, i64 noundef %p1) #0 align 32 {
+define hidden fastcc {i32, i64} @f3(ptr noundef nonnull align 8 dereferenceable(408) %vmctx, i32 noundef %p0, i64 noundef %p1) #0 align 32 {
 %block = alloca [144 x i8], align 16
 store i64 128, ptr %block, align 8
 %result = call tailcc {i32, i64} @t3(ptr %vmctx, ptr %block, i32 %p0, i64 %p1)
 ret {i32, i64} %result
 }
 
-define hidden tailcc {i32, i64} @t4(ptr noundef nonnull align 8 dereferenceable(392) %vmctx, ptr noundef %block, i32 noundef %p0, i64 noundef %p1) #0 align 32 {
+define hidden tailcc {i32, i64} @t4(ptr noundef nonnull align 8 dereferenceable(408) %vmctx, ptr noundef %block, i32 noundef %p0, i64 noundef %p1) #0 align 32 {
 entry:
 %execution = load ptr, ptr %vmctx, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %check = load volatile i64, ptr %execution, align 8
 br label %body
 body:
-%v1 = getelementptr i8, ptr %vmctx, i64 112
+%v1 = getelementptr i8, ptr %vmctx, i64 128
 %v2 = load ptr, ptr %v1, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %v3 = getelementptr i8, ptr %v1, i64 8
 %v4 = load ptr, ptr %v3, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
@@ -71,28 +71,28 @@ v8.call:
 ret {i32, i64} %v15
 }
 
-define hidden fastcc {i32, i64} @f4(ptr noundef nonnull align 8 dereferenceable(392) %vmctx, i32 noundef %p0, i64 noundef %p1) #0 align 32 {
+define hidden fastcc {i32, i64} @f4(ptr noundef nonnull align 8 dereferenceable(408) %vmctx, i32 noundef %p0, i64 noundef %p1) #0 align 32 {
 %block = alloca [144 x i8], align 16
 store i64 128, ptr %block, align 8
 %result = call tailcc {i32, i64} @t4(ptr %vmctx, ptr %block, i32 %p0, i64 %p1)
 ret {i32, i64} %result
 }
 
-define hidden tailcc {i32, i64} @t5(ptr noundef nonnull align 8 dereferenceable(392) %vmctx, ptr noundef %block, i32 noundef %p0, i64 noundef %p1) #0 align 32 {
+define hidden tailcc {i32, i64} @t5(ptr noundef nonnull align 8 dereferenceable(408) %vmctx, ptr noundef %block, i32 noundef %p0, i64 noundef %p1) #0 align 32 {
 entry:
 %execution = load ptr, ptr %vmctx, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %check = load volatile i64, ptr %execution, align 8
 br label %body
 body:
 %v1 = zext i32 %p0 to i64
-%v2 = getelementptr i8, ptr %vmctx, i64 88
+%v2 = getelementptr i8, ptr %vmctx, i64 104
 %v3 = load ptr, ptr %v2, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %v4 = getelementptr i8, ptr %v3, i64 8
 %v5 = load i64, ptr %v4, align 8, !tbaa !6
 %v6 = icmp uge i64 %v1, %v5
 br i1 %v6, label %trap.undefined_element, label %v7, !prof !0
 v7:
-%v8 = getelementptr i8, ptr %vmctx, i64 80
+%v8 = getelementptr i8, ptr %vmctx, i64 96
 %v9 = load ptr, ptr %v8, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %v10 = getelementptr ptr, ptr %v9, i64 %v1
 %v11 = load ptr, ptr %v10, align 8, !tbaa !8
@@ -137,14 +137,14 @@ call void %trap.undefined_element.exit(i32 7) #1
 unreachable
 }
 
-define hidden fastcc {i32, i64} @f5(ptr noundef nonnull align 8 dereferenceable(392) %vmctx, i32 noundef %p0, i64 noundef %p1) #0 align 32 {
+define hidden fastcc {i32, i64} @f5(ptr noundef nonnull align 8 dereferenceable(408) %vmctx, i32 noundef %p0, i64 noundef %p1) #0 align 32 {
 %block = alloca [144 x i8], align 16
 store i64 128, ptr %block, align 8
 %result = call tailcc {i32, i64} @t5(ptr %vmctx, ptr %block, i32 %p0, i64 %p1)
 ret {i32, i64} %result
 }
 
-define hidden tailcc void @t6(ptr noundef nonnull align 8 dereferenceable(392) %vmctx, ptr noundef %block, i32 noundef %p0, i32 noundef %p1, i32 noundef %p2, i32 noundef %p3, double noundef %p5) #0 align 32 {
+define hidden tailcc void @t6(ptr noundef nonnull align 8 dereferenceable(408) %vmctx, ptr noundef %block, i32 noundef %p0, i32 noundef %p1, i32 noundef %p2, i32 noundef %p3, double noundef %p5) #0 align 32 {
 entry:
 %p4.at = getelementptr i8, ptr %block, i64 16
 %p4 = load i32, ptr %p4.at, align 4
@@ -174,7 +174,7 @@ store i32 %v8, ptr %v9.2, align 4
 ret void
 }
 
-define hidden fastcc {i32, i32, i32} @f6(ptr noundef nonnull align 8 dereferenceable(392) %vmctx, i32 noundef %p0, i32 noundef %p1, i32 noundef %p2, i32 noundef %p3, i32 noundef %p4, double noundef %p5) #0 align 32 {
+define hidden fastcc {i32, i32, i32} @f6(ptr noundef nonnull align 8 dereferenceable(408) %vmctx, i32 noundef %p0, i32 noundef %p1, i32 noundef %p2, i32 noundef %p3, i32 noundef %p4, double noundef %p5) #0 align 32 {
 %block = alloca [144 x i8], align 16
 store i64 128, ptr %block, align 8
 %argument.0 = getelementptr i8, ptr %block, i64 16

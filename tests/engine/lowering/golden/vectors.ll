@@ -1,4 +1,4 @@
-define hidden fastcc <2 x i64> @f0(ptr noundef nonnull align 8 dereferenceable(312) %vmctx, i32 noundef %p0, <2 x i64> noundef %p1) #0 align 32 {
+define hidden fastcc <2 x i64> @f0(ptr noundef nonnull align 8 dereferenceable(328) %vmctx, i32 noundef %p0, <2 x i64> noundef %p1) #0 align 32 {
 entry:
 %l2 = alloca <2 x i64>, align 8
 br label %body
@@ -10,20 +10,20 @@ store <2 x i64> zeroinitializer, ptr %l2, align 8
 %v1 = bitcast <4 x float> %v1.R to <2 x i64>
 store <2 x i64> %v1, ptr %l2, align 8
 %v2 = zext i32 %p0 to i64
-%v3 = getelementptr i8, ptr %vmctx, i64 80
+%v3 = getelementptr i8, ptr %vmctx, i64 96
 %v4 = load ptr, ptr %v3, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %v5 = getelementptr i8, ptr %v4, i64 %v2
 %v6 = getelementptr i8, ptr %v5, i64 16
 store volatile <2 x i64> %v1, ptr %v6, align 1, !tbaa !5
-%v7 = getelementptr i8, ptr %vmctx, i64 96
+%v7 = getelementptr i8, ptr %vmctx, i64 112
 %v8 = load <2 x i64>, ptr %v7, align 8, !tbaa !7
 %v9.A = bitcast <2 x i64> %v8 to <16 x i8>
 %v9.B = bitcast <2 x i64> %v1 to <16 x i8>
 %v9.R = call <16 x i8> @llvm.aarch64.neon.tbl1.v16i8(<16 x i8> %v9.A, <16 x i8> %v9.B)
 %v9 = bitcast <16 x i8> %v9.R to <2 x i64>
-%v10 = getelementptr i8, ptr %vmctx, i64 96
+%v10 = getelementptr i8, ptr %vmctx, i64 112
 store volatile <2 x i64> %v9, ptr %v10, align 8, !tbaa !7
-%v11 = getelementptr i8, ptr %vmctx, i64 96
+%v11 = getelementptr i8, ptr %vmctx, i64 112
 %v12 = load <2 x i64>, ptr %v11, align 8, !tbaa !7
 %v13.N = xor <2 x i64> %v12, <i64 -1, i64 -1>
 %v13.T = and <2 x i64> %p1, %v12
@@ -32,14 +32,14 @@ store volatile <2 x i64> %v9, ptr %v10, align 8, !tbaa !7
 ret <2 x i64> %v13
 }
 
-define hidden fastcc <2 x i64> @f1(ptr noundef nonnull align 8 dereferenceable(312) %vmctx, i32 noundef %p0, <2 x i64> noundef %p1) #0 align 32 {
+define hidden fastcc <2 x i64> @f1(ptr noundef nonnull align 8 dereferenceable(328) %vmctx, i32 noundef %p0, <2 x i64> noundef %p1) #0 align 32 {
 entry:
 br label %body
 body:
 %v1.A = bitcast <2 x i64> %p1 to <8 x i16>
 %v1 = extractelement <8 x i16> %v1.A, i64 7
 %v2 = zext i32 %p0 to i64
-%v3 = getelementptr i8, ptr %vmctx, i64 80
+%v3 = getelementptr i8, ptr %vmctx, i64 96
 %v4 = load ptr, ptr %v3, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %v5 = getelementptr i8, ptr %v4, i64 %v2
 %v6 = getelementptr i8, ptr %v5, i64 2
@@ -60,7 +60,7 @@ store volatile i16 %v1, ptr %v6, align 1, !tbaa !5
 ret <2 x i64> %v13
 }
 
-define hidden fastcc {float, i32} @f2(ptr noundef nonnull align 8 dereferenceable(312) %vmctx, <2 x i64> noundef %p0, float noundef %p1) #0 align 32 {
+define hidden fastcc {float, i32} @f2(ptr noundef nonnull align 8 dereferenceable(328) %vmctx, <2 x i64> noundef %p0, float noundef %p1) #0 align 32 {
 entry:
 br label %body
 body:
@@ -82,7 +82,7 @@ body:
 ret {float, i32} %v7
 }
 
-define hidden fastcc <2 x i64> @f3(ptr noundef nonnull align 8 dereferenceable(312) %vmctx, i32 noundef %p0) #0 align 32 {
+define hidden fastcc <2 x i64> @f3(ptr noundef nonnull align 8 dereferenceable(328) %vmctx, i32 noundef %p0) #0 align 32 {
 entry:
 br label %body
 body:
@@ -99,7 +99,7 @@ body:
 ret <2 x i64> %v2
 }
 
-define hidden fastcc <2 x i64> @f4(ptr noundef nonnull align 8 dereferenceable(312) %vmctx, <2 x i64> noundef %p0, <2 x i64> noundef %p1, <2 x i64> noundef %p2) #0 align 32 {
+define hidden fastcc <2 x i64> @f4(ptr noundef nonnull align 8 dereferenceable(328) %vmctx, <2 x i64> noundef %p0, <2 x i64> noundef %p1, <2 x i64> noundef %p2) #0 align 32 {
 entry:
 br label %body
 body:

@@ -1,0 +1,262 @@
+"""The optimising tier: in other processes, functions are compiled well, and guests get the new code while they run.
+
+What runs most comes first, by the counts of calls and turns of loops that code of the fast tier keeps; then, once
+nothing runs much that is not optimised, all the rest.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import weakref
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
+
+from farcall.engine.codegen.compiler import Optimization
+from farcall.engine.errors import ClosedError, CompilerCrashError, EngineBug, ExhaustionError, QueueFullError
+from farcall.engine.jobs import (
+    BACKGROUND,
+    CompiledImage,
+    CompileJob,
+    CompilePool,
+    allowed_seconds,
+)
+from farcall.engine.lowering import LoweringOptions, Tier, is_complex
+from farcall.engine.runtime.tiered_code import OPTIMIZED, TieredCode
+from farcall.engine.structure.module import Module
+
+_HOT = 200
+"""Calls and turns of loops from which on a function runs much."""
+_HOT_BATCH = 12 << 10
+"""Bytes of bodies that are optimised at once while others run much: some tenths of a second."""
+_SMALL_MODULE = 12 << 10
+"""Bytes of bodies of a module that is optimised as a whole, so that all its calls are direct."""
+_REST_BATCH = 64 << 10
+"""Bytes of bodies of a batch of what does not run much; within one, calls are direct."""
+_REST_AFTER = 1.0
+"""Seconds without a first call of anything after which all the rest is optimised."""
+_REST_PRIORITY = BACKGROUND + 10
+_SHORTEST_PAUSE, _LONGEST_PAUSE = 0.01, 0.25
+"""Seconds between two looks at the counts; they double while nothing new runs much."""
+
+
+@dataclass(slots=True, eq=False)
+class _Watched:
+    """Code that is not optimised altogether.
+
+    Attributes:
+        code: nobody but its users keeps it.
+        options: of its optimised code.
+        open: positions of the functions that are neither optimised, nor being so, nor given up.
+        small: whether the module is optimised as a whole.
+        under_way: how many batches are being compiled.
+        called_at: when a function was called that had no code, last.
+    """
+
+    code: weakref.ref[TieredCode]
+    options: LoweringOptions
+    open: set[int]
+    small: bool
+    under_way: int = 0
+    called_at: float = field(default_factory=time.monotonic)
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Functions of one module that are compiled together."""
+
+    watched: _Watched
+    module: Module
+    functions: tuple[int, ...]
+    priority: int
+
+
+class Optimizer:
+    """Optimises the code of one engine's modules in the background. Thread-safe."""
+
+    def __init__(self, pool: CompilePool, on_compiled: Callable[[TieredCode, int, float], None]) -> None:
+        """Make one; it does nothing until it is told of code.
+
+        Parameters:
+            pool: compiles.
+            on_compiled: told of (code, how many functions have better code now, seconds of processor time).
+        """
+        self._pool = pool
+        self._on_compiled = on_compiled
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
+        self._watched: dict[
+            int, _Watched
+        ] = {}  # by identity of the code; guarded by _lock, like all that follows
+        self._tickets: dict[Future[CompiledImage], _Batch] = {}
+        self._thread: threading.Thread | None = None
+        self._news = False
+        self._closed = False
+
+    # -- For those who run guests ----------------------------------------------------------------------------------
+
+    def called(self, code: TieredCode, options: LoweringOptions) -> None:
+        """A function of some code was called that had been compiled fast for that."""
+        with self._lock:
+            if self._closed:
+                return
+            watched = self._watched.get(id(code))
+            if watched is None or watched.code() is not code:
+                positions = {position for position, level in enumerate(code.levels) if level != OPTIMIZED}
+                optimized = replace(options, tier=Tier.OPTIMIZED)
+                sizes = (body.end - body.start for body in code.module.functions)
+                small = len(code.levels) <= _SMALL_MODULE and sum(sizes) <= _SMALL_MODULE
+                self._watched[id(code)] = _Watched(weakref.ref(code), optimized, positions, small)
+            else:
+                watched.called_at = time.monotonic()
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name="farcall-optimizer", daemon=True)
+                self._thread.start()
+            self._news = True
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """Stop; what is under way is given up. Closing twice is nothing."""
+        with self._lock:
+            self._closed = True
+            self._watched.clear()
+            tickets = list(self._tickets)
+            thread, self._thread = self._thread, None
+            self._changed.notify_all()
+        for ticket in tickets:
+            ticket.cancel()
+        if thread is not None and thread is not threading.current_thread():
+            thread.join()
+
+    @property
+    def idle(self) -> bool:
+        """Whether all code that it was told of is optimised as far as it will be."""
+        with self._lock:
+            return not self._watched and not self._tickets
+
+    # -- The thread ------------------------------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        pause = _SHORTEST_PAUSE
+        while True:
+            with self._lock:
+                self._changed.wait_for(lambda: self._closed or self._news, pause)
+                if self._closed:
+                    return
+                if self._news:
+                    pause, self._news = _SHORTEST_PAUSE, False
+            started = self._start_batches()
+            pause = _SHORTEST_PAUSE if started else min(2 * pause, _LONGEST_PAUSE)
+            with self._lock:
+                if not self._watched and not self._tickets and not self._news:
+                    self._thread = None
+                    return
+
+    def _start_batches(self) -> bool:
+        """Start as many batches as there are processes; whether there was any to start."""
+        started = False
+        while True:
+            with self._lock:
+                full = self._closed or len(self._tickets) >= self._pool.processes
+                watched = list(self._watched.values())
+            batch = None if full else self._choose(watched)
+            if batch is None or not self._start(batch):
+                return started
+            started = True
+
+    def _choose(self, watched: Sequence[_Watched]) -> _Batch | None:
+        """What is to be optimised next: the code with the function that runs most, else one that has been quiet."""
+        hottest, chosen, hot = 0, None, []
+        quiet: _Watched | None = None
+        now = time.monotonic()
+        for entry in watched:
+            code = entry.code()
+            if code is None or not (entry.open or entry.under_way):
+                self._forget(entry)
+                continue
+            counts = code.counts()
+            running = [position for position in list(entry.open) if counts[position] >= _HOT]
+            if running:
+                running.sort(key=counts.__getitem__, reverse=True)
+                if counts[running[0]] > hottest:
+                    hottest, chosen, hot = counts[running[0]], entry, running
+            elif entry.open and now - entry.called_at >= _REST_AFTER and quiet is None:
+                quiet = entry
+        if chosen is not None:
+            return self._batch(chosen, hot, _HOT_BATCH, BACKGROUND)
+        if quiet is not None:
+            return self._batch(quiet, sorted(quiet.open), _REST_BATCH, _REST_PRIORITY)
+        return None
+
+    def _forget(self, entry: _Watched) -> None:
+        with self._lock:
+            for key in [key for key, known in self._watched.items() if known is entry]:
+                del self._watched[key]
+
+    def _batch(self, entry: _Watched, positions: Sequence[int], limit: int, priority: int) -> _Batch | None:
+        """The first of the functions that can be optimised, up to so many bytes of bodies; they are open no more."""
+        code = entry.code()
+        if code is None:
+            return None
+        module = code.module
+        if entry.small:
+            positions, limit = sorted(entry.open), _SMALL_MODULE
+        functions: list[int] = []
+        size = 0
+        for position in positions:
+            body = module.functions[position]
+            if functions and size + body.end - body.start > limit:
+                break
+            entry.open.discard(position)
+            if code.levels[position] != OPTIMIZED and not is_complex(module, body):  # else it stays as it is
+                functions.append(body.index)
+                size += body.end - body.start
+        return _Batch(entry, module, tuple(functions), priority) if functions else None
+
+    def _start(self, batch: _Batch) -> bool:
+        """Have a batch compiled. Whether the pool takes it."""
+        seconds = allowed_seconds(batch.module, batch.functions, Optimization.FULL)
+        job = CompileJob(
+            batch.module, batch.functions, batch.watched.options, Optimization.FULL, batch.priority, seconds
+        )
+        try:
+            ticket = self._pool.submit(job)
+        except (ClosedError, QueueFullError):
+            self._reopen(batch)
+            return False
+        with self._lock:
+            batch.watched.under_way += 1
+            self._tickets[ticket] = batch
+        ticket.add_done_callback(self._done)
+        return True
+
+    def _reopen(self, batch: _Batch) -> None:
+        first = batch.module.imported_function_count
+        batch.watched.open.update(index - first for index in batch.functions)
+
+    def _done(self, ticket: Future[CompiledImage]) -> None:
+        """A batch is compiled, or cannot be: then its halves are tried, and what cannot be alone is given up."""
+        with self._lock:
+            batch = self._tickets.pop(ticket)
+            batch.watched.under_way -= 1
+        if not ticket.cancelled():
+            error = ticket.exception()
+            if error is None:
+                self._install(batch, ticket.result())
+            elif (
+                isinstance(error, ExhaustionError | CompilerCrashError | EngineBug)
+                and len(batch.functions) > 1
+            ):
+                middle = len(batch.functions) // 2
+                for half in (batch.functions[:middle], batch.functions[middle:]):
+                    self._start(replace(batch, functions=half))
+        with self._lock:
+            self._news = True
+            self._changed.notify_all()
+
+    def _install(self, batch: _Batch, result: CompiledImage) -> None:
+        code = batch.watched.code()
+        if code is not None:  # else nobody uses it any more
+            better = code.install(result.linked_image(), OPTIMIZED)
+            self._on_compiled(code, better, result.seconds)
