@@ -80,6 +80,10 @@ examples: $(DEV_STAMP)  ## examples/*.wasm from their C sources
 kernels: $(DEV_STAMP)  ## benchmarks/kernels/*.wasm from their C sources
 	$(BIN)/python tools/compile_c.py kernels
 
+.PHONY: programs
+programs: $(DEV_STAMP)  ## the programs of tests/engine/host/wasi from their C sources
+	$(BIN)/python tools/compile_c.py programs
+
 .PHONY: lock
 lock: python-is-usable  ## constraints.txt: the newest releases of everything, as pip resolves them now
 	$(PYTHON) tools/lock.py constraints.txt
@@ -119,6 +123,7 @@ $(RUNTIME_STAMP): pyproject.toml constraints.txt
 	@test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV)
 	@$(INSTALL) hatchling
 	@$(INSTALL) --no-build-isolation --editable .
+	@$(BIN)/python -m compileall -q engine proto client server
 	@touch $@
 
 $(DEV_STAMP): $(RUNTIME_STAMP)

@@ -172,6 +172,11 @@ _ROWS: dict[type[engine.FarcallError], _Row] = {
         _uncaught_exception,
         lambda error: {} if error.tag.name is None else {"tag": error.tag.name},
     ),
+    engine.HostFailure: _Row(
+        details.ERROR_REASON_IMPORT_FAILURE,
+        lambda error: details.ImportFailure(message=error.message, frames=frame_messages(error.backtrace)),
+        _no_metadata,
+    ),
     ImportFailedError: _Row(
         details.ERROR_REASON_IMPORT_FAILURE,
         _import_failure,

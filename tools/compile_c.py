@@ -1,6 +1,6 @@
-"""Compiles the C sources of the examples and of the benchmarks' kernels to WebAssembly.
+"""Compiles the C sources of the examples, of the benchmarks' kernels and of tests' programs to WebAssembly.
 
-Run as `python tools/compile_c.py examples|kernels` (the Makefile's `make examples` and `make kernels`). The compiler
+Run as `python tools/compile_c.py examples|kernels|programs` (the Makefile's targets of these names). The compiler
 is clang as the PyPI package `ziglang` brings it (in the `dev` extra), so the same sources give the same bytes
 wherever they are built.
 """
@@ -17,6 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = ROOT / "examples"
 KERNELS = ROOT / "benchmarks" / "kernels"
+TEST_PROGRAMS = ROOT / "tests" / "engine" / "host" / "wasi" / "programs"
 
 ZIG = [sys.executable, "-m", "ziglang"]
 
@@ -100,9 +101,15 @@ def compile_kernels() -> None:
         compile_to_wasm(source, ["--export-memory"], VECTORS if source.name.startswith("vector_") else [])
 
 
+def compile_test_programs() -> None:
+    """The programs by which WASI is tested."""
+    for source in sorted(TEST_PROGRAMS.glob("*.c")):
+        compile_program(source)
+
+
 def main() -> None:
     """Compile what the command line names."""
-    groups = {"examples": compile_examples, "kernels": compile_kernels}
+    groups = {"examples": compile_examples, "kernels": compile_kernels, "programs": compile_test_programs}
     parser = argparse.ArgumentParser(
         description="Compile committed C sources to the .wasm files beside them."
     )

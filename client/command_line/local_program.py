@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 ABORTED = 134
 """Exit code of a program that trapped: that of one that is ended by SIGABRT."""
 
+INTERRUPTED = 130
+"""Exit code of a program that is ended by SIGINT."""
+
 _START = "_start"
 _STOP_PATIENCE = 5.0
 """Seconds that a guest which was told to stop gets."""
@@ -46,11 +49,11 @@ def run_here(
         as_json: whether a trap is printed as JSON.
 
     Returns:
-        What it gave `proc_exit`, 0 where it returned, `ABORTED` where it trapped, which has been printed.
+        What it gave `proc_exit`, 0 where it returned, `ABORTED` where it trapped, which has been printed,
+        `INTERRUPTED` where this process was interrupted, and has stopped it.
 
     Raises:
         errors.FarcallError: it cannot be run.
-        KeyboardInterrupt: it was interrupted, and has been stopped.
         OSError: the file cannot be read.
     """
     source = file.read_bytes()
@@ -67,6 +70,8 @@ def run_here(
         except (errors.Trap, errors.WasmException) as error:
             output.print_error(error, as_json)
             return ABORTED
+        except KeyboardInterrupt:
+            return INTERRUPTED  # here: click would add an empty line to what the program wrote
         finally:
             system.close()
 
