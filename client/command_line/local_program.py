@@ -11,6 +11,7 @@ from farcall import engine
 from farcall.client import errors
 from farcall.client.command_line import output
 from farcall.client.command_line.engine_errors import client_error
+from farcall.engine.host.built_in import built_in_imports
 from farcall.engine.host.filesystem.mounts import open_host_directory
 from farcall.engine.host.wasi.os_streams import DescriptorInput, DescriptorOutput
 from farcall.engine.host.wasi.streams import InputStream, OutputStream
@@ -149,7 +150,7 @@ class _Run:
             system.add_directory(directory.guest_path, handle)
         module = own_engine.compile_module(own_engine.load_module(self._source), ensure_termination=True)
         self._compiled.set()
-        instance = self._store.instantiate(module, system.imports)
+        instance = self._store.instantiate(module, built_in_imports(system))
         if _START not in instance.exports:
             raise engine.ExportNotFoundError(
                 f'the module is no program: it exports no function "{_START}"; `farcall exec` calls other functions'

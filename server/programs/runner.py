@@ -6,6 +6,7 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from farcall.engine import CompiledModule, Engine, Module, ProgramExit, Stoppable, Store, StoreLimits
+from farcall.engine.host.built_in import built_in_imports
 from farcall.proto.farcall.v1 import program_service_pb2 as messages
 from farcall.server.errors import failed_precondition
 from farcall.server.messages.stores import read_quota
@@ -103,7 +104,7 @@ class Program(Stoppable):
             ) as system,
         ):
             try:
-                instantiation = store.instantiation(self._compiled, system.imports)
+                instantiation = store.instantiation(self._compiled, built_in_imports(system))
                 with self.waking(lambda: instantiation.terminate(self.reason or "stopped")):
                     instance = instantiation.run()
                 instance.function(START).call((), self)

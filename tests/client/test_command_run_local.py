@@ -65,6 +65,24 @@ def test_a_trap_is_printed_with_its_backtrace(program):
     ]
 
 
+def test_a_script_says_why_it_gave_up(program):
+    ended = run(
+        program(
+            """(module (import "env" "abort" (func $abort (param i32 i32 i32 i32)))
+          (import "env" "console.log" (func $log (param i32)))
+          (memory (export "memory") 1) (data (i32.const 4) "\\06\\00\\00\\00w\\00h\\00y\\00")
+          (func (export "_start") (call $log (i32.const 8))
+            (call $abort (i32.const 8) (i32.const 0) (i32.const 3) (i32.const 4))))"""
+        )
+    )
+    assert ended.returncode == 134
+    assert ended.stderr.decode().splitlines() == [
+        "why",
+        "trap: abort: why in (unknown file):3:4",
+        "  0: <module>!_start",
+    ]
+
+
 @pytest.mark.parametrize(
     ("arguments", "wanted"),
     [

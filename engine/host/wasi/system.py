@@ -10,6 +10,7 @@ from farcall.engine.host.filesystem.open_handles import DEFAULT_LIMIT
 from farcall.engine.host.wasi import families, rights
 from farcall.engine.host.wasi.calls import WasiCall
 from farcall.engine.host.wasi.descriptors import Descriptor
+from farcall.engine.host.wasi.errno import WasiError
 from farcall.engine.host.wasi.guest import Guest, Program
 from farcall.engine.host.wasi.layouts import PREVIEW_1, UNSTABLE, Snapshot
 from farcall.engine.host.wasi.sockets import SocketHandle
@@ -98,9 +99,9 @@ class WasiSystem:
         self._guests: dict[tuple[Snapshot, int], Guest] = {}
         input_handle = InputHandle(EmptyInput() if input is None else input)
         program.descriptors.add(Descriptor(input_handle, rights.INPUT, 0))
-        for stream in (output, error):
-            handle = OutputHandle(DiscardedOutput() if stream is None else stream)
-            program.descriptors.add(Descriptor(handle, rights.OUTPUT, 0))
+        self._error = DiscardedOutput() if error is None else error
+        for stream in (output or DiscardedOutput(), self._error):
+            program.descriptors.add(Descriptor(OutputHandle(stream), rights.OUTPUT, 0))
 
     def add_directory(self, name: str | bytes, handle: Handle) -> None:
         """Give the program a directory.
@@ -127,6 +128,13 @@ class WasiSystem:
             PREVIEW_1.module: _SnapshotProvider(self, PREVIEW_1, families.CALLS),
             UNSTABLE.module: _SnapshotProvider(self, UNSTABLE, _UNSTABLE_CALLS),
         }
+
+    def print_error(self, line: str) -> None:
+        """Write a line to standard error on the program's behalf, as much of it as there is room for."""
+        try:
+            self._error.write([memoryview(line.encode("utf-8", "replace") + b"\n")])
+        except WasiError:
+            return  # nobody reads it
 
     def _add_listeners(self) -> None:
         listeners, self._listeners = self._listeners, []
