@@ -3,6 +3,8 @@
 #   docker build -t farcall .
 #   docker run --rm -p 127.0.0.1:7070:7070 -v farcall-data:/var/lib/farcall farcall
 #
+# deploy/Dockerfile.modules makes an image from this one whose server has modules, compiled, from its start.
+#
 # PYTHON_IMAGE is the base of both stages: any image with glibc and Python 3.11 or newer (with its venv module).
 ARG PYTHON_IMAGE=python:3.13-slim
 

@@ -23,7 +23,14 @@ from benchmarks.kernel_runs import ResultMismatchError, measure_kernels
 from benchmarks.kernels import KERNELS, VECTOR_KERNELS
 from benchmarks.peers.native_peer import compiler_version
 from benchmarks.peers.process import PeerError, PeerProcess
-from benchmarks.report import print_embedding, print_kernels, print_service, print_targets
+from benchmarks.program_output import measure_program_output
+from benchmarks.report import (
+    print_embedding,
+    print_kernels,
+    print_program_output,
+    print_service,
+    print_targets,
+)
 from benchmarks.service import measure_service
 from benchmarks.targets import targets
 
@@ -88,6 +95,7 @@ def measure(parts: tuple[str, ...], rounds: int) -> dict[str, Any]:
         running.close()  # the service is measured without them
         if "service" in parts:
             results["service"] = measure_service(max(1, rounds // 2), progress=progress)
+            results["program_output"] = measure_program_output(max(1, rounds // 2), progress=progress)
     return results
 
 
@@ -125,6 +133,7 @@ def main(json_path: Path | None, rounds: int, quick: bool, parts: tuple[str, ...
         print_embedding(stdout, results)
     if "service" in results:
         print_service(stdout, results)
+        print_program_output(stdout, results)
     reached = list(targets(results))
     print_targets(stdout, reached)
     results["targets"] = [{**asdict(target), "met": target.met} for target in reached]

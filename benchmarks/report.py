@@ -70,6 +70,17 @@ def print_service(console: Console, results: Mapping[str, Any]) -> None:
     console.print(table)
 
 
+def print_program_output(console: Console, results: Mapping[str, Any]) -> None:
+    """What a program writes arrives at which rate."""
+    measured: Mapping[str, Mapping[str, float]] = results["program_output"]
+    table = Table(title="Output of a program, next to bare grpcio streams: megabytes", title_justify="left")
+    for title in ("", "a second", "a second of the server's CPU"):
+        table.add_column(title, justify="right" if title else "left")
+    for load, rate in measured["megabytes_per_second"].items():
+        table.add_row(load, f"{rate:,.0f}", f"{measured['megabytes_per_core_second'][load]:,.0f}")
+    console.print(table)
+
+
 def print_targets(console: Console, targets: Sequence[Target]) -> None:
     """Promises, and what was reached."""
     table = Table(title="Targets", title_justify="left")

@@ -10,18 +10,16 @@ processes then falls on both.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
-import os
 import statistics
-import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import grpc
 
+from benchmarks.servers import cpu_seconds, running_server
 from farcall.client import AsyncClient
 from farcall.proto.farcall.v1 import invocation_service_pb2 as messages
 from farcall.proto.farcall.v1 import value_pb2
@@ -47,57 +45,6 @@ MODULE = bytes.fromhex(
     "0373756d00010a23020700200020016a0b1901017f0340200120006a2101200041016b22"
     "000d000b20010b"
 )
-
-
-# -- Servers, in processes of their own --------------------------------------------------------------------------------
-
-
-async def _serve_echo() -> None:
-    async def unary(request: bytes, _context: Any) -> bytes:
-        return request
-
-    async def stream(requests: AsyncIterator[bytes], _context: Any) -> AsyncIterator[bytes]:
-        async for request in requests:
-            yield request
-
-    server = grpc.aio.server()
-    handlers = {
-        "Unary": grpc.unary_unary_rpc_method_handler(unary),
-        "Stream": grpc.stream_stream_rpc_method_handler(stream),
-    }
-    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("benchmark.Echo", handlers),))
-    print(f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}", flush=True)
-    await server.start()
-    await server.wait_for_termination()
-
-
-def _serve_farcall() -> None:
-    from farcall.server import ServerConfiguration, run  # noqa: PLC0415 - the client's process needs none of it
-
-    run(
-        ServerConfiguration(address="127.0.0.1:0"),
-        log_level="warning",
-        on_listening=lambda address: print(address, flush=True),
-    )
-
-
-@contextlib.contextmanager
-def _server(kind: str) -> Iterator[tuple[str, int]]:
-    """A server's address and process id."""
-    command = [sys.executable, "-m", "benchmarks.service", kind]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        try:
-            yield process.stdout.readline().strip(), process.pid
-        finally:
-            process.terminate()
-
-
-def _cpu_seconds(process: int) -> float:
-    """What a process has used of the processors so far."""
-    with open(f"/proc/{process}/stat") as file:
-        fields = file.read().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 # -- Load --------------------------------------------------------------------------------------------------------------
@@ -190,7 +137,10 @@ def measure_service(
 
 
 async def _measure(rounds: int, seconds: float, progress: Callable[[str], None]) -> dict[str, Any]:
-    with _server("echo") as (echo_address, echo_process), _server("farcall") as (address, process):
+    with (
+        running_server("echo") as (echo_address, echo_process),
+        running_server("farcall") as (address, process),
+    ):
         async with (
             grpc.aio.insecure_channel(echo_address) as echo_channel,
             grpc.aio.insecure_channel(address) as channel,
@@ -221,12 +171,12 @@ async def _measure(rounds: int, seconds: float, progress: Callable[[str], None])
             for turn in range(rounds + 1):
                 for name, (server_process, load) in loads.items():
                     progress(f"service: {name}, round {turn}")
-                    before, start = _cpu_seconds(server_process), time.perf_counter()
+                    before, start = cpu_seconds(server_process), time.perf_counter()
                     rate = await load()
                     calls = rate * (time.perf_counter() - start)
                     if turn:  # the first round warms up
                         rates[name].append(rate)
-                        costs[name].append((_cpu_seconds(server_process) - before) / calls * 1e6)
+                        costs[name].append((cpu_seconds(server_process) - before) / calls * 1e6)
     return {
         "per_second": {name: round(statistics.median(values)) for name, values in rates.items()},
         "cpu_microseconds": {name: round(statistics.median(values), 1) for name, values in costs.items()},
@@ -243,10 +193,4 @@ def _median_ratio(ours: list[float], theirs: list[float]) -> float:
 
 
 if __name__ == "__main__":
-    match sys.argv[1:]:
-        case ["echo"]:
-            asyncio.run(_serve_echo())
-        case ["farcall"]:
-            _serve_farcall()
-        case _:
-            print(json.dumps(measure_service(progress=lambda text: print(text, file=sys.stderr)), indent=2))
+    print(json.dumps(measure_service(progress=lambda text: print(text, file=sys.stderr)), indent=2))

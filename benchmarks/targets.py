@@ -64,3 +64,6 @@ def targets(results: dict[str, Any]) -> Iterator[Target]:
         yield Target("unary calls, of a bare echo server's rate", ratios["unary"], 0.80, at_least=True)
         yield Target("messages on streams, of a bare echo server's", ratios["stream"], 0.60, at_least=True)
         yield Target("calls a second, many in one message", rates["batch"], 300_000, at_least=True)
+    if "program_output" in results:
+        rate = results["program_output"]["megabytes_per_core_second"]["program's output"]
+        yield Target("output of a program, on one core", rate, 200, at_least=True, unit="MB/s")

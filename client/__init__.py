@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 else:
 
     def __getattr__(name: str) -> object:
+        if name.islower():  # a module of the package, which Python loads by itself where it is told no
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         interface = import_module("farcall.client.interface")
         if name == "__all__" or name in interface.__all__:
             return getattr(interface, name)

@@ -11,24 +11,23 @@ from typing import Any
 import grpc
 from grpc_health.v1 import health_pb2_grpc
 
+from farcall.client.address import DEFAULT_PORT
 from farcall.proto.farcall.v1 import (
     global_service_pb2_grpc,
+    import_service_pb2_grpc,
     instance_service_pb2_grpc,
     invocation_service_pb2_grpc,
     memory_service_pb2_grpc,
     module_service_pb2_grpc,
+    program_service_pb2_grpc,
     server_service_pb2_grpc,
     store_service_pb2_grpc,
     table_service_pb2_grpc,
 )
 
-DEFAULT_PORT = 7070
-DEFAULT_ADDRESS = f"localhost:{DEFAULT_PORT}"
-"""Where a server listens that was told nothing else."""
-
 _MAX_RECEIVED_MESSAGE_BYTES = 256 << 20
 RETRIED_METHODS = {
-    "farcall.v1.ModuleService": ("GetModule", "ListModules"),
+    "farcall.v1.ModuleService": ("CompileModule", "GetModule", "ListModules"),
     "farcall.v1.StoreService": ("CreateStore", "GetStore", "ListStores"),
     "farcall.v1.InstanceService": ("CreateInstance", "GetInstance", "ListInstances"),
     "farcall.v1.MemoryService": ("GetMemory", "ReadMemory"),
@@ -154,6 +153,8 @@ _STUBS: tuple[Callable[[Any], object], ...] = (
     memory_service_pb2_grpc.MemoryServiceStub,
     global_service_pb2_grpc.GlobalServiceStub,
     table_service_pb2_grpc.TableServiceStub,
+    import_service_pb2_grpc.ImportServiceStub,
+    program_service_pb2_grpc.ProgramServiceStub,
     server_service_pb2_grpc.ServerServiceStub,
     health_pb2_grpc.HealthStub,
 )

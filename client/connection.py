@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import grpc
 import tenacity
 
+from farcall.client.calls import within_call
 from farcall.client.calls.call import Call, Deadline, Page
 from farcall.client.channel import Retries, Tls, methods, open_channel
 from farcall.client.errors import ClosedError
@@ -45,7 +46,9 @@ class Connection:
             if call.streams_requests:
                 response = self._repeat(call, Deadline(timeout))
             else:
-                response = self._methods[call.method](call.request, timeout=timeout)
+                response = self._methods[call.method](
+                    call.request, timeout=timeout, metadata=within_call.metadata()
+                )
         except grpc.RpcError as error:
             raise error_from_call(error, self.address) from None
         except ValueError:
@@ -86,8 +89,12 @@ class Connection:
 
     def stream(self, method: str, requests: Iterator[object], timeout: float | None) -> Any:
         """Begins a bidirectional stream; gives gRPC's call, an iterator of the answers."""
+        return self.endless_stream(method, requests, timeout if timeout is not None else self._timeout)
+
+    def endless_stream(self, method: str, requests: Iterator[object], timeout: float | None = None) -> Any:
+        """The same, but that the client's own timeout does not hold."""
         try:
-            return self._methods[method](requests, timeout=timeout if timeout is not None else self._timeout)
+            return self._methods[method](requests, timeout=timeout, metadata=within_call.metadata())
         except ValueError:
             self._raise_if_closed()
             raise

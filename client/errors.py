@@ -6,6 +6,8 @@
     ├── InvalidModuleError          the server refuses a module's bytes; carries reason, byte offset, function
     ├── LinkError                   an import cannot be resolved; carries its names, wanted and found type
     ├── Trap                        the guest trapped; carries kind and backtrace
+    │   └── ImportFailedError           a function that a client provides failed; carries the import's names
+    ├── ProgramExitError            the guest ended itself, by WASI's `proc_exit`, in a call; carries the exit code
     ├── WasmException               the guest threw an exception that nothing in it caught; carries tag and backtrace
     ├── ArgumentError               a value does not fit; carries parameter index, wanted type, given value
     ├── InvalidRequestError         a request is malformed, for instance a name that cannot be one
@@ -135,6 +137,37 @@ class Trap(_GuestStoppedError):  # noqa: N818 - the specification's word
     def __init__(self, message: str, *, kind: str = "unspecified", backtrace: tuple[Frame, ...] = ()) -> None:
         super().__init__(message, backtrace=backtrace)
         self.kind = kind
+
+
+class ImportFailedError(Trap):
+    """A function that a client provides for an import failed, or that client is gone; the guest ended as by a trap.
+
+    Attributes:
+        kind: `import_failure`.
+        module: the import's module name.
+        name: the import's own name.
+    """
+
+    def __init__(
+        self, message: str, *, module: str = "", name: str = "", backtrace: tuple[Frame, ...] = ()
+    ) -> None:
+        super().__init__(message, kind="import_failure", backtrace=backtrace)
+        self.module = module
+        self.name = name
+
+
+class ProgramExitError(FarcallError):
+    """The guest ended itself, by WASI's `proc_exit`, in the middle of a call; `Client.run` gives the code instead.
+
+    Attributes:
+        exit_code: 0 is success.
+    """
+
+    code = "ABORTED"
+
+    def __init__(self, message: str, *, exit_code: int = 0) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
 
 
 class WasmException(_GuestStoppedError):  # noqa: N818 - the JavaScript API's word

@@ -11,6 +11,7 @@ from farcall.client.calls.call import Deadline
 from farcall.client.calls.invocations import DEFAULT_WINDOW, Outcome, results_or_first_error
 from farcall.client.connection import Connection
 from farcall.client.handles import Exports, ExternHandle, FunctionHandle, InstanceHandle
+from farcall.client.import_session import ImportSession
 from farcall.client.stream import Stream
 from farcall.client.types import (
     Argument,
@@ -18,6 +19,7 @@ from farcall.client.types import (
     FunctionType,
     GlobalType,
     InstanceInfo,
+    InstanceOutput,
     MemoryType,
     Results,
     TableType,
@@ -34,9 +36,12 @@ class Instance(InstanceHandle):
         exports: what it exports: `instance.exports.add(1, 2)`, `instance.exports["a memory"].read(0, 16)`.
     """
 
-    def __init__(self, connection: Connection, information: InstanceInfo) -> None:
+    def __init__(
+        self, connection: Connection, information: InstanceInfo, session: ImportSession | None = None
+    ) -> None:
         super().__init__(information)
         self._connection = connection
+        self._session = session
         types = {export.name: export.type for export in information.exports}
         self.exports: Exports[Extern] = Exports(information.name, types, self._extern)
 
@@ -78,9 +83,21 @@ class Instance(InstanceHandle):
         """
         return Stream(self._connection, self.exports, window, timeout)
 
+    def take_output(self, *, timeout: float | None = None) -> InstanceOutput:
+        """What it has written to standard output and standard error since the last time.
+
+        Raises:
+            FailedPreconditionError: it was instantiated without `wasi`.
+        """
+        return self._connection.run(instances.take_output(self.resource), timeout)
+
     def close(self, *, timeout: float | None = None) -> None:
         """Closes it; what other instances import from it stays alive for them."""
-        self._connection.run(instances.close_instance(self.resource), timeout)
+        try:
+            self._connection.run(instances.close_instance(self.resource), timeout)
+        finally:
+            if self._session is not None:
+                self._session.close()
 
     def __enter__(self) -> Self:
         return self

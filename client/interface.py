@@ -1,7 +1,18 @@
 """What `farcall.client` offers, from where it is defined."""
 
+from farcall.client.address import DEFAULT_ADDRESS
 from farcall.client.aio import Client as AsyncClient
-from farcall.client.channel import DEFAULT_ADDRESS, Retries, Tls
+from farcall.client.calls.imports import ImportFunction
+from farcall.client.calls.instances import Wasi
+from farcall.client.calls.programs import (
+    ArchiveMount,
+    HostDirectory,
+    Output,
+    OutputStream,
+    ProgramResult,
+    TemporaryDirectory,
+)
+from farcall.client.channel import Retries, Tls
 from farcall.client.client import Client
 from farcall.client.errors import (
     AccessError,
@@ -14,10 +25,12 @@ from farcall.client.errors import (
     FailedPreconditionError,
     FarcallError,
     Frame,
+    ImportFailedError,
     InvalidModuleError,
     InvalidRequestError,
     LinkError,
     NotFoundError,
+    ProgramExitError,
     RangeError,
     ResourceExhaustedError,
     ServerError,
@@ -26,6 +39,7 @@ from farcall.client.errors import (
     WasmException,
 )
 from farcall.client.instance import Extern, Function, Global, Instance, Memory, Table
+from farcall.client.program import Program
 from farcall.client.store import Store
 from farcall.client.stream import Pending, Stream
 from farcall.client.types import (
@@ -38,6 +52,7 @@ from farcall.client.types import (
     GlobalType,
     Import,
     InstanceInfo,
+    InstanceOutput,
     Limits,
     Link,
     MemoryType,
@@ -58,6 +73,7 @@ __all__ = [
     "DEFAULT_ADDRESS",
     "AccessError",
     "AlreadyExistsError",
+    "ArchiveMount",
     "ArgumentError",
     "AsyncClient",
     "CancelledError",
@@ -78,9 +94,13 @@ __all__ = [
     "FunctionType",
     "Global",
     "GlobalType",
+    "HostDirectory",
     "Import",
+    "ImportFailedError",
+    "ImportFunction",
     "Instance",
     "InstanceInfo",
+    "InstanceOutput",
     "InvalidModuleError",
     "InvalidRequestError",
     "Limits",
@@ -90,7 +110,12 @@ __all__ = [
     "MemoryType",
     "Module",
     "NotFoundError",
+    "Output",
+    "OutputStream",
     "Pending",
+    "Program",
+    "ProgramExitError",
+    "ProgramResult",
     "RangeError",
     "ResourceExhaustedError",
     "Retries",
@@ -105,11 +130,13 @@ __all__ = [
     "TableType",
     "Tag",
     "TagType",
+    "TemporaryDirectory",
     "Tls",
     "Trap",
     "UnavailableError",
     "UploadedModule",
     "Value",
     "ValueType",
+    "Wasi",
     "WasmException",
 ]

@@ -181,6 +181,10 @@ def read_server_info(message: server_service_pb2.ServerInfo) -> types.ServerInfo
             max_pending_calls_per_instance=limits.max_pending_calls_per_instance,
             default_call_timeout=limits.default_call_timeout.ToNanoseconds() / 1e9,
             max_call_timeout=limits.max_call_timeout.ToNanoseconds() / 1e9,
+            max_programs=limits.max_programs,
+            max_program_timeout=limits.max_program_timeout.ToNanoseconds() / 1e9,
+            max_mounted_bytes=limits.max_mounted_bytes,
+            host_directories=tuple(limits.host_directories),
         ),
         counters=plain_counters
         | {f"engine.{name}": counters.engine[name] for name in sorted(counters.engine)},

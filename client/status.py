@@ -142,6 +142,17 @@ def _uncaught_exception(_: Status, detail: AnyMessage, __: str) -> errors.Farcal
     )
 
 
+def _import_failure(_: Status, detail: AnyMessage, __: str) -> errors.FarcallError:
+    message = _unpack(detail, details.ImportFailure)
+    return errors.ImportFailedError(
+        message.message, module=message.module, name=message.name, backtrace=_frames(message.frames)
+    )
+
+
+def _program_exit(status: Status, detail: AnyMessage, _: str) -> errors.FarcallError:
+    return errors.ProgramExitError(status.message, exit_code=_unpack(detail, details.ProgramExit).exit_code)
+
+
 def _termination(status: Status, detail: AnyMessage, _: str) -> errors.FarcallError:
     message = _unpack(detail, details.Termination)
     code = _code_name(status)
@@ -195,6 +206,8 @@ _BY_DETAIL: dict[str, Callable[[Status, AnyMessage, str], errors.FarcallError]] 
     details.LinkFailure.DESCRIPTOR.full_name: _link_failure,
     details.Trap.DESCRIPTOR.full_name: _trap,
     details.UncaughtException.DESCRIPTOR.full_name: _uncaught_exception,
+    details.ImportFailure.DESCRIPTOR.full_name: _import_failure,
+    details.ProgramExit.DESCRIPTOR.full_name: _program_exit,
     details.Termination.DESCRIPTOR.full_name: _termination,
     details.ArgumentFailure.DESCRIPTOR.full_name: _argument_failure,
     details.RangeFailure.DESCRIPTOR.full_name: _range_failure,

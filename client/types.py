@@ -240,8 +240,7 @@ class CompileProgress:
         functions: how many functions it defines.
         functions_done: how many of them are compiled.
         optimized: how many of these are optimised.
-        fast: how many are not, since that would take too long. Where the server finds the code in a cache, it tells
-            neither.
+        fast: how many are not.
         code_size: bytes of all their bodies.
         code_size_done: bytes of the bodies of those that are compiled.
         done: whether all is done.
@@ -308,6 +307,23 @@ class InstanceInfo:
     exports: tuple[Export, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class InstanceOutput:
+    """What an instance wrote since the last time.
+
+    Attributes:
+        stdout: to standard output.
+        stderr: to standard error.
+        discarded_stdout: bytes of standard output that were discarded after these.
+        discarded_stderr: bytes of standard error that were discarded after these.
+    """
+
+    stdout: bytes
+    stderr: bytes
+    discarded_stdout: int
+    discarded_stderr: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerLimits:
     """What a server allows; sizes in bytes, times in seconds."""
@@ -319,6 +335,10 @@ class ServerLimits:
     max_pending_calls_per_instance: int
     default_call_timeout: float
     max_call_timeout: float
+    max_programs: int
+    max_program_timeout: float
+    max_mounted_bytes: int
+    host_directories: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,7 @@ from farcall.engine.cache.artifact import Artifact, check_trustworthy, decode_ar
 from farcall.engine.codegen.target_choice import choose_target, known_cpus
 from farcall.engine.engine import Engine, EngineStatistics
 from farcall.engine.errors import (
+    AbortTrap,
     ArgumentError,
     ArtifactError,
     ClosedError,
@@ -27,12 +28,14 @@ from farcall.engine.errors import (
     ExportNotFoundError,
     FarcallError,
     Frame,
+    HostFailure,
     InvalidModuleError,
     LinkError,
     MalformedModuleError,
     ModuleError,
     MountError,
     NameTakenError,
+    ProgramExit,
     QueueFullError,
     RangeError,
     ReentrancyError,
@@ -41,6 +44,10 @@ from farcall.engine.errors import (
     UnsupportedFeatureError,
     WasmException,
 )
+from farcall.engine.host.assembly_script import assembly_script_module
+from farcall.engine.host.combined import CombinedModule
+from farcall.engine.host.emscripten import EmscriptenModule
+from farcall.engine.host.host_module import HostModule
 from farcall.engine.instructions.instruction import features_named
 from farcall.engine.interface import (
     AbstractEngine,
@@ -52,6 +59,7 @@ from farcall.engine.interface import (
 from farcall.engine.jobs.limits import CompileLimits
 from farcall.engine.jobs.progress import Cancellation, CompileProgress
 from farcall.engine.runtime.bounded_calls import end_turn, ends_soon, try_turn
+from farcall.engine.runtime.caller import Caller, ImportProvider
 from farcall.engine.runtime.compiled_module import CompiledModule
 from farcall.engine.runtime.function import Function, Invocation
 from farcall.engine.runtime.global_variable import Global
@@ -93,6 +101,7 @@ from farcall.engine.structure.types import (
     TagType,
     ValueType,
 )
+from farcall.engine.tiers.policy import CodePolicy
 
 __all__ = [
     "ANYREF",
@@ -109,19 +118,24 @@ __all__ = [
     "I64",
     "STRUCTREF",
     "V128",
+    "AbortTrap",
     "AbstractEngine",
     "ArgumentError",
     "ArrayReference",
     "Artifact",
     "ArtifactError",
+    "Caller",
     "Cancellation",
     "ClosedError",
+    "CodePolicy",
+    "CombinedModule",
     "CompileCancelledError",
     "CompileLimitError",
     "CompileLimits",
     "CompileProgress",
     "CompiledModule",
     "CompilerCrashError",
+    "EmscriptenModule",
     "Engine",
     "EngineBug",
     "EngineStatistics",
@@ -140,8 +154,11 @@ __all__ = [
     "FunctionType",
     "Global",
     "GlobalType",
+    "HostFailure",
     "HostFunction",
+    "HostModule",
     "Import",
+    "ImportProvider",
     "Imports",
     "Instance",
     "Instantiation",
@@ -158,6 +175,7 @@ __all__ = [
     "MountError",
     "NameTakenError",
     "ObjectReference",
+    "ProgramExit",
     "QueueFullError",
     "RangeError",
     "ReentrancyError",
@@ -178,6 +196,7 @@ __all__ = [
     "UnsupportedFeatureError",
     "ValueType",
     "WasmException",
+    "assembly_script_module",
     "check_trustworthy",
     "choose_target",
     "custom_section_problems",

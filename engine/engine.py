@@ -39,9 +39,10 @@ from farcall.engine.runtime.memory_budget import MemoryBudget
 from farcall.engine.runtime.module_engine import NativeModuleEngine
 from farcall.engine.runtime.native.machine import native_runtime
 from farcall.engine.runtime.store import Store
-from farcall.engine.runtime.tiered_code import TieredCode
+from farcall.engine.runtime.tiered_code import FAST, OPTIMIZED, TieredCode
 from farcall.engine.runtime.type_registry import TypeRegistry
 from farcall.engine.structure.module import Module
+from farcall.engine.tiers.completion import Completion, all_done, progress_of
 from farcall.engine.tiers.first_call import FastTier
 from farcall.engine.tiers.optimizer import Optimizer
 from farcall.engine.tiers.policy import CodePolicy
@@ -139,7 +140,7 @@ class Engine(AbstractEngine):
         heap.install()
         self.types = TypeRegistry()
         self._cache: MemoryCache[_CodeKey, CompiledCode] = MemoryCache()
-        limits = compile_limits or CompileLimits()
+        limits = self._limits = compile_limits or CompileLimits()
         self._pool = CompilePool(
             processes=limits.processes,
             queue_limit=limits.queue,
@@ -150,6 +151,8 @@ class Engine(AbstractEngine):
         self._compiler = ModuleCompiler(self._pool, limits)
         self._artifacts: dict[tuple[str, bool, bool], Artifact] = {}  # guarded by _lock
         self._compiling: SharedWork[_CodeKey, CompiledCode] = SharedWork()
+        self._options: weakref.WeakKeyDictionary[TieredCode, LoweringOptions] = weakref.WeakKeyDictionary()
+        self._completing: SharedWork[TieredCode, None] = SharedWork()
         self._lock = threading.Lock()
         # How each module was compiled last. No value refers to its key, or no module would ever be forgotten.
         self._latest: weakref.WeakKeyDictionary[Module, _Compilation] = weakref.WeakKeyDictionary()
@@ -266,7 +269,7 @@ class Engine(AbstractEngine):
             code = WholeCode(module, layout, image, self.types, listening=options.listeners)
         else:
             fast_tier = FastTier(options, self._pool, self._compiled_fast)
-            code = TieredCode(
+            code = tiered = TieredCode(
                 module,
                 layout,
                 self.types,
@@ -274,9 +277,46 @@ class Engine(AbstractEngine):
                 tail_calling=tail_calling(module),
                 first_call=fast_tier.compile,
             )
+            with self._lock:
+                self._options[tiered] = options
         with self._lock:
             self._compile_seconds += time.perf_counter() - started
         return code
+
+    def complete(
+        self,
+        compiled: CompiledModule,
+        *,
+        progress: ProgressListener | None = None,
+        cancellation: Cancellation | None = None,
+    ) -> CompileProgress:
+        """Have all functions of a module compiled as well as the policy has it in the end, and wait for that.
+
+        Parameters:
+            progress: told how far it is, in another thread.
+            cancellation: when not to wait any longer. The jobs end, unless others wait for the same.
+
+        Returns:
+            How far it is then.
+
+        Raises:
+            ClosedError: the engine is closed.
+            CompileCancelledError: it was cancelled.
+            ExhaustionError: compiling the module would take too much time or memory, or too many jobs wait.
+            CompilerCrashError: the compiler crashed.
+        """
+        self._check_open()
+        code = compiled.code
+        if not isinstance(code, TieredCode):
+            return all_done(compiled.module)
+        tiered, options = code, self._options[code]
+        level = FAST if self.code_policy is CodePolicy.FAST else OPTIMIZED
+
+        def make(report: ProgressListener, given_up: Cancellation) -> None:
+            Completion(self._pool, self._limits, tiered, options, report, given_up).run(level)
+
+        self._completing.run(tiered, make, progress, cancellation)
+        return progress_of(tiered)
 
     def _compiled_fast(self, code: TieredCode, options: LoweringOptions, seconds: float) -> None:
         with self._lock:

@@ -10,8 +10,11 @@
     │   └── UnsupportedFeatureError     the module needs a feature that is switched off
     ├── LinkError                   an import cannot be resolved; carries its name, the wanted and the found type
     ├── Trap                        the guest trapped; carries the kind and the backtrace
+    │   └── AbortTrap                   the guest gave up, and said why
     ├── WasmException               a guest threw an exception that nothing in it caught; carries tag, values, backtrace
     ├── TerminatedError             the guest was stopped from outside; carries the reason and the backtrace
+    ├── HostFailure                 a host function ended the guest; carries the message and the backtrace
+    ├── ProgramExit                 a program ended itself; carries its exit code, and is no failure
     ├── ExhaustionError             a limit of the engine or of a store was reached (memories, pages, instances)
     │   ├── CompileLimitError           a compile job took more time or memory than it may; carries its functions
     │   └── QueueFullError              as many compile jobs wait as may
@@ -32,10 +35,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from farcall.engine.abi.traps import TrapKind
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from farcall.engine.abi.traps import TrapKind
     from farcall.engine.structure.types import TagType
 
 
@@ -181,6 +185,22 @@ class Trap(_GuestStopped):
         self.kind = kind
 
 
+class AbortTrap(Trap):
+    """The guest gave up and said why, as by `abort` of AssemblyScript's.
+
+    It is of the kind `unreachable`, which is what the guest would have run into.
+    """
+
+    def __init__(self, message: str, backtrace: Sequence[Frame] = ()) -> None:
+        """Make one.
+
+        Parameters:
+            message: what the guest said.
+        """
+        super().__init__(TrapKind.UNREACHABLE, backtrace)
+        self.message = message
+
+
 class ExceptionTag(Protocol):
     """What an exception's tag is to this module (`farcall.engine.Tag`)."""
 
@@ -229,6 +249,25 @@ class TerminatedError(_GuestStopped):
     def __init__(self, reason: str, backtrace: Sequence[Frame] = ()) -> None:
         super().__init__(f"terminated: {reason}", backtrace)
         self.reason = reason
+
+
+class HostFailure(_GuestStopped):
+    """What a host function may raise to end the guest that called it with a message, as a trap does.
+
+    Any exception ends the guest; this one takes the backtrace along.
+    """
+
+
+class ProgramExit(FarcallError):  # noqa: N818 - no error: a program says that it is done, as by `proc_exit` of WASI
+    """A program ended itself, from within a call.
+
+    Attributes:
+        code: its exit code, from 0 to 2**32 - 1; 0 is success.
+    """
+
+    def __init__(self, code: int) -> None:
+        super().__init__(f"the program ended with exit code {code}")
+        self.code = code
 
 
 class ExhaustionError(FarcallError):

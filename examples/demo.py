@@ -1,14 +1,17 @@
 """farcall's main job, from end to end, with every result checked: `python -m examples.demo` (`make demo`).
 
 It starts a server, uploads the library and the application (library.c, application.c), links them, calls their
-functions, and compares each result with one that Python computes by itself. Its exit status is 0 only if all are right.
+functions, runs a program (word_count.c), and compares each result with one that Python computes by itself. Its exit
+status is 0 only if all are right.
 """
 
 from __future__ import annotations
 
+import io
 import math
 import struct
 import sys
+import tarfile
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -20,11 +23,12 @@ from rich.text import Text
 
 from examples import expected
 from examples.server_process import ServerFailedError, running_server
-from farcall.client import Client, FarcallError, Function, Instance, Trap
+from farcall.client import ArchiveMount, Client, FarcallError, Function, Instance, Trap
 
 DIRECTORY = Path(__file__).resolve().parent
 LIBRARY = DIRECTORY / "library.wasm"
 APPLICATION = DIRECTORY / "application.wasm"
+WORD_COUNT = DIRECTORY / "word_count.wasm"
 
 WIDTH, HEIGHT = 64, 24
 
@@ -169,6 +173,8 @@ def demonstrate(journal: Journal, client: Client) -> None:
     journal.check("modules compiled, still", compilations, 2)
     journal.check("its memory is its own", second.exports.allocated_bytes, 0)
 
+    run_program(journal, client)
+
 
 def address(instance: Instance, name: str) -> int:
     """The value of a global that the linker made: an address in the memory."""
@@ -294,6 +300,31 @@ def show_traps(journal: Journal, library: Instance, application: Instance) -> No
     )
     journal.check("both go on: sum_of_rows of the last row", lambda: application.exports.sum_of_rows(
         *image, HEIGHT - 1, HEIGHT - 1), 0)  # fmt: skip
+
+
+def run_program(journal: Journal, client: Client) -> None:
+    """A program with its input, output and files."""
+    journal.heading("A program")
+    program = journal.step("upload word_count.wasm", lambda: client.upload(WORD_COUNT))
+    text = "".join(f"line {number} of the input\n" for number in range(10_000)).encode()
+    journal.check("it counts its standard input", lambda: client.run_to_end(program, stdin=text).stdout,
+                  f"10000 50000 {len(text)} -\n".encode())  # fmt: skip
+
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        archive.add(DIRECTORY / "library.c", "library.c")
+    mounts = {"/": ArchiveMount(buffer.getvalue())}
+    arguments = ["word_count", "library.c", "nothing.c"]
+    ended = journal.step(
+        "and files of an archive", lambda: client.run_to_end(program, arguments=arguments, mounts=mounts)
+    )
+    source = (DIRECTORY / "library.c").read_bytes()
+    lines = source.decode().count("\n")
+    counts = f"{lines} {len(source.split())} {len(source)} library.c\n"
+    journal.check("what it writes", ended.stdout.decode, counts)
+    journal.check("and to standard error", ended.stderr.decode,
+                  "word_count: nothing.c: No such file or directory\n")  # fmt: skip
+    journal.check("its exit code", lambda: ended.exit_code, 1)
 
 
 def show_batches(journal: Journal, function: Function) -> None:

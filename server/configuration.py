@@ -6,7 +6,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from farcall.engine import CompileLimits, features_named
+from farcall.engine import CodePolicy, CompileLimits, features_named
+from farcall.engine.errors import MountError
+from farcall.engine.host.filesystem.mounts import AllowedDirectory, parse_allowed_directory
 
 MEBIBYTE = 1 << 20
 WASM_PAGE = 1 << 16
@@ -38,9 +40,15 @@ class ServerConfiguration:
         max_concurrent_calls: guests that run at the same time (each in a thread).
         default_call_timeout: seconds that a call may take where the caller sets no deadline.
         max_call_timeout: seconds that a call may take, whatever deadline the caller sets.
+        max_programs: programs that run at the same time (each in a thread).
+        max_program_timeout: seconds that a program may run, whatever deadline the caller sets, and where it sets none.
+        max_mounted_bytes: what the files in memory, and the archives, of one program or instance may take together.
+        max_output_bytes: output that is kept of an instance, of each of its two streams.
+        allowed_directories: directories that programs may be given, by names of the operator's choice.
         shutdown_grace: seconds that running calls get to finish when the server is told to stop.
         max_remembered_requests: answers that are kept for repeated request ids.
         disabled_features: WebAssembly features, by name, that modules may not use.
+        code_policy: when functions are compiled, and how well: `lazy`, `optimized` or `fast`.
         compile_processes: how many compile jobs run at a time; None is as many as there are cores.
         compile_queue: how many compile jobs may wait; a module of a megabyte makes some ten.
         compile_seconds: processor time of a compile job at most; None is what its size makes reasonable.
@@ -67,9 +75,15 @@ class ServerConfiguration:
     max_concurrent_calls: int = 64
     default_call_timeout: float = 60.0
     max_call_timeout: float = 3600.0
+    max_programs: int = 32
+    max_program_timeout: float = 86_400.0
+    max_mounted_bytes: int = 256 * MEBIBYTE
+    max_output_bytes: int = MEBIBYTE
+    allowed_directories: tuple[AllowedDirectory, ...] = ()
     shutdown_grace: float = 10.0
     max_remembered_requests: int = 10_000
     disabled_features: tuple[str, ...] = ()
+    code_policy: str = "lazy"
     compile_processes: int | None = None
     compile_queue: int = 10_000
     compile_seconds: int | None = None
@@ -91,6 +105,10 @@ class ServerConfiguration:
             "max_concurrent_calls",
             "default_call_timeout",
             "max_call_timeout",
+            "max_programs",
+            "max_program_timeout",
+            "max_mounted_bytes",
+            "max_output_bytes",
             "max_remembered_requests",
             "compile_processes",
             "compile_queue",
@@ -101,6 +119,10 @@ class ServerConfiguration:
             if value is not None and value <= 0:
                 raise ValueError(f"{name} must be more than 0, not {value}")
         features_named(self.disabled_features)
+        for directory in self.allowed_directories:
+            if not Path(directory.path).is_dir():
+                raise ValueError(f"the allowed directory {directory.name!r} is none: {directory.path}")
+        CodePolicy(self.code_policy)
         _check_address(self.address)
         if (self.tls_certificate is None) != (self.tls_private_key is None):
             raise ValueError("tls_certificate and tls_private_key go together")
@@ -125,6 +147,14 @@ class ServerConfiguration:
         if self.max_total_memory_pages is not None:
             return self.max_total_memory_pages
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") * 3 // 4 // WASM_PAGE
+
+
+def allowed_directory(text: str) -> AllowedDirectory:
+    """Read `NAME=PATH` or `NAME=PATH:ro`. Raises ValueError."""
+    try:
+        return parse_allowed_directory(text)
+    except MountError as error:
+        raise ValueError(str(error)) from None
 
 
 def _check_address(address: str) -> None:

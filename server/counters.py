@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from farcall.engine import TerminatedError, Trap
+from farcall.engine import HostFailure, TerminatedError, Trap
 from farcall.server.errors import CallStoppedError
 
 
@@ -18,7 +18,7 @@ class CallCounters:
 
     def failed(self, error: BaseException) -> None:
         """A call failed."""
-        if isinstance(error, Trap):
+        if isinstance(error, Trap | HostFailure):
             self.trapped += 1
         elif isinstance(error, TerminatedError | CallStoppedError):
             self.terminated += 1

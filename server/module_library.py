@@ -60,7 +60,6 @@ class ModuleRecord:
         create_time: when its upload was completed (Unix time).
         module: decoded; None until it is needed after a restart.
         compiled: its code; None until it is needed.
-        progress: how far it was when it was compiled; None where it was not, or its code was there already.
         using: held while it is loaded or deleted.
     """
 
@@ -69,7 +68,6 @@ class ModuleRecord:
     create_time: float
     module: Module | None = None
     compiled: CompiledModule | None = None
-    progress: CompileProgress | None = None
     using: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
@@ -231,31 +229,18 @@ class ModuleLibrary:
         return Upload(record, description, created=known is None, compiled=fresh, seconds=seconds)
 
     async def _compile(
-        self,
-        record: ModuleRecord,
-        module: Module,
-        cancellation: Cancellation,
-        listener: Callable[[CompileProgress], object] | None = None,
+        self, record: ModuleRecord, module: Module, cancellation: Cancellation
     ) -> CompiledModule:
-        """Compile a module; if the task is cancelled, so is that, unless others wait for the same."""
-        loop = asyncio.get_running_loop()
+        """Compile a module, as far as the policy has it be compiled before its first call."""
+        return await self._cancellable(
+            cancellation,
+            lambda: self._engine.compile_module(module, ensure_termination=True, cancellation=cancellation),
+        )
 
-        def tell(progress: CompileProgress) -> None:
-            record.progress = progress
-            if listener is not None:
-                listener(progress)
-
-        def report(progress: CompileProgress) -> None:
-            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
-                loop.call_soon_threadsafe(tell, progress)
-
+    async def _cancellable(self, cancellation: Cancellation, work: Callable[[], T]) -> T:
+        """Wait for work in a thread; if the task is cancelled, so is that, unless others wait for the same."""
         try:
-            return await loop.run_in_executor(
-                self._waiting,
-                lambda: self._engine.compile_module(
-                    module, ensure_termination=True, progress=report, cancellation=cancellation
-                ),
-            )
+            return await asyncio.get_running_loop().run_in_executor(self._waiting, work)
         except asyncio.CancelledError:
             cancellation.cancel()
             raise
@@ -327,15 +312,10 @@ class ModuleLibrary:
                         raise RequestError(details.ERROR_REASON_INTERNAL, message) from error
         return record.module
 
-    async def compiled(
-        self, record: ModuleRecord, listener: Callable[[CompileProgress], object] | None = None
-    ) -> CompiledModule:
+    async def compiled(self, record: ModuleRecord) -> CompiledModule:
         """A module's code and, in it, the decoded module; made if it is not there.
 
         If the task is cancelled while it is made, it is given up, unless others wait for it.
-
-        Parameters:
-            listener: told how far it is, on the event loop's thread; nothing, if the code is there.
 
         Raises:
             RequestError: the stored module is damaged.
@@ -343,13 +323,46 @@ class ModuleLibrary:
         """
         if record.compiled is None:
             module = await self.module(record)
-            compiled = await self._compile(record, module, Cancellation(), listener)
-            if self._records.get(record.sha256) is record:
-                record.compiled = compiled
-            elif record.sha256 not in self._records:  # it was deleted meanwhile
-                self._engine.delete_compiled_module(module)
-            return compiled
+            return self._keep(record, await self._compile(record, module, Cancellation()))
         return record.compiled
+
+    def _keep(self, record: ModuleRecord, compiled: CompiledModule) -> CompiledModule:
+        if self._records.get(record.sha256) is record:
+            record.compiled = compiled
+        elif record.sha256 not in self._records:  # it was deleted meanwhile
+            self._engine.delete_compiled_module(compiled.module)
+        return compiled
+
+    async def complete(
+        self, record: ModuleRecord, listener: Callable[[CompileProgress], object]
+    ) -> CompileProgress:
+        """Have all functions of a module compiled, as well as the policy has it in the end; how far it is then.
+
+        If the task is cancelled meanwhile, that is given up, unless others wait for it.
+
+        Parameters:
+            listener: told how far it is, on the event loop's thread.
+
+        Raises:
+            RequestError: the stored module is damaged.
+            ExhaustionError: compiling it would take too much.
+        """
+        module = await self.module(record)
+        loop, cancellation = asyncio.get_running_loop(), Cancellation()
+
+        def report(progress: CompileProgress) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
+                loop.call_soon_threadsafe(listener, progress)
+
+        def work() -> tuple[CompiledModule, CompileProgress]:
+            compiled = self._engine.compile_module(
+                module, ensure_termination=True, progress=report, cancellation=cancellation
+            )
+            return compiled, self._engine.complete(compiled, progress=report, cancellation=cancellation)
+
+        compiled, progress = await self._cancellable(cancellation, work)
+        self._keep(record, compiled)
+        return progress
 
     async def description(self, record: ModuleRecord, content: bool = False) -> module_pb2.Module:
         """A module as a message, with `content` that of its custom sections; errors as `module`.

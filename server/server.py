@@ -11,9 +11,12 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from farcall.engine import Engine
+from farcall.engine.host.filesystem.mounts import AllowedDirectories
 from farcall.proto.farcall.v1 import (
     global_service_pb2,
     global_service_pb2_grpc,
+    import_service_pb2,
+    import_service_pb2_grpc,
     instance_service_pb2,
     instance_service_pb2_grpc,
     invocation_service_pb2,
@@ -22,6 +25,8 @@ from farcall.proto.farcall.v1 import (
     memory_service_pb2_grpc,
     module_service_pb2,
     module_service_pb2_grpc,
+    program_service_pb2,
+    program_service_pb2_grpc,
     server_service_pb2,
     server_service_pb2_grpc,
     store_service_pb2,
@@ -33,35 +38,43 @@ from farcall.server.configuration import WASM_PAGE, ServerConfiguration
 from farcall.server.counters import CallCounters
 from farcall.server.deadlines import TimeLimits
 from farcall.server.errors import StopReason
+from farcall.server.execution.call_site import CallSite
 from farcall.server.execution.executor import Executor
 from farcall.server.guards.draining import DrainingGuard
 from farcall.server.guards.errors import ErrorGuard
 from farcall.server.guards.guard import GuardedRegistration
+from farcall.server.guards.within_call import WithinCallGuard
 from farcall.server.instantiator import Instantiator
 from farcall.server.invoker import Invoker
 from farcall.server.listening import listen
 from farcall.server.module_files import ModuleFiles
 from farcall.server.module_library import ModuleLibrary
+from farcall.server.programs.runner import Preparer
 from farcall.server.request_ids import RememberedAnswers
 from farcall.server.services.extern_access import ExternAccess
 from farcall.server.services.global_service import GlobalService
+from farcall.server.services.import_service import ImportService
 from farcall.server.services.instance_service import InstanceService
 from farcall.server.services.invocation_service import InvocationService
 from farcall.server.services.memory_service import MemoryService
 from farcall.server.services.module_service import ModuleService
+from farcall.server.services.program_service import ProgramService
 from farcall.server.services.server_service import ServerService
 from farcall.server.services.store_service import StoreService
 from farcall.server.services.table_service import TableService
 from farcall.server.store_registry import StoreRegistry
+from farcall.server.wasi.mounts import Mounter
 
 SERVICES = tuple(
     service.full_name
     for file in (
         global_service_pb2,
+        import_service_pb2,
         instance_service_pb2,
         invocation_service_pb2,
         memory_service_pb2,
         module_service_pb2,
+        program_service_pb2,
         server_service_pb2,
         store_service_pb2,
         table_service_pb2,
@@ -85,6 +98,7 @@ class Server:
         Raises:
             DirectoryInUseError: another server uses the data directory.
             OSError: the data directory cannot be used.
+            MountError: an allowed directory cannot be opened.
         """
         self._configuration = configuration
         directory = configuration.data_directory
@@ -92,8 +106,10 @@ class Server:
         self.engine = Engine(
             total_memory_bytes=configuration.total_memory_pages * WASM_PAGE,
             disabled_features=configuration.disabled_features,
+            code_policy=configuration.code_policy,
             compile_limits=configuration.compile_limits,
         )
+        self._directories = AllowedDirectories(configuration.allowed_directories)
         self._library = ModuleLibrary(
             self.engine,
             files,
@@ -103,6 +119,7 @@ class Server:
         )
         self._registry = StoreRegistry(self.engine, configuration)
         self._executor = Executor(asyncio.get_running_loop(), configuration.max_concurrent_calls)
+        self._program_executor = Executor(asyncio.get_running_loop(), configuration.max_programs)
         self._counters = CallCounters()
         self._draining = DrainingGuard()
         self._listening = False
@@ -112,8 +129,11 @@ class Server:
 
     def _add_services(self) -> None:
         configuration, registry = self._configuration, self._registry
+        sites: dict[str, CallSite[Any]] = {}
         server: Any = GuardedRegistration(
-            self._server, [ErrorGuard(), self._draining], configuration.max_message_bytes
+            self._server,
+            [ErrorGuard(), self._draining, WithinCallGuard(sites)],
+            configuration.max_message_bytes,
         )
         limits = TimeLimits(configuration.default_call_timeout, configuration.max_call_timeout)
         invoker = Invoker(
@@ -123,13 +143,32 @@ class Server:
             max_pending=configuration.max_pending_calls_per_instance,
             max_message_bytes=configuration.max_message_bytes,
         )
-        instantiator = Instantiator(registry, self._library, self._executor)
+        mounter = Mounter(self._directories, configuration.max_mounted_bytes)
+        instantiator = Instantiator(
+            registry, self._library, self._executor, mounter, configuration.max_output_bytes
+        )
         access = ExternAccess(registry, invoker, limits)
         remembered = configuration.max_remembered_requests
         self._modules = ModuleService(
             self._library, configuration.max_concurrent_uploads, configuration.upload_idle_timeout
         )
         self._invocations = InvocationService(invoker, limits)
+        self._imports = ImportService(registry, instantiator, self._executor, limits, sites)
+
+        programs = Preparer(
+            self.engine,
+            self._library,
+            registry,
+            mounter,
+        )
+        program_limit = configuration.max_program_timeout
+        self._programs = ProgramService(
+            programs,
+            self._program_executor,
+            TimeLimits(program_limit, program_limit),
+            max_programs=configuration.max_programs,
+            idle_timeout=configuration.upload_idle_timeout,
+        )
 
         module_service_pb2_grpc.add_ModuleServiceServicer_to_server(self._modules, server)
         store_service_pb2_grpc.add_StoreServiceServicer_to_server(
@@ -139,6 +178,8 @@ class Server:
             InstanceService(registry, instantiator, RememberedAnswers(remembered), limits), server
         )
         invocation_service_pb2_grpc.add_InvocationServiceServicer_to_server(self._invocations, server)
+        import_service_pb2_grpc.add_ImportServiceServicer_to_server(self._imports, server)
+        program_service_pb2_grpc.add_ProgramServiceServicer_to_server(self._programs, server)
         memory_service_pb2_grpc.add_MemoryServiceServicer_to_server(
             MemoryService(access, configuration.max_message_bytes), server
         )
@@ -181,19 +222,31 @@ class Server:
             _logger.info("stopping", grace_seconds=grace)
         self._draining.drain()
         self._invocations.drain()
+        self._imports.drain()
         await self._health.enter_graceful_shutdown()
         if not await self._draining.idle(grace):
-            _logger.warning("stopping calls that still run", jobs=self._executor.open_jobs)
-            self._executor.stop_all(StopReason.SHUTDOWN)
+            jobs = sum(executor.open_jobs for executor in self._executors)
+            _logger.warning("stopping calls that still run", jobs=jobs)
+            self._stop_jobs()
             await self._draining.idle(_TERMINATION_PATIENCE)
         # With a grace, so that the answers to the last calls, which are done, reach their callers.
         await self._server.stop(_TERMINATION_PATIENCE)
-        self._executor.stop_all(StopReason.SHUTDOWN)
+        self._stop_jobs()
         await asyncio.to_thread(self.engine.close)
-        await asyncio.to_thread(self._executor.workers.stop)
+        for executor in self._executors:
+            await asyncio.to_thread(executor.workers.stop)
         await self._library.close()
+        self._directories.close()
         if self._listening:
             _logger.info("stopped")
+
+    @property
+    def _executors(self) -> tuple[Executor, Executor]:
+        return self._executor, self._program_executor
+
+    def _stop_jobs(self) -> None:
+        for executor in self._executors:
+            executor.stop_all(StopReason.SHUTDOWN)
 
     def end_grace(self) -> None:
         """While `stop` waits for running calls: wait no longer."""
@@ -219,6 +272,8 @@ class Server:
             cache_hits_total=statistics.cache_hits,
             memories_live=statistics.memories,
             instances_created_total=self._registry.instances_created,
+            programs_running=self._programs.running,
+            programs_total=self._programs.started,
             engine={
                 "code_bytes": statistics.code_bytes,
                 "compile_jobs_cancelled_total": statistics.compile_jobs.cancelled,

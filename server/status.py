@@ -22,6 +22,7 @@ from google.rpc.status_pb2 import Status
 from farcall import engine
 from farcall.proto.farcall.v1 import error_details_pb2 as details
 from farcall.server.errors import RequestError, frame_messages
+from farcall.server.imports.failure import ImportFailedError
 from farcall.server.messages.types import value_type_by_name
 from farcall.server.messages.values import number_messages
 from farcall.server.status_size import MAX_STATUS_BYTES, fitting
@@ -45,6 +46,8 @@ CODES: dict[details.ErrorReason.ValueType, grpc.StatusCode] = {
     details.ERROR_REASON_FAILED_PRECONDITION: grpc.StatusCode.FAILED_PRECONDITION,
     details.ERROR_REASON_CLOSED: grpc.StatusCode.FAILED_PRECONDITION,
     details.ERROR_REASON_TRAP: grpc.StatusCode.ABORTED,
+    details.ERROR_REASON_IMPORT_FAILURE: grpc.StatusCode.ABORTED,
+    details.ERROR_REASON_PROGRAM_EXIT: grpc.StatusCode.ABORTED,
     details.ERROR_REASON_DEADLINE_EXCEEDED: grpc.StatusCode.DEADLINE_EXCEEDED,
     details.ERROR_REASON_CANCELLED: grpc.StatusCode.CANCELLED,
     details.ERROR_REASON_SHUTTING_DOWN: grpc.StatusCode.UNAVAILABLE,
@@ -108,6 +111,12 @@ def _uncaught_exception(error: engine.WasmException) -> details.UncaughtExceptio
     )
 
 
+def _import_failure(error: ImportFailedError) -> details.ImportFailure:
+    return details.ImportFailure(
+        module=error.module, name=error.name, message=error.message, frames=frame_messages(error.backtrace)
+    )
+
+
 def _termination(error: engine.TerminatedError) -> details.Termination:
     return details.Termination(reason=error.reason, frames=frame_messages(error.backtrace))
 
@@ -163,6 +172,16 @@ _ROWS: dict[type[engine.FarcallError], _Row] = {
         _uncaught_exception,
         lambda error: {} if error.tag.name is None else {"tag": error.tag.name},
     ),
+    ImportFailedError: _Row(
+        details.ERROR_REASON_IMPORT_FAILURE,
+        _import_failure,
+        lambda error: {"module": error.module, "name": error.name},
+    ),
+    engine.ProgramExit: _Row(
+        details.ERROR_REASON_PROGRAM_EXIT,
+        lambda error: details.ProgramExit(exit_code=error.code),
+        lambda error: {"exit_code": str(error.code)},
+    ),
     # Calls that the server stops are told as CallStoppedError; what is left was stopped by closing.
     engine.TerminatedError: _Row(
         details.ERROR_REASON_CANCELLED, _termination, lambda error: {"reason": error.reason}
@@ -205,7 +224,7 @@ def status_of(error: BaseException, limit: int = MAX_STATUS_BYTES) -> Status:
 
 def _message(error: BaseException) -> str:
     """The error's own words; of a guest's end without the backtrace, which the detail has."""
-    if isinstance(error, engine.Trap | engine.WasmException | engine.TerminatedError):
+    if isinstance(error, engine.Trap | engine.WasmException | engine.TerminatedError | engine.HostFailure):
         innermost = next(iter(error.backtrace), None)
         return error.message if innermost is None else f"{error.message} in {innermost}"
     return str(error)

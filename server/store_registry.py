@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from farcall.engine import Engine, ExportNotFoundError, Function, Instance, Store, StoreLimits
 from farcall.proto.farcall.v1 import instance_service_pb2, value_pb2
@@ -21,6 +22,9 @@ from farcall.server.resource_names import (
     parse_instance_name,
     store_name,
 )
+
+if TYPE_CHECKING:
+    from farcall.server.wasi.instance_wasi import InstanceWasi
 
 DEFAULT_STORE = "default"
 
@@ -39,6 +43,7 @@ class InstanceRecord:
         create_time: Unix time.
         instance: the engine's.
         pending: an entry for each job that waits for it or runs in it.
+        wasi: what it was given of WASI, if it was asked for.
     """
 
     def __init__(
@@ -57,6 +62,7 @@ class InstanceRecord:
         self.links = links
         self.create_time = time.time()
         self.pending = pending
+        self.wasi: InstanceWasi | None = None
         self._queue = queue
         self._functions: dict[str, FunctionBinding] = {}
 
@@ -93,6 +99,7 @@ class StoreRecord:
         create_time: Unix time.
         instances: the open instances, by id.
         making: the instances that are being made, by id, each with an entry for each job of it.
+        when_closed: called when the store has been closed.
     """
 
     def __init__(self, store_id: str, store: Store, limits: StoreLimits) -> None:
@@ -102,6 +109,7 @@ class StoreRecord:
         self.create_time = time.time()
         self.instances: dict[str, InstanceRecord] = {}
         self.making: dict[str, deque[None]] = {}
+        self.when_closed: set[Callable[[], None]] = set()
         self._numbers = itertools.count(1)
         self._external: dict[int, int] = {}
         self._by_engine: dict[int, InstanceRecord] = {}
@@ -175,7 +183,8 @@ class StoreRecord:
                 raise limit_reached(
                     self.name, f"{self.name!r} has seen {_MAX_EXTERNREFS} different external references"
                 )
-            known = self._external[handle] = handle
+            # Workers ask, too, for what clients' functions return: the first one's object stays.
+            known = self._external.setdefault(handle, handle)
         return known
 
 
@@ -218,11 +227,12 @@ class StoreRegistry:
         limit = self._configuration.max_stores
         if len(self._stores) >= limit:
             raise limit_reached("server", f"the server has its limit of {limit} stores open; close some")
-        limits = self._limits(quota)
+        limits = self.limits(quota)
         record = self._stores[store_id] = StoreRecord(store_id, Store(self._engine, limits=limits), limits)
         return record
 
-    def _limits(self, quota: Quota) -> StoreLimits:
+    def limits(self, quota: Quota) -> StoreLimits:
+        """What a store with that quota may use."""
         configuration = self._configuration
         return StoreLimits(
             instances=_lesser(quota.max_instances, configuration.max_instances_per_store),

@@ -34,6 +34,20 @@ COMPILER = [
     "-Wextra",
     "-Werror",
 ]
+PROGRAM_COMPILER = [
+    *ZIG,
+    "cc",
+    "-target",
+    "wasm32-wasi",
+    "-std=c17",
+    "-O2",
+    "-s",
+    "-Wall",
+    "-Wextra",
+    "-Werror",
+]
+"""For programs, which have a C library and a main. Nothing but the code is left in: the C library's names are many."""
+
 VECTORS = ["-O3", "-msimd128"]
 """Beside the above, for the kernels of vector instructions."""
 
@@ -65,10 +79,19 @@ def compile_to_wasm(source: Path, flags: list[str], compiler_flags: Sequence[str
     print(f"{target.relative_to(ROOT)}: {target.stat().st_size} bytes")
 
 
+def compile_program(source: Path) -> None:
+    """Compile a program for WASI, with its C library, to the .wasm file beside it."""
+    target = source.with_suffix(".wasm")
+    subprocess.run([*PROGRAM_COMPILER, source.name, "-o", target.name], check=True, cwd=source.parent)
+    target.chmod(0o644)
+    print(f"{target.relative_to(ROOT)}: {target.stat().st_size} bytes")
+
+
 def compile_examples() -> None:
-    """The library and the application of examples/."""
+    """The library, the application and the program of examples/."""
     compile_to_wasm(EXAMPLES / "library.c", LIBRARY_FLAGS)
     compile_to_wasm(EXAMPLES / "application.c", APPLICATION_FLAGS)
+    compile_program(EXAMPLES / "word_count.c")
 
 
 def compile_kernels() -> None:

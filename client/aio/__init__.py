@@ -2,6 +2,7 @@
 
 from farcall.client.aio.client import Client
 from farcall.client.aio.instance import Extern, Function, Global, Instance, Memory, Table
+from farcall.client.aio.program import Program
 from farcall.client.aio.store import Store
 from farcall.client.aio.stream import Pending, Stream
 
@@ -13,6 +14,7 @@ __all__ = [
     "Instance",
     "Memory",
     "Pending",
+    "Program",
     "Store",
     "Stream",
     "Table",

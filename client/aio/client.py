@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from types import TracebackType
 from typing import Self
 
+from farcall.client.address import DEFAULT_ADDRESS
 from farcall.client.aio.connection import Connection
+from farcall.client.aio.program import Program, StandardInput
 from farcall.client.aio.store import Store
 from farcall.client.aio.stream import Stream
 from farcall.client.calls import modules, server, stores
 from farcall.client.calls.invocations import DEFAULT_WINDOW
-from farcall.client.channel import DEFAULT_ADDRESS, Retries, Tls
+from farcall.client.calls.programs import Mounts, ProgramResult, program_request
+from farcall.client.channel import Retries, Tls
 from farcall.client.errors import ServerError
 from farcall.client.types import CompileProgress, Module, ServerInfo, StoreInfo, UploadedModule
 
@@ -164,6 +167,62 @@ class Client:
             timeout: of the whole stream, in seconds.
         """
         return Stream(self._connection, None, window, timeout)
+
+    def run(
+        self,
+        module: Module | str,
+        *,
+        arguments: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
+        stdin: StandardInput = b"",
+        mounts: Mounts | None = None,
+        max_memory_pages: int | None = None,
+        max_table_elements: int | None = None,
+        timeout: float | None = None,
+    ) -> Program:
+        """Runs a program: a command module, which is compiled for WASI and exports `_start`, in a store of its own.
+
+        Args:
+            module: the module, or its digest.
+            arguments: the program's, by convention its own name first.
+            environment: its environment variables.
+            stdin: its standard input.
+            mounts: the directories that it finds, by their paths: `{"/": TemporaryDirectory()}`.
+            max_memory_pages: pages (of 64 KiB) of all its memories together; None for as many as the server allows.
+            max_table_elements: elements of each of its tables; None likewise.
+            timeout: seconds after which it is stopped.
+
+        Raises:
+            OSError: the file of an archive cannot be read.
+        """
+        quota = {"max_memory_pages": max_memory_pages, "max_table_elements": max_table_elements}
+        request = program_request(module, arguments, environment or {}, mounts or {}, quota)
+        return Program(self._connection, request, stdin, timeout)
+
+    async def run_to_end(
+        self,
+        module: Module | str,
+        *,
+        arguments: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
+        stdin: StandardInput = b"",
+        mounts: Mounts | None = None,
+        max_memory_pages: int | None = None,
+        max_table_elements: int | None = None,
+        timeout: float | None = None,
+    ) -> ProgramResult:
+        """Runs a program as `run` does, waits for its end, and gives its exit code and all that it wrote."""
+        async with self.run(
+            module,
+            arguments=arguments,
+            environment=environment,
+            stdin=stdin,
+            mounts=mounts,
+            max_memory_pages=max_memory_pages,
+            max_table_elements=max_table_elements,
+            timeout=timeout,
+        ) as program:
+            return await program.result()
 
     async def server_info(self, *, timeout: float | None = None) -> ServerInfo:
         """The server's version, features, limits and counters."""

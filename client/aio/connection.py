@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import grpc
 import tenacity
 
+from farcall.client.calls import within_call
 from farcall.client.calls.call import Call, Deadline, Page
 from farcall.client.channel import Retries, Tls, methods, open_aio_channel, open_channel
 from farcall.client.errors import ClosedError
@@ -62,7 +63,9 @@ class Connection:
                 attempts = tenacity.AsyncRetrying(**policy(self._retries))
                 response = await attempts(self._run_in_threads, call, Deadline(timeout))
             else:
-                response = await self._methods[call.method](call.request, timeout=timeout)
+                response = await self._methods[call.method](
+                    call.request, timeout=timeout, metadata=within_call.metadata()
+                )
         except grpc.RpcError as error:
             raise error_from_call(error, self.address) from None
         return call.read(response)
@@ -123,7 +126,13 @@ class Connection:
 
     def stream(self, method: str, requests: AsyncIterator[object], timeout: float | None) -> Any:
         """Begins a bidirectional stream; gives gRPC's call, an asynchronous iterator of the answers."""
-        return self._methods[method](requests, timeout=timeout if timeout is not None else self._timeout)
+        return self.endless_stream(method, requests, timeout if timeout is not None else self._timeout)
+
+    def endless_stream(
+        self, method: str, requests: AsyncIterator[object], timeout: float | None = None
+    ) -> Any:
+        """The same, but that the client's own timeout does not hold."""
+        return self._methods[method](requests, timeout=timeout, metadata=within_call.metadata())
 
     async def close(self) -> None:
         """Ends what is under way; later requests raise ClosedError."""

@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Self, cast, overload
 
 from farcall.client.aio.connection import Connection
+from farcall.client.aio.import_session import ImportSession
 from farcall.client.aio.stream import Stream
 from farcall.client.calls import externs, instances
 from farcall.client.calls.call import Deadline
@@ -18,6 +19,7 @@ from farcall.client.types import (
     FunctionType,
     GlobalType,
     InstanceInfo,
+    InstanceOutput,
     MemoryType,
     Results,
     TableType,
@@ -34,9 +36,12 @@ class Instance(InstanceHandle):
         exports: what it exports: `await instance.exports.add(1, 2)`.
     """
 
-    def __init__(self, connection: Connection, information: InstanceInfo) -> None:
+    def __init__(
+        self, connection: Connection, information: InstanceInfo, session: ImportSession | None = None
+    ) -> None:
         super().__init__(information)
         self._connection = connection
+        self._session = session
         types = {export.name: export.type for export in information.exports}
         self.exports: Exports[Extern] = Exports(information.name, types, self._extern)
 
@@ -78,9 +83,21 @@ class Instance(InstanceHandle):
         """
         return Stream(self._connection, self.exports, window, timeout)
 
+    async def take_output(self, *, timeout: float | None = None) -> InstanceOutput:
+        """What it has written to standard output and standard error since the last time.
+
+        Raises:
+            FailedPreconditionError: it was instantiated without `wasi`.
+        """
+        return await self._connection.run(instances.take_output(self.resource), timeout)
+
     async def close(self, *, timeout: float | None = None) -> None:
         """Closes it; what other instances import from it stays alive for them."""
-        await self._connection.run(instances.close_instance(self.resource), timeout)
+        try:
+            await self._connection.run(instances.close_instance(self.resource), timeout)
+        finally:
+            if self._session is not None:
+                await self._session.close()
 
     async def __aenter__(self) -> Self:
         return self

@@ -8,8 +8,10 @@ from types import TracebackType
 from typing import Self
 
 from farcall.client.aio.connection import Connection
+from farcall.client.aio.import_session import ImportSession
 from farcall.client.aio.instance import Instance
-from farcall.client.calls import instances, stores
+from farcall.client.calls import instances, modules, stores
+from farcall.client.calls.imports import Imports, ProvidedImports
 from farcall.client.calls.resource_names import instance_resource
 from farcall.client.handles import StoreHandle
 from farcall.client.types import InstanceInfo, Module, StoreInfo
@@ -31,6 +33,8 @@ class Store(StoreHandle):
         *,
         name: str = "",
         links: instances.Links | None = None,
+        imports: Imports | None = None,
+        wasi: instances.Wasi | None = None,
         timeout: float | None = None,
     ) -> Instance:
         """Instantiates a module.
@@ -40,6 +44,11 @@ class Store(StoreHandle):
             name: the instance's name; the server makes one up for an empty one.
             links: how imports are resolved: `{"env": library}` takes every import from `env` of the
                 instance `library`; `{("env", "f"): (library, "g")}` a single one, and goes first.
+            imports: functions of this process, `{"env": {"log": print}}`, which the guest's calls are passed to; they
+                go before links. What they raise ends the guest with ImportFailedError. While they run they can
+                use the instance, for instance read its memory. They are there until the instance is closed by
+                this object, or the client.
+            wasi: what its imports from WASI are to give it; None where links do.
             timeout: in seconds.
 
         Raises:
@@ -49,8 +58,14 @@ class Store(StoreHandle):
             AlreadyExistsError: an open instance of the store has that name.
             ResourceExhaustedError: the store is full.
         """
-        call = instances.create_instance(self.resource, module, name, links or {})
-        return Instance(self._connection, await self._connection.run(call, timeout))
+        call = instances.create_instance(self.resource, module, name, links or {}, wasi)
+        if not imports:
+            return Instance(self._connection, await self._connection.run(call, timeout))
+        if isinstance(module, str) or not module.imports:
+            digest = module if isinstance(module, str) else module.digest
+            module = await self._connection.run(modules.get_module(digest, False), timeout)
+        session = ImportSession(self._connection, call, ProvidedImports(imports, module))
+        return Instance(self._connection, await session.instance(timeout), session)
 
     async def instance(self, name: str, *, timeout: float | None = None) -> Instance:
         """The open instance of that name; NotFoundError where there is none."""

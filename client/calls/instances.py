@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from farcall.client import messages, types
 from farcall.client.calls.call import PAGE_SIZE, Call, Page, read_nothing
+from farcall.client.calls.programs import Mounts, wasi_configuration
 from farcall.client.calls.resource_names import instance_resource, module_resource
 from farcall.proto.farcall.v1 import instance_service_pb2
 
@@ -41,8 +43,52 @@ exports of the same names are taken; with a key of two names also a pair of inst
 itself (`library.exports.memory`)."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wasi:
+    """What an instance of a module that imports WASI is given.
+
+    Attributes:
+        arguments: by convention the program's name first.
+        environment: the environment variables.
+        stdin: all of its standard input.
+        mounts: the directories that it finds, by their paths.
+        max_output_bytes: what is kept of each output for `Instance.take_output`; None for the server's limit.
+    """
+
+    arguments: Sequence[str] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    stdin: bytes = b""
+    mounts: Mounts = field(default_factory=dict)
+    max_output_bytes: int | None = None
+
+    def message(self) -> instance_service_pb2.InstanceWasi:
+        """The same as a message. Raises OSError where the file of an archive cannot be read."""
+        configuration, archives = wasi_configuration(self.arguments, self.environment, self.mounts)
+        for index, data in archives.items():
+            configuration.mounts[index].archive.data = data
+        return instance_service_pb2.InstanceWasi(
+            configuration=configuration,
+            standard_input=self.stdin,
+            max_output_bytes=self.max_output_bytes,
+        )
+
+
+def take_output(instance: str) -> Call[types.InstanceOutput]:
+    """What it has written since the last time."""
+    return Call("TakeOutput", instance_service_pb2.TakeOutputRequest(name=instance), _read_output)
+
+
+def _read_output(response: instance_service_pb2.TakeOutputResponse) -> types.InstanceOutput:
+    return types.InstanceOutput(
+        response.standard_output,
+        response.standard_error,
+        response.discarded_output_bytes,
+        response.discarded_error_bytes,
+    )
+
+
 def create_instance(
-    store: str, module: types.Module | str, name: str, links: Links
+    store: str, module: types.Module | str, name: str, links: Links, wasi: Wasi | None = None
 ) -> Call[types.InstanceInfo]:
     """An empty name lets the server make one up.
 
@@ -58,6 +104,8 @@ def create_instance(
         ),
         request_id=str(uuid.uuid4()),
     )
+    if wasi is not None:
+        request.instance.wasi.CopyFrom(wasi.message())
     return Call("CreateInstance", request, _read_instance, None)
 
 

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from farcall import engine
 from farcall.client import errors
+from farcall.client.command_line.engine_errors import client_error, frames_of
 from farcall.client.command_line.guest_arguments import read_arguments
 from farcall.client.floats import f32_bits, f32_from_bits, f64_bits, f64_from_bits
 from farcall.client.messages import read_module
@@ -194,7 +195,7 @@ def _run_until(work: Callable[[threading.Event], T], timeout: float | None, stop
     if thread.is_alive():
         stop()
         thread.join(_STOP_PATIENCE)
-        backtrace = _frames(failures[0]) if failures else ()
+        backtrace = frames_of(failures[0]) if failures else ()
         raise errors.DeadlineExceededError(f"stopped after {timeout:g} seconds", backtrace=backtrace)
     if failures:
         failure = failures[0]
@@ -265,63 +266,4 @@ def _function_type(type_: engine.FunctionType) -> FunctionType:
     return FunctionType(
         tuple(map(_value_type, type_.parameters)),
         tuple(map(_value_type, type_.results)),
-    )
-
-
-_CLIENT_ERRORS: tuple[tuple[type[engine.FarcallError], Callable[[Any], errors.FarcallError]], ...] = (
-    (
-        engine.ModuleError,
-        lambda error: errors.InvalidModuleError(
-            str(error), reason=error.reason, offset=error.offset, function_index=error.function_index
-        ),
-    ),
-    (
-        engine.LinkError,
-        lambda error: errors.LinkError(
-            str(error), module=error.module, name=error.name, wanted=error.wanted, found=error.found
-        ),
-    ),
-    (
-        engine.Trap,
-        lambda error: errors.Trap(error.message, kind=error.kind.name.lower(), backtrace=_frames(error)),
-    ),
-    (
-        engine.WasmException,
-        lambda error: errors.WasmException(
-            error.message,
-            tag=error.tag.name,
-            values=tuple(value if isinstance(value, int | float | bytes) else None for value in error.values),
-            backtrace=_frames(error),
-        ),
-    ),
-    (
-        engine.TerminatedError,
-        lambda error: errors.CancelledError(error.message, backtrace=_frames(error)),
-    ),
-    (
-        engine.ArgumentError,
-        lambda error: errors.ArgumentError(
-            str(error), index=error.index, wanted=error.wanted, given=error.given
-        ),
-    ),
-    (engine.ExhaustionError, lambda error: errors.ResourceExhaustedError(str(error))),
-    (engine.ExportNotFoundError, lambda error: errors.ExportNotFoundError(str(error))),
-    (engine.ClosedError, lambda error: errors.ClosedError(str(error))),
-)
-
-
-def client_error(error: engine.FarcallError) -> errors.FarcallError:
-    """The client's error for the engine's, so that both are printed alike."""
-    for kind, convert in _CLIENT_ERRORS:
-        if isinstance(error, kind):
-            return convert(error)
-    return errors.ServerError(str(error), code="INTERNAL")
-
-
-def _frames(error: BaseException) -> tuple[errors.Frame, ...]:
-    if not isinstance(error, engine.Trap | engine.WasmException | engine.TerminatedError):
-        return ()
-    return tuple(
-        errors.Frame(frame.function_index, frame.function_name, frame.module_name)
-        for frame in error.backtrace
     )

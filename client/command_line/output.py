@@ -11,8 +11,6 @@ from enum import Enum
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from farcall.client import errors, types
 from farcall.client.value_text import format_value
@@ -114,6 +112,9 @@ def _json_value(value: object, text: str) -> object:
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], right: Sequence[str] = ()) -> None:
     """A table; columns named in `right` hold numbers. Where no terminal reads it, nothing is cut or wrapped."""
+    from rich.console import Console  # noqa: PLC0415 - only for what is a table
+    from rich.table import Table  # noqa: PLC0415
+
     terminal = sys.stdout.isatty()
     console = Console(markup=False, highlight=False, emoji=False, width=None if terminal else 100_000)
     table = Table(box=None, pad_edge=False, header_style="bold" if terminal else "")

@@ -5,29 +5,56 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version
+from importlib import import_module
 
 import click
 
-from farcall.client.command_line import compilation, execution, instances, modules, output, server, serving
 from farcall.client.command_line.settings import ALL, Settings, shared_options
 from farcall.client.errors import FarcallError
 
 DONE, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
 
+COMMANDS = {
+    "serve": "serving.serve",
+    "upload": "modules.upload",
+    "modules": "modules.modules",
+    "inspect": "modules.inspect",
+    "rm": "modules.rm",
+    "instantiate": "instances.instantiate",
+    "instances": "instances.instances",
+    "call": "instances.call",
+    "close": "instances.close",
+    "exec": "execution.exec_",
+    "run": "run.run",
+    "compile": "compilation.compile_",
+    "stores": "instances.stores",
+    "create-store": "instances.create_store",
+    "close-store": "instances.close_store",
+    "stats": "server.stats",
+    "health": "server.health",
+}
+"""The commands, in the order of a module's life, and where each is defined. Only the one that is wanted is loaded."""
 
-class CommandsInOrder(click.Group):
-    """Lists its commands in the order of a module's life."""
+
+class Commands(click.Group):
+    """Loads a command when it is asked for: `run --local` needs no gRPC, and should not wait for it."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The names of the commands."""
-        return list(self.commands)
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name."""
+        place = COMMANDS.get(cmd_name)
+        if place is None:
+            return None
+        module, _, attribute = place.partition(".")
+        command: click.Command = getattr(import_module(f"farcall.client.command_line.{module}"), attribute)
+        return command
 
 
-@click.group(
-    cls=CommandsInOrder, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
-)
-@click.version_option(version("farcall"), prog_name="farcall")
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="farcall", prog_name="farcall")
 @shared_options(*ALL, environment=True)
 def cli() -> None:
     """Run WebAssembly functions remotely, at native speed.
@@ -36,34 +63,19 @@ def cli() -> None:
     environment variables, too: FARCALL_SERVER, FARCALL_STORE, FARCALL_JSON, FARCALL_TIMEOUT, and so on.
 
     Exit status: 0 done; 1 the guest trapped or the request failed, with a message on standard error; 2
-    wrong usage.
+    wrong usage. `run` exits with the program's own.
     """
-
-
-for command in (
-    serving.serve,
-    modules.upload,
-    modules.modules,
-    modules.inspect,
-    modules.rm,
-    instances.instantiate,
-    instances.instances,
-    instances.call,
-    instances.close,
-    execution.exec_,
-    compilation.compile_,
-    instances.stores,
-    instances.create_store,
-    instances.close_store,
-    server.stats,
-    server.health,
-):
-    cli.add_command(command)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command, and exits with the status that it earned."""
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+
+
+def _print_error(error: Exception, as_json: bool) -> None:
+    from farcall.client.command_line import output  # noqa: PLC0415 - nobody should wait for it in vain
+
+    output.print_error(error, as_json)
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -76,19 +88,19 @@ def run(arguments: Sequence[str]) -> int:
         )
     except click.UsageError as error:
         if settings.json or "--json" in arguments:
-            output.print_error(error, as_json=True)
+            _print_error(error, True)
         else:
             error.show()
         return WRONG_USAGE
     except (FarcallError, click.ClickException) as error:
-        output.print_error(error, settings.json)
+        _print_error(error, settings.json)
         return FAILED
     except BrokenPipeError:
         # Whoever read the output has seen enough; keep Python from complaining when it flushes at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     except OSError as error:
-        output.print_error(error, settings.json)
+        _print_error(error, settings.json)
         return FAILED
     except (KeyboardInterrupt, click.Abort):
         return INTERRUPTED

@@ -24,6 +24,9 @@ _LIMITS = {
     "max_table_elements": "Size of a table, in elements.",
     "max_pending_calls_per_instance": "How many calls may wait for an instance.",
     "max_concurrent_calls": "How many guests may run at the same time.",
+    "max_programs": "How many programs may run at the same time.",
+    "max_mounted_bytes": "Size of the files in memory and archives of one program or instance.",
+    "max_output_bytes": "How much output of an instance is kept, of each of its two streams.",
     "compile_processes": "How many compile jobs may run at the same time; else as many as there are cores.",
     "compile_queue": "How many compile jobs may wait; a module of a megabyte makes some ten.",
     "compile_seconds": "Processor time of a compile job, in seconds; else as its size makes reasonable.",
@@ -81,7 +84,21 @@ def _encryption(command: Callable[..., Any]) -> Callable[..., Any]:
 )
 @click.option("--default-call-timeout", type=seconds, metavar="SECONDS", help="For calls without a deadline.")
 @click.option("--max-call-timeout", type=seconds, metavar="SECONDS", help="For calls with any deadline.")
+@click.option("--max-program-timeout", type=seconds, metavar="SECONDS", help="For programs.")
 @_limits
+@click.option(
+    "--allow-dir",
+    "allowed_directories",
+    multiple=True,
+    metavar="NAME=PATH[:ro]",
+    help="Let programs have this directory of the server's machine, under a name; may be repeated.",
+)
+@click.option(
+    "--code-policy",
+    type=click.Choice(["lazy", "optimized", "fast"]),
+    help="lazy: functions are compiled when first called, and optimised in the background; optimized: all before the "
+    "first call; fast: never optimised.",
+)
 @click.option(
     "--disable-feature",
     "disabled_features",
@@ -111,11 +128,12 @@ def serve(settings: Settings, /, log_level: str, log_format: str, **options: Any
     Prints the address when it listens. Told to stop, it refuses new calls, lets running ones finish within
     the grace, and ends with exit status 0.
     """
-    from farcall.server.configuration import ServerConfiguration  # noqa: PLC0415 - only here is a server needed
+    from farcall.server.configuration import ServerConfiguration, allowed_directory  # noqa: PLC0415 - only here is a server needed
     from farcall.server.main import run  # noqa: PLC0415
 
     given = {name: value for name, value in options.items() if value is not None}
     try:
+        given["allowed_directories"] = tuple(map(allowed_directory, given["allowed_directories"]))
         configuration = ServerConfiguration(**given)
     except ValueError as error:
         raise click.UsageError(str(error)) from None

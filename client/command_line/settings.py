@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from farcall.client import DEFAULT_ADDRESS, Client, Store, Tls
+from farcall.client.address import DEFAULT_ADDRESS
+
+if TYPE_CHECKING:
+    from farcall.client import Client, Store
 
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 
@@ -39,6 +42,8 @@ class Settings:
 
     def client(self) -> Client:
         """A client as the options say."""
+        from farcall.client import Client, Tls  # noqa: PLC0415 - gRPC only where a server is asked
+
         encrypted = self.tls or self.tls_authorities is not None
         tls = Tls(root_certificates=self.tls_authorities) if encrypted else None
         return Client(self.server, timeout=self.timeout, tls=tls)

@@ -5,16 +5,16 @@ from __future__ import annotations
 from array import array
 from dataclasses import dataclass, field
 
+from farcall.engine.binary.body_routines import BODY_WORDS
 from farcall.engine.structure.module import (
     ConstantExpression,
     CustomSection,
-    DataSegment,
     ElementSegment,
     Export,
-    FunctionBody,
     Global,
     Import,
 )
+from farcall.engine.structure.packed import DataSegments
 from farcall.engine.structure.types import GlobalType, MemoryType, TableType
 
 
@@ -24,6 +24,7 @@ class Contents:
 
     Attributes:
         imported_functions: how many entries of `function_types` are imports.
+        located: of the function bodies, as `structure.packed.FunctionBodies` has it.
         ..._offsets: where the definitions stand, without imports.
     """
 
@@ -32,7 +33,7 @@ class Contents:
     function_types: list[int] = field(default_factory=list)
     imported_functions: int = 0
     function_offsets: array[int] = field(default_factory=lambda: array("Q"))
-    functions: list[FunctionBody] = field(default_factory=list)
+    located: array[int] = field(default_factory=lambda: array("I"))
     tables: list[TableType] = field(default_factory=list)
     table_initializers: list[ConstantExpression | None] = field(default_factory=list)
     table_offsets: list[int] = field(default_factory=list)
@@ -46,6 +47,11 @@ class Contents:
     start: int | None = None
     start_offset: int = 0
     elements: list[ElementSegment] = field(default_factory=list)
-    data: list[DataSegment] = field(default_factory=list)
+    data: DataSegments = field(default_factory=DataSegments)
     data_count: int | None = None
     custom_sections: list[CustomSection] = field(default_factory=list)
+
+    @property
+    def body_count(self) -> int:
+        """How many function bodies were located."""
+        return len(self.located) // BODY_WORDS

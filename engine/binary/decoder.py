@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from farcall.engine.binary.body_syntax import check_body_syntax
-from farcall.engine.binary.code_section import check_function_count, decode_code_section
+from farcall.engine.binary.code_section import check_function_count, decode_code_section, function_bodies
 from farcall.engine.binary.contents import Contents
 from farcall.engine.binary.custom_section import decode_custom_section, decode_names
 from farcall.engine.binary.definition_sections import (
@@ -94,7 +94,7 @@ def decode_module(source: bytes, disabled: Features = NONE_DISABLED) -> Module:
         check_function_count(contents, len(source))
         _check_data_count(contents, len(source))
     except MalformedModuleError:
-        for body in contents.functions:
+        for body in function_bodies(reader, contents):
             check_body_syntax(source, body, contents.data_count, disabled)
         raise
     return Module(
@@ -103,7 +103,7 @@ def decode_module(source: bytes, disabled: Features = NONE_DISABLED) -> Module:
         types=tuple([defined.composite for defined in reader.types]),
         imports=tuple(contents.imports),
         function_types=tuple(contents.function_types),
-        functions=tuple(contents.functions),
+        functions=function_bodies(reader, contents),
         tables=tuple(contents.tables),
         memories=tuple(contents.memories),
         global_types=tuple(contents.global_types),
@@ -111,7 +111,7 @@ def decode_module(source: bytes, disabled: Features = NONE_DISABLED) -> Module:
         exports=tuple(contents.exports),
         start=contents.start,
         elements=tuple(contents.elements),
-        data=tuple(contents.data),
+        data=contents.data,
         data_count=contents.data_count,
         custom_sections=tuple(contents.custom_sections),
         names=decode_names(source, contents),

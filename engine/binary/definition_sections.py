@@ -17,6 +17,7 @@ from farcall.engine.binary.limits import (
     MAXIMUM_TABLES,
     MAXIMUM_TAGS,
 )
+from farcall.engine.binary.native_reading import is_worth_it, read_indices
 from farcall.engine.binary.reader import Reader
 from farcall.engine.errors import MalformedModuleError
 from farcall.engine.instructions.instruction import Feature
@@ -28,7 +29,15 @@ _TABLE_WITH_INITIALIZER = 0x40
 def decode_function_section(reader: Reader, contents: Contents) -> None:
     """Read the type index of each function."""
     taken = len(contents.function_types)
-    for _ in range(reader.count("functions", MAXIMUM_FUNCTIONS, taken)):
+    count = reader.count("functions", MAXIMUM_FUNCTIONS, taken)
+    if is_worth_it(count):
+        found = read_indices(reader.source, reader.position, count)
+        if found is not None:
+            indices, offsets, reader.position = found
+            contents.function_types += indices
+            contents.function_offsets.extend(offsets.tolist())
+            return
+    for _ in range(count):
         contents.function_offsets.append(reader.position)
         contents.function_types.append(reader.u32())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from typing import Literal
 
 from farcall.engine.binary.constant_expression import read_constant_expression
@@ -11,15 +12,16 @@ from farcall.engine.binary.limits import (
     MAXIMUM_ELEMENT_SEGMENT_LENGTH,
     MAXIMUM_ELEMENT_SEGMENTS,
 )
+from farcall.engine.binary.native_reading import is_worth_it, read_data_segments, read_indices
 from farcall.engine.binary.reader import Reader
 from farcall.engine.errors import MalformedModuleError
 from farcall.engine.instructions.instruction import Feature
 from farcall.engine.structure.module import (
     ConstantExpression,
-    ConstantInstruction,
     DataSegment,
     ElementSegment,
 )
+from farcall.engine.structure.packed import FunctionElements
 from farcall.engine.structure.types import FUNCREF, ReferenceType, reference_to
 
 # Bits of an element segment's flags.
@@ -52,15 +54,21 @@ def decode_data_count_section(reader: Reader, contents: Contents) -> None:
 
 def decode_data_section(reader: Reader, contents: Contents) -> None:
     """Read the data segments; their bytes stay where they are."""
-    for _ in range(reader.count("data segments", MAXIMUM_DATA_SEGMENTS)):
+    count = reader.count("data segments", MAXIMUM_DATA_SEGMENTS)
+    while len(contents.data) < count:
+        left = count - len(contents.data)
+        if is_worth_it(left) and read_data_segments(reader.source, reader.position, left, contents.data):
+            reader.position = contents.data.end
+            continue
         contents.data.append(_read_data_segment(reader))
 
 
 class _Initializers:
     """Reads initial elements, of which there can be millions.
 
-    Equal ones become one object, since a table repeats few functions often; and so do invalid ones of a kind,
-    of which validation refuses the first. So there are no more objects than functions and globals.
+    Functions stay packed. Of expressions, equal ones become one object, since a table repeats few functions often;
+    and so do invalid ones of a kind, of which validation refuses the first. So there are no more objects than
+    functions and globals.
     """
 
     def __init__(self, reader: Reader, contents: Contents) -> None:
@@ -68,21 +76,26 @@ class _Initializers:
         self._function_count = len(contents.function_types)
         self._global_count = len(contents.global_types)
         self._known: dict[tuple[str, object], ConstantExpression] = {}
-        self._functions: dict[int, ConstantExpression] = {}
 
-    def function(self) -> ConstantExpression:
-        """Read a function index, which stands for `ref.func` of it."""
-        offset = self._reader.position
-        index = self._reader.u32()
-        found = self._functions.get(min(index, self._function_count))
-        if found is None:
-            instruction = ConstantInstruction("ref.func", (index,), offset)
-            found = ConstantExpression((instruction,), offset)
-            self._functions[min(index, self._function_count)] = found
-        return found
+    def functions(self, count: int) -> FunctionElements:
+        """Read function indices, each of which stands for `ref.func` of it."""
+        reader = self._reader
+        if is_worth_it(count):
+            found = read_indices(reader.source, reader.position, count)
+            if found is not None:
+                indices, offsets, reader.position = found
+                return FunctionElements(indices, offsets, self._function_count)
+        indices, offsets = array("I"), array("I")
+        for _ in range(count):
+            offsets.append(reader.position)
+            indices.append(reader.u32())
+        return FunctionElements(indices, offsets, self._function_count)
 
-    def expression(self) -> ConstantExpression:
-        """Read an expression."""
+    def expressions(self, count: int) -> tuple[ConstantExpression, ...]:
+        """Read expressions."""
+        return tuple([self._expression() for _ in range(count)])
+
+    def _expression(self) -> ConstantExpression:
         expression = read_constant_expression(self._reader)
         return self._known.setdefault(self._identity(expression), expression)
 
@@ -120,9 +133,9 @@ def _read_element_segment(reader: Reader, initializers: _Initializers) -> Elemen
     element = FUNCREF if flags & _EXPRESSIONS else _FUNCTIONS
     if flags & (_NOT_ACTIVE | _EXPLICIT_TABLE):  # the two forms without them leave the type out
         element = _read_element_type(reader, bool(flags & _EXPRESSIONS))
-    read = initializers.expression if flags & _EXPRESSIONS else initializers.function
     count = reader.count("elements", MAXIMUM_ELEMENT_SEGMENT_LENGTH)
-    return ElementSegment(mode, element, tuple([read() for _ in range(count)]), table, table_offset, start)
+    elements = initializers.expressions(count) if flags & _EXPRESSIONS else initializers.functions(count)
+    return ElementSegment(mode, element, elements, table, table_offset, start)
 
 
 def _read_element_type(reader: Reader, expressions: bool) -> ReferenceType:

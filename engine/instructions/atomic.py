@@ -87,6 +87,11 @@ def _accesses() -> Iterator[Instruction]:
         )
 
 
+ALIGNED_RULES = frozenset(
+    {"atomic_load", "atomic_store", "atomic_rmw", "atomic_cmpxchg", "atomic_wait", "atomic_notify"}
+)
+"""The rules of the accesses whose alignment is no hint: it must be natural, and an address a multiple of it."""
+
 ROWS: tuple[Instruction, ...] = (
     _row("memory.atomic.notify", 0x00, (I32, I32), (I32,), "atomic_notify", MemoryAccess("i32", 4)),
     _row("memory.atomic.wait32", 0x01, (I32, I32, I64), (I32,), "atomic_wait", MemoryAccess("i32", 4)),

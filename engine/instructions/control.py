@@ -54,5 +54,31 @@ DIVIDING_RULES = frozenset({"else", "catch", "catch_all"})
 TAIL_CALL_RULES = frozenset({"return_call", "return_call_indirect", "return_call_ref"})
 """The rules of the instructions that make tail calls."""
 
+BRANCHING_RULES = frozenset(
+    {
+        "block",
+        "loop",
+        "if",
+        "br",
+        "br_if",
+        "br_on_null",
+        "br_on_non_null",
+        "br_on_cast",
+        "br_on_cast_fail",
+        "br_on_cast_desc_eq",
+        "br_on_cast_desc_eq_fail",
+        "return",
+        "throw",
+        "rethrow",
+    }
+)
+"""The rules of the instructions that begin or end a path through the code, but `br_table`, which ends many."""
+
+CATCHING_RULES = frozenset({"try_table", "try"})
+"""The rules of the instructions that open a block which catches exceptions."""
+
+TYPED_CALL_RULES = frozenset({"call_indirect", "call_ref", "return_call_indirect", "return_call_ref"})
+"""The rules of the instructions that call what is only known to be of a type: their first immediate."""
+
 CONDITION = I32
 """The type of a condition: `if`, `br_if`, `select` and an index of `br_table` take one."""

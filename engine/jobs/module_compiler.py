@@ -20,8 +20,8 @@ from farcall.engine.jobs.progress import Cancellation, CompileProgress, Progress
 from farcall.engine.lowering import LoweringOptions, is_complex, is_soon_compiled, lower_functions
 from farcall.engine.structure.module import Module
 
-_OPTIMIZED_CODE_BYTES = 4 << 20
-"""Function bodies of a module that are optimised at most; that takes about a minute, without optimisation 8 s."""
+_OPTIMIZED_CODE_BYTES = 64 << 20
+"""Function bodies of a module that are optimised at most: each megabyte takes some 20 s of processor time."""
 _SMALL_CODE_BYTES = 4 << 10
 """Function bodies that are compiled in place, if their text is short enough too."""
 _FAILURES = 3

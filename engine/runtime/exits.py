@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NoReturn
 
 from farcall.engine.abi.traps import EXIT_GUEST_EXCEPTION, EXIT_HOST_EXCEPTION, EXIT_TERMINATED, TrapKind
-from farcall.engine.errors import Frame, TerminatedError, Trap, WasmException
+from farcall.engine.errors import Frame, HostFailure, ProgramExit, TerminatedError, Trap, WasmException
 from farcall.engine.runtime import listening
 from farcall.engine.runtime.exception_arena import take_thrown
 from farcall.engine.runtime.native.machine import native_runtime
@@ -64,9 +64,9 @@ def _error(code: int, group: LinkedGroup) -> BaseException:
         return thrown
     if code == EXIT_HOST_EXCEPTION:
         error = native_runtime().take_exception()
-        if isinstance(error, Trap | TerminatedError | WasmException):
+        if isinstance(error, Trap | TerminatedError | WasmException | HostFailure):
             error.add_frames(frames)
-        elif frames:
+        elif frames and not isinstance(error, ProgramExit):
             _note_frames(error, frames)
         return error
     return Trap(TrapKind(code), frames)

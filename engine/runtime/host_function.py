@@ -15,9 +15,11 @@ from farcall.engine.runtime.exception_arena import throw_on_return
 from farcall.engine.runtime.function import Function, single
 from farcall.engine.runtime.linked_group import Member
 from farcall.engine.runtime.native.address_space import write_words
-from farcall.engine.runtime.native.machine import native_runtime
+from farcall.engine.runtime.native.host_calls import HostCall
+from farcall.engine.runtime.native.machine import DirectHostCall, native_runtime
 from farcall.engine.runtime.native.trampolines import HOST_CONTEXT_SIZE
 from farcall.engine.runtime.stoppable import Stoppable
+from farcall.engine.structure.types import I32, I64
 
 if TYPE_CHECKING:
     from farcall.engine.runtime.references import References
@@ -42,15 +44,21 @@ class HostFunction(Function):
         name: str | None,
         references: References,
         type_id: TypeId,
+        *,
+        direct: bool = False,
     ) -> None:
         self._implementation = implementation
         self._identity = next(_identities)
-        self._machine_code = native_runtime().host_call(type_id.type.function)
+        signature = type_id.type.function
+        runtime = native_runtime()
+        self._machine_code: HostCall | DirectHostCall = (
+            runtime.direct_host_call(signature) if direct else runtime.host_call(signature)
+        )
         self._host_context = ctypes.create_string_buffer(HOST_CONTEXT_SIZE)
         self._record = ctypes.create_string_buffer(layout.FUNCTION_RECORD_SIZE)
         self._type_id = type_id  # for its life, so that no other type gets it
         code, context = self._machine_code.address, ctypes.addressof(self._host_context)
-        write_words(context, [self._identity])
+        write_words(context, [self._identity, id(implementation)])
         write_words(ctypes.addressof(self._record), [code, context, type_id.number, 0, type_id.descriptor])
         record = ctypes.addressof(self._record)
         super().__init__(type_id.type, name, None, references, code, context, record)
@@ -126,6 +134,44 @@ class HostFunction(Function):
         except ArgumentError as error:
             raise self._result_error(error) from None
         ctypes.memmove(slots, content, len(content))
+
+
+class DirectHostFunction(HostFunction):
+    """A host function for what guests call often: it gets and returns plain unsigned ints.
+
+    Machine code calls the Python function itself, with nothing of ours in between. So it has integers for parameters,
+    and an integer or nothing for a result; it gets them as unsigned ints, and of what it returns the lowest bits count.
+    """
+
+    __slots__ = ()
+
+    def __init__(
+        self,
+        implementation: Callable[..., int | None],
+        name: str | None,
+        references: References,
+        type_id: TypeId,
+    ) -> None:
+        """Make one. Raises ValueError for a type with anything but integers, or more than one result."""
+        signature = type_id.type.function
+        if len(signature.results) > 1 or not {*signature.parameters, *signature.results} <= {I32, I64}:
+            raise ValueError(
+                f"a function called directly has integers, and one result at most, not {signature}"
+            )
+        super().__init__(implementation, name, references, type_id, direct=True)
+
+    def _run(self, arguments: Sequence[Any]) -> tuple[Any, ...]:
+        """Call the implementation for Python, which has signed ints."""
+        unsigned = (
+            argument & (1 << 8 * value_type.size) - 1
+            for argument, value_type in zip(arguments, self.type.parameters, strict=True)
+        )
+        result = self._implementation(*unsigned)
+        if not self.type.results:
+            return ()
+        width = 8 * self.type.results[0].size
+        bits = 0 if result is None else result & (1 << width) - 1
+        return (bits - (bits >> width - 1 << width),)
 
 
 _identities = itertools.count(1)

@@ -1,10 +1,11 @@
-"""Instantiation (section 4.5.4): imports, allocation, segments, start function."""
+"""Instantiation (section 4.5.4): imports, allocation, segments, start function; and the initialisation of reactors."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from farcall.engine.errors import TerminatedError
+from farcall.engine.runtime.caller import Caller
 from farcall.engine.runtime.function import Function
 from farcall.engine.runtime.global_variable import Global
 from farcall.engine.runtime.instance import Instance
@@ -15,6 +16,7 @@ from farcall.engine.runtime.module_engine import NativeModuleEngine
 from farcall.engine.runtime.stoppable import Stoppable
 from farcall.engine.runtime.table import Table
 from farcall.engine.runtime.tag import Tag
+from farcall.engine.structure.types import ExternKind, FunctionType
 
 if TYPE_CHECKING:
     from farcall.engine.runtime.compiled_module import CompiledModule
@@ -36,7 +38,7 @@ class Instantiation(Stoppable):
 
         Raises:
             LinkError: an import is missing or of another type.
-            Trap: a segment does not fit, or the start function traps.
+            Trap: a segment does not fit, or the start function or `_initialize` traps.
             TerminatedError: stopped meanwhile.
             ExhaustionError: a limit is reached.
             NameTakenError: the store has an open instance of that name.
@@ -45,11 +47,17 @@ class Instantiation(Stoppable):
         store = self._store
         self._check_stop()
         with store.reserve_name(self._name) as name:
-            externs = resolve(self._compiled.module, self._imports, store.references)
-            instance = Instance(store, name, self._compiled.module)
-            engine = store.engine.new_module_engine(self._compiled, instance)
+            caller = Caller(store)
             try:
-                self._link_and_run(engine, externs)
+                externs = resolve(self._compiled.module, self._imports, store.references, caller)
+                instance = Instance(store, name, self._compiled.module)
+                engine = store.engine.new_module_engine(self._compiled, instance)
+                caller.attach(engine)
+            except BaseException:
+                caller.abandon()
+                raise
+            try:
+                self._link_and_run(instance, externs)
                 store.add(instance)
             except BaseException:
                 store.discard(engine)
@@ -60,7 +68,8 @@ class Instantiation(Stoppable):
         if self.reason is not None:
             raise TerminatedError(self.reason)
 
-    def _link_and_run(self, engine: NativeModuleEngine, externs: list[Extern]) -> None:
+    def _link_and_run(self, instance: Instance, externs: list[Extern]) -> None:
+        engine = instance.engine
         with joined([engine, *_sharers(externs)], self):
             for extern in externs:
                 if extern.owner is not None:
@@ -76,6 +85,20 @@ class Instantiation(Stoppable):
             if start is not None:
                 engine.new_function(start).call((), self)
             engine.done_instantiation()
+            initialize = _initialize(instance)
+            if initialize is not None:
+                engine.new_function(initialize).call((), self)
+
+
+def _initialize(instance: Instance) -> int | None:
+    """The function by which a reactor is initialised, as the application ABI of WASI preview 1 has it.
+
+    A module that has a `_start` as well is a command, and not initialised.
+    """
+    export = instance.export_table.get("_initialize")
+    if export is None or export.kind is not ExternKind.FUNCTION or "_start" in instance.export_table:
+        return None
+    return export.index if instance.module.function_type(export.index) == FunctionType((), ()) else None
 
 
 def _sharers(externs: list[Extern]) -> list[Member]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -69,6 +69,7 @@ class LinkedGroup:
         self._running: list[Stoppable] = []  # guarded by _interruption
         self._requests: list[_StopRequest] = []  # guarded by _interruption
         self._protected = False  # guarded by _interruption
+        self._wakers: list[Callable[[], None]] = []  # of host functions that sleep; guarded by _interruption
         contexts = native_runtime().space.contexts
         self.execution_context = contexts.acquire()
         # A group that is dropped without having been closed gives its page back all the same.
@@ -150,6 +151,17 @@ class LinkedGroup:
         with self._interruption:
             return next(self._reasons(), None)
 
+    @contextmanager
+    def waking(self, wake: Callable[[], None]) -> Iterator[None]:
+        """While a host function sleeps: `wake` is called, in any thread, when the guest that called it is to stop."""
+        with self._interruption:
+            self._wakers.append(wake)
+        try:
+            yield
+        finally:
+            with self._interruption:
+                self._wakers.remove(wake)
+
     def _reasons(self) -> Iterator[str]:
         for request in self._requests:
             if request.member is None or request.member in self.targets:
@@ -170,6 +182,8 @@ class LinkedGroup:
             self._protected = wanted
             if wanted:
                 runtime.wake_stopped(self.execution_context)
+                for wake in self._wakers:
+                    wake()
 
     # -- Members ---------------------------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from farcall.engine.errors import ClosedError, LinkError
+from farcall.engine.runtime.caller import ImportProvider
 from farcall.engine.runtime.function import Function
 from farcall.engine.runtime.global_variable import Global
 from farcall.engine.runtime.memory import Memory
@@ -23,6 +24,7 @@ from farcall.engine.structure.types import (
 )
 
 if TYPE_CHECKING:
+    from farcall.engine.runtime.caller import Caller
     from farcall.engine.runtime.references import References
     from farcall.engine.structure.module import Import, Module
 
@@ -30,32 +32,39 @@ Extern = Function | Memory | Table | Global | Tag
 """What can be imported and exported."""
 
 Imports = Mapping[Any, Any]
-"""By module name: an instance, or a mapping from names to externs; by (module name, name): an extern.
+"""By module name: an instance, a mapping from names to externs, or an `ImportProvider`; by (module name, name): an
+extern.
 
 A single import goes before its module's.
 """
 
 
-def resolve(module: Module, imports: Imports, references: References) -> list[Extern]:
+def resolve(module: Module, imports: Imports, references: References, caller: Caller) -> list[Extern]:
     """An extern for each import of the module, in order.
 
     Parameters:
         references: of the store that the new instance will be in.
+        caller: stands for the new instance, for those who make imports for it.
 
     Raises:
         LinkError: an import is not provided, or has another type, or is of another store.
         ClosedError: what is provided is closed.
     """
-    return [_resolve_one(module, entry, imports, references) for entry in module.imports]
+    return [_resolve_one(module, entry, imports, references, caller) for entry in module.imports]
 
 
-def _resolve_one(module: Module, entry: Import, imports: Imports, references: References) -> Extern:
+def _resolve_one(
+    module: Module, entry: Import, imports: Imports, references: References, caller: Caller
+) -> Extern:
     extern = imports.get((entry.module, entry.name))
     if extern is None:
         provider = imports.get(entry.module)
         # An instance provides what it exports.
         names = getattr(provider, "exports", provider)
-        extern = names.get(entry.name) if isinstance(names, Mapping) else None
+        if isinstance(provider, ImportProvider):
+            extern = provider.provide(entry, caller)
+        elif isinstance(names, Mapping):
+            extern = names.get(entry.name)
     if extern is None:
         raise LinkError(entry.module, entry.name, describe(entry.type), None)
     if not isinstance(extern, Function | Memory | Table | Global | Tag):

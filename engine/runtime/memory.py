@@ -125,6 +125,11 @@ class Memory:
         self._give_back = weakref.finalize(self, _give_back, self.base, self._record, budget, reserved)
         self._give_back.atexit = False
 
+    @property
+    def size_cell(self) -> ctypes.c_uint64:
+        """Where its size in bytes stands, for as long as it is there."""
+        return self._bytes
+
     def seen_by(self, importer: Member) -> Memory:
         """The same memory as an instance that imports it has it: usable as long as that one is open."""
         seen = copy.copy(self)

@@ -57,6 +57,7 @@ class NativeModuleEngine(ModuleEngine, Member):
         module: what it is an instance of.
         context: address of its context (vmctx).
         memories: by index, imports first; likewise `tables`, `globals` and `tags`.
+        at_release: called when it is released, by what belongs to it.
     """
 
     def __init__(self, compiled: CompiledModule, instance: Instance) -> None:
@@ -86,6 +87,7 @@ class NativeModuleEngine(ModuleEngine, Member):
         self._imported_functions: dict[int, Function] = {}
         self._functions: dict[int, Function] = {}
         self._kept: list[object] = []  # what machine code has pointers to
+        self.at_release: list[Callable[[], None]] = []
         self._segment_roots: Roots = []  # element segments as far as they are evaluated
         self._objects = ObjectConstants(self.module, self._heap, code.descriptors)
         self._write_header()
@@ -482,6 +484,9 @@ class NativeModuleEngine(ModuleEngine, Member):
 
     def release(self) -> None:
         """Give memories, tables and the context back; nothing can reach them any more."""
+        for release in self.at_release:
+            release()
+        self.at_release.clear()
         for memory in self._own_memories:
             memory.release()
         for table in self._own_tables:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from farcall.engine.runtime.linked_group import LinkedGroup, Member
@@ -18,6 +18,7 @@ class Stoppable:
     def __init__(self) -> None:
         self.reason: str | None = None
         self._groups: list[LinkedGroup] = []
+        self._wakers: list[Callable[[], object]] = []
 
     def terminate(self, reason: str) -> None:
         """Stop the work: before it runs it will not, while it runs it ends with TerminatedError; later, nothing.
@@ -30,6 +31,24 @@ class Stoppable:
             self.reason = reason
         for group in tuple(self._groups):
             group.interrupt(self)
+        for wake in tuple(self._wakers):
+            wake()
+
+    @contextmanager
+    def waking(self, wake: Callable[[], object]) -> Iterator[None]:
+        """While a host function that this work has called waits: what wakes it when the work is stopped.
+
+        Parameters:
+            wake: called by the thread that stops, or at once where that has been done; it must not wait.
+        """
+        # The order is that of `terminate` turned round, so that one of the two sees the other.
+        self._wakers.append(wake)
+        try:
+            if self.reason is not None:
+                wake()
+            yield
+        finally:
+            self._wakers.remove(wake)
 
     @contextmanager
     def running_in(self, group: LinkedGroup, target: Member) -> Iterator[None]:

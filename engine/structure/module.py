@@ -8,9 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 from farcall.engine.structure.defined_types import CompositeType, DefinedType, IndexedReference
+from farcall.engine.structure.elements import (
+    ConstantExpression,
+    ConstantInstruction,
+    DataSegment,
+    ElementSegment,
+    Export,
+    FunctionBody,
+    Global,
+    Import,
+)
+from farcall.engine.structure.function_facts import FunctionFacts
+from farcall.engine.structure.packed import DataSegments, FunctionBodies
 from farcall.engine.structure.types import (
     ExternKind,
     ExternType,
@@ -23,103 +34,21 @@ from farcall.engine.structure.types import (
     ValueType,
 )
 
-
-@dataclass(frozen=True, slots=True)
-class ConstantInstruction:
-    """One instruction of a constant expression: its name (`i32.const`) and decoded immediates.
-
-    Immediates: i32.const and i64.const hold a signed int; f32.const and f64.const the value's bits as
-    an unsigned int; global.get and ref.func an index; ref.null a ReferenceType or IndexedReference.
-    """
-
-    name: str
-    immediates: tuple[int | ReferenceType | IndexedReference, ...]
-    offset: int
-
-
-@dataclass(frozen=True, slots=True)
-class ConstantExpression:
-    """A constant expression (section 3.3.13) without its final `end`."""
-
-    instructions: tuple[ConstantInstruction, ...]
-    offset: int
-
-
-@dataclass(frozen=True, slots=True)
-class Import:
-    """An import: two names and what is wanted. For a function or tag, `type_index` is its type's index.
-
-    An `exact` function is of that type and of no subtype.
-    """
-
-    module: str
-    name: str
-    kind: ExternKind
-    type: ExternType
-    type_index: int | None
-    offset: int
-    exact: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Export:
-    """An export: a name for entry `index` of the index space of `kind`."""
-
-    name: str
-    kind: ExternKind
-    index: int
-    offset: int
-
-
-@dataclass(frozen=True, slots=True)
-class FunctionBody:
-    """A function that the module defines.
-
-    Attributes:
-        index: in the function index space (imports included).
-        type_index: of its type.
-        locals: (count, type) runs of declared locals, without the parameters, as encoded: a run may be huge.
-        start: offset of the first instruction.
-        end: offset after the final `end`.
-    """
-
-    index: int
-    type_index: int
-    locals: tuple[tuple[int, ValueType], ...]
-    start: int
-    end: int
-
-
-@dataclass(frozen=True, slots=True)
-class Global:
-    """A global that the module defines."""
-
-    type: GlobalType
-    initializer: ConstantExpression
-
-
-@dataclass(frozen=True, slots=True)
-class ElementSegment:
-    """An element segment; `table` and `table_offset` only where active."""
-
-    mode: Literal["active", "passive", "declarative"]
-    type: ReferenceType
-    initializers: tuple[ConstantExpression, ...]
-    table: int
-    table_offset: ConstantExpression | None
-    offset: int
-
-
-@dataclass(frozen=True, slots=True)
-class DataSegment:
-    """A data segment: bytes `start` to `end` of the source; `memory_offset` only where active."""
-
-    mode: Literal["active", "passive"]
-    start: int
-    end: int
-    memory: int
-    memory_offset: ConstantExpression | None
-    offset: int
+__all__ = [
+    "ConstantExpression",
+    "ConstantInstruction",
+    "CustomSection",
+    "DataSegment",
+    "ElementSegment",
+    "Export",
+    "FunctionBody",
+    "Global",
+    "Import",
+    "Module",
+    "Names",
+    "Offsets",
+    "TypeProblem",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +65,7 @@ class Names:
     """The name section (appendix, section 7.4.1), as far as it is well-formed; a bad one is no error."""
 
     module: str | None = None
-    functions: dict[int, str] = field(default_factory=dict)
+    functions: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +106,7 @@ class Module:
         data_count: content of the data count section, if there is one.
         offsets: for error messages.
         exported_names: the first export's name of each function that is exported.
+        facts: what validation found out about the functions' code; read them with `binary.function_facts`.
     """
 
     source: bytes
@@ -184,7 +114,7 @@ class Module:
     types: tuple[CompositeType, ...]
     imports: tuple[Import, ...]
     function_types: tuple[int, ...]
-    functions: tuple[FunctionBody, ...]
+    functions: FunctionBodies
     tables: tuple[TableType, ...]
     memories: tuple[MemoryType, ...]
     global_types: tuple[GlobalType, ...]
@@ -192,7 +122,7 @@ class Module:
     exports: tuple[Export, ...]
     start: int | None
     elements: tuple[ElementSegment, ...]
-    data: tuple[DataSegment, ...]
+    data: DataSegments
     data_count: int | None
     custom_sections: tuple[CustomSection, ...]
     names: Names
@@ -202,6 +132,7 @@ class Module:
     type_problem: TypeProblem | None = None
     table_initializers: tuple[ConstantExpression | None, ...] = ()
     exported_names: Mapping[int, str] = field(init=False, repr=False)
+    facts: FunctionFacts = field(init=False, repr=False, default_factory=FunctionFacts)
 
     def __post_init__(self) -> None:
         """Look the exports' names up once: a trap's backtrace asks for many of them."""

@@ -209,7 +209,7 @@ class Optimizer:
             if functions and size + body.end - body.start > limit:
                 break
             entry.open.discard(position)
-            if not is_complex(module, body):  # else it stays as it is
+            if code.levels[position] != OPTIMIZED and not is_complex(module, body):  # else it stays as it is
                 functions.append(body.index)
                 size += body.end - body.start
         return _Batch(entry, module, tuple(functions), priority) if functions else None

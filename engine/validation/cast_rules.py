@@ -85,8 +85,7 @@ def branch_on_cast(
         wanted = "nothing" if last is None else last.name
         raise Rejection(f"type mismatch: {row.name} carries {carried.name} to a label that takes {wanted}")
     state.pop(source)
-    state.pop_all(label_types[:-1])
-    state.push_all(label_types[:-1])
+    state.retype(state.context.type_lists.without_last(label_types))
     state.operands.append(kept)
 
 

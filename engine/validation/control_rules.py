@@ -12,10 +12,10 @@ from typing import Any
 from farcall.engine.binary.types import BlockType, EncodedType
 from farcall.engine.instructions.control import CONDITION
 from farcall.engine.instructions.instruction import Instruction
-from farcall.engine.structure.matching import values_match
 from farcall.engine.structure.types import FunctionType
-from farcall.engine.validation.function_validator import UNKNOWN, FunctionValidator
+from farcall.engine.validation.function_validator import FunctionValidator
 from farcall.engine.validation.rejection import Rejection, TypeMismatch, shorten
+from farcall.engine.validation.type_lists import UNKNOWN
 
 Rule = Callable[[FunctionValidator, Instruction, Any], None]
 
@@ -52,7 +52,9 @@ def _else(state: FunctionValidator, row: Instruction, immediate: None) -> None:
 def _end(state: FunctionValidator, row: Instruction, immediate: None) -> None:
     control = state.pop_control()
     block_type = control.type
-    if control.opener == "if" and not values_match(block_type.parameters, block_type.results):
+    if control.opener == "if" and not state.context.type_lists.match(
+        block_type.parameters, block_type.results
+    ):
         raise Rejection(f"type mismatch: an if without else has the type {shorten(str(block_type))}")
     state.push_all(block_type.results)
 
@@ -64,10 +66,7 @@ def _br(state: FunctionValidator, row: Instruction, depth: int) -> None:
 
 def _br_if(state: FunctionValidator, row: Instruction, depth: int) -> None:
     state.pop(CONDITION)
-    label_types = state.label(depth).label_types
-    if label_types:
-        state.pop_all(label_types)
-        state.push_all(label_types)
+    state.retype(state.label(depth).label_types)
 
 
 def _br_table(state: FunctionValidator, row: Instruction, depths: tuple[int, ...]) -> None:
@@ -130,7 +129,7 @@ def _return_call_indirect(state: FunctionValidator, row: Instruction, immediates
 def tail_call(state: FunctionValidator, row: Instruction, callee: FunctionType) -> None:
     """Tail calls: the callee returns in the caller's place."""
     wanted = state.controls[0].label_types
-    if not values_match(callee.results, wanted):
+    if not state.context.type_lists.match(callee.results, wanted):
         own = shorten(", ".join([value.name for value in wanted]))
         found = shorten(", ".join([value.name for value in callee.results]))
         raise Rejection(f"type mismatch: {row.name} of a function with results ({found}) in one with ({own})")

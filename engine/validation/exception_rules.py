@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from farcall.engine.binary.types import BlockType
 from farcall.engine.instructions.instruction import Catch, Instruction
-from farcall.engine.structure.matching import values_match
 from farcall.engine.structure.types import EXNREF, ValueType, reference_to
 from farcall.engine.validation.control_rules import Rule
 from farcall.engine.validation.function_validator import FunctionValidator
@@ -42,9 +41,9 @@ def _try_table(
     for catch in dict.fromkeys(catches):
         values = () if catch.tag is None else carried(state, catch.tag)
         if catch.reference:
-            values = (*values, _CAUGHT)
+            values = state.context.type_lists.extended(values, _CAUGHT)
         wanted = state.label(catch.label).label_types
-        if not values_match(values, wanted):
+        if not state.context.type_lists.match(values, wanted):
             given, taken = (shorten(", ".join([value.name for value in types])) for types in (values, wanted))
             raise Rejection(f"type mismatch: a catch clause gives ({given}), its label takes ({taken})")
     state.push_control(state.context.blocks[block_type])

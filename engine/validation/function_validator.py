@@ -9,27 +9,30 @@ comparison, and a frame is the same small object for all blocks of its kind.
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Sequence
 from itertools import accumulate
-from typing import Any
+from typing import Any, NoReturn
 
 from farcall.engine.binary.limits import MAXIMUM_OPERANDS
+from farcall.engine.errors import EngineBug
 from farcall.engine.instructions.instruction import Instruction
-from farcall.engine.structure.matching import BOTTOM, value_matches
+from farcall.engine.structure.matching import BOTTOM
 from farcall.engine.structure.module import FunctionBody
 from farcall.engine.structure.types import FunctionType, ReferenceType, ValueType
 from farcall.engine.validation.module_context import Control, ModuleContext
-from farcall.engine.validation.rejection import LimitReached, Rejection, TypeMismatch
-
-BASE = ValueType("nothing", 0, 0, "")
-"""Marker: no more operands in this block. Its name completes 'expected i32, found ...'."""
+from farcall.engine.validation.rejection import BASE, LimitReached, Rejection, TypeMismatch, shorten
+from farcall.engine.validation.type_lists import UNKNOWN, operand_fits
 
 POLYMORPHIC = ValueType("anything", 0, 0, "")
 """Marker: no more operands, but as many of any type as are wanted, because this code is unreachable."""
 
-UNKNOWN = ValueType("an unknown type", 0, 0, "")
-"""The type of an operand that was taken from below `POLYMORPHIC`: it fits everywhere."""
-
 _EXPANDED_LOCALS = 1000
+
+_SHOWN_TYPES = 50
+"""In a message, at most."""
+
+_SHORT_LIST = 8
+"""Types that are looked at one by one. Longer lists that are wanted live as long as the module: see `TypeLists`."""
 
 
 class FunctionValidator:
@@ -39,6 +42,7 @@ class FunctionValidator:
         context: the module.
         operands: types on the operand stack, and markers.
         controls: open blocks, outermost first; the outermost is the function itself.
+        markers: where the markers of the open blocks are among the operands.
         local_types: types of the first locals, parameters first; `local_type` knows all.
         readable_locals: the same for reading; where there are locals without a default value, it refuses those that
             are not set yet.
@@ -48,9 +52,11 @@ class FunctionValidator:
     __slots__ = (
         "_body",
         "_ends",
+        "_last_run",
         "context",
         "controls",
         "local_types",
+        "markers",
         "operands",
         "readable_locals",
         "unset_locals",
@@ -60,11 +66,14 @@ class FunctionValidator:
         self.context = context
         self.operands: list[ValueType] = []
         self.controls: list[Control] = []
+        self.markers: list[int] = [0]
         self.local_types: list[ValueType] = []
         self.readable_locals: list[ValueType] = []
         self.unset_locals: UnsetLocals | None = None
         self._body: FunctionBody | None = None
         self._ends: list[int] = []
+        # What fits in a run, of up to 10,000 operands, is likely to come again.
+        self._last_run: tuple[list[ValueType], ValueType] | None = None
 
     def enter(self, body: FunctionBody) -> None:
         """Begin with a function."""
@@ -85,6 +94,7 @@ class FunctionValidator:
             self.readable_locals = CheckedLocals(self.unset_locals)
         self.controls = [Control("function", FunctionType((), function_type.results))]
         self.operands = [BASE]
+        self.markers = [0]
 
     def local_type(self, index: int) -> ValueType:
         """The type of a local.
@@ -114,7 +124,7 @@ class FunctionValidator:
         """Decide about what was taken off the stack and is not plainly of the expected type."""
         if found is POLYMORPHIC:
             self.operands.append(POLYMORPHIC)
-        elif found is not UNKNOWN and not value_matches(found, expected):
+        elif not operand_fits(found, expected):
             raise TypeMismatch(expected, found)
 
     def pop_any(self) -> ValueType:
@@ -148,13 +158,61 @@ class FunctionValidator:
         count = len(types)
         if not count or (operands[-1] is types[0] if count == 1 else tuple(operands[-count:]) == types):
             return count
-        for taken, expected in enumerate(reversed(types)):
-            found = operands[-1 - taken]
-            if found is POLYMORPHIC:
-                return taken
-            if found is not expected and found is not UNKNOWN and not value_matches(found, expected):
+        return self._match_otherwise(types)
+
+    def _match_otherwise(self, types: tuple[ValueType, ...]) -> int:
+        """The same for what are not plainly operands of these types."""
+        operands = self.operands
+        if len(types) <= _SHORT_LIST:
+            for taken, expected in enumerate(reversed(types)):
+                found = operands[-1 - taken]
+                if found is POLYMORPHIC:
+                    return taken
+                if found is not expected and not operand_fits(found, expected):
+                    raise TypeMismatch(expected, found)
+            return len(types)
+        present = min(len(types), self._present())
+        if present < len(types) and operands[-1 - present] is BASE:
+            self._refuse(types)
+        if present and not self.context.type_lists.operands_match(tuple(operands[-present:]), types):
+            self._refuse(types)
+        return present
+
+    def _present(self) -> int:
+        """How many operands the innermost block has; where code is unreachable, any may come after them."""
+        return len(self.operands) - 1 - self.markers[-1]
+
+    def _refuse(self, types: Sequence[ValueType]) -> NoReturn:
+        """Say which operand has not the type, of those that should be on top."""
+        for found, expected in zip(reversed(self.operands), reversed(types), strict=False):
+            if not operand_fits(found, expected):
                 raise TypeMismatch(expected, found)
-        return count
+        raise EngineBug("operands that match are refused")
+
+    def pop_run(self, expected: ValueType, count: int) -> None:
+        """Take so many operands of one type off the stack."""
+        operands = self.operands
+        present = min(count, self._present())
+        run = operands[-present:] if present else []
+        if (run, expected) != self._last_run:
+            for found in dict.fromkeys(reversed(run)):
+                if not operand_fits(found, expected):
+                    raise TypeMismatch(expected, found)
+            self._last_run = run, expected
+        if present < count and operands[-1 - present] is BASE:
+            raise TypeMismatch(expected, BASE)
+        if present:
+            del operands[-present:]
+
+    def retype(self, types: tuple[ValueType, ...]) -> None:
+        """Take operands of these types off the stack and put them back as being of these types."""
+        operands = self.operands
+        count = len(types)
+        if count and tuple(operands[-count:]) != types:
+            present = self._match_otherwise(types)
+            if present:
+                del operands[-present:]
+            self.push_all(types)
 
     def push_all(self, types: tuple[ValueType, ...]) -> None:
         """Put operands of these types on the stack.
@@ -175,6 +233,7 @@ class FunctionValidator:
     def open(self, control: Control, operands: tuple[ValueType, ...] | None = None) -> None:
         """Open a block whose parameters were taken off the stack: they, or `operands`, become its own operands."""
         self.controls.append(control)
+        self.markers.append(len(self.operands))
         self.operands.append(BASE)
         if self.unset_locals is not None:
             self.unset_locals.open()
@@ -188,21 +247,24 @@ class FunctionValidator:
         results = control.type.results
         if results:
             self.pop_all(results)
-        marker = self.operands.pop()
-        if marker is not BASE and marker is not POLYMORPHIC:
-            raise Rejection(f"type mismatch: a value of type {marker.name} is left at the end of a block")
+        if len(self.operands) - 1 != self.markers[-1]:
+            left = [*self.operands[self.markers[-1] + 1 :][:_SHOWN_TYPES], *results]
+            wanted, found = (
+                shorten(" ".join([value.name for value in types[:_SHOWN_TYPES]])) for types in (results, left)
+            )
+            raise Rejection(f"type mismatch: block requires [{wanted}] but stack has [{found}]")
+        self.operands.pop()
         self.controls.pop()
+        self.markers.pop()
         if self.unset_locals is not None and self.controls:
             self.unset_locals.close()
         return control
 
     def set_unreachable(self) -> None:
         """Forget the block's operands: what follows can take any."""
-        operands = self.operands
-        marker = operands.pop()
-        while marker is not BASE and marker is not POLYMORPHIC:
-            marker = operands.pop()
-        operands.append(POLYMORPHIC)
+        marker = self.markers[-1]
+        self.operands[marker] = POLYMORPHIC
+        del self.operands[marker + 1 :]
 
     def label(self, depth: int) -> Control:
         """The block that a label stands for, counted from the innermost.

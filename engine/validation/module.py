@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 from farcall.engine.binary.body_syntax import check_body_syntax
 from farcall.engine.binary.features import require
 from farcall.engine.errors import InvalidModuleError, UnsupportedFeatureError
 from farcall.engine.instructions.instruction import NONE_DISABLED, Feature, Features
 from farcall.engine.structure.matching import value_matches
-from farcall.engine.structure.module import DataSegment, ElementSegment, Module
+from farcall.engine.structure.module import ConstantExpression, DataSegment, ElementSegment, Module
+from farcall.engine.structure.packed import FunctionElements
 from farcall.engine.structure.types import (
     I32,
     I64,
@@ -21,6 +24,7 @@ from farcall.engine.validation.constant_expression import validate_constant_expr
 from farcall.engine.validation.function_body import validate_body
 from farcall.engine.validation.function_validator import FunctionValidator
 from farcall.engine.validation.module_context import ModuleContext, distinct
+from farcall.engine.validation.native import undecided_bodies
 from farcall.engine.validation.rejection import shorten
 from farcall.engine.validation.types import validate_types
 
@@ -29,12 +33,14 @@ _PAGE_SIZES = (1, USUAL_PAGE_SIZE)
 _INDEX_BITS = {I32: 32, I64: 64}
 
 
-def validate_module(module: Module, disabled: Features = NONE_DISABLED) -> None:
+def validate_module(module: Module, disabled: Features = NONE_DISABLED, *, native: bool = True) -> None:
     """Validate a decoded module; its function bodies are read for the first time here.
 
     Parameters:
         module: decoded with the same features.
         disabled: features that are switched off.
+        native: whether machine code may decide about functions that are as usual, which makes no difference but in
+            time, and in `module.facts`.
 
     Raises:
         InvalidModuleError: the module is invalid (specification, chapter 3).
@@ -42,16 +48,20 @@ def validate_module(module: Module, disabled: Features = NONE_DISABLED) -> None:
         MalformedModuleError: the bytes of a function body are no code; that goes before anything invalid.
         UnsupportedFeatureError: the module uses a feature that is not there or switched off.
     """
+    # By position among the module's own functions: those of which it is not known yet that they are well-formed.
+    unknown: Sequence[int] = range(len(module.functions))
     validated = 0
     try:
         context = _validate_declarations(module, disabled)
+        if native:
+            unknown = undecided_bodies(context)
         state = FunctionValidator(context)
-        for body in module.functions:
-            validate_body(state, body)
+        for position in unknown:
+            validate_body(state, module.functions[position])
             validated += 1
     except InvalidModuleError:
-        for body in module.functions[validated:]:
-            check_body_syntax(module.source, body, module.data_count, disabled)
+        for position in unknown[validated:]:
+            check_body_syntax(module.source, module.functions[position], module.data_count, disabled)
         raise
 
 
@@ -74,7 +84,10 @@ def _validate_declarations(module: Module, disabled: Features) -> ModuleContext:
     _check_start(context)
     for element in module.elements:
         _check_element_segment(context, element)
-    for data in module.data:
+    segments: Iterable[DataSegment] = module.data
+    if context.memory_indices and context.memory_indices[0] is I32:
+        segments = module.data.others.values()  # nothing is wrong with the usual ones
+    for data in segments:
         _check_data_segment(context, data)
     return context
 
@@ -210,7 +223,8 @@ def _check_start(context: ModuleContext) -> None:
 def _check_element_segment(context: ModuleContext, segment: ElementSegment) -> None:
     module = context.module
     globals_known = len(module.global_types)
-    for initializer in distinct(segment.initializers):
+    # Elements given as functions are of the segment's type, if the functions are there.
+    for initializer in [] if _are_functions(segment.initializers) else distinct(segment.initializers):
         validate_constant_expression(context, initializer, segment.type, globals_known)
     if segment.table_offset is None:
         return
@@ -223,6 +237,13 @@ def _check_element_segment(context: ModuleContext, segment: ElementSegment) -> N
         )
     index_type = module.tables[segment.table].index_type
     validate_constant_expression(context, segment.table_offset, index_type, globals_known)
+
+
+def _are_functions(elements: Sequence[ConstantExpression]) -> bool:
+    """Whether elements are given as functions, all of which are there."""
+    if not isinstance(elements, FunctionElements):
+        return False
+    return max(elements.indices, default=-1) < elements.function_count
 
 
 def _check_data_segment(context: ModuleContext, segment: DataSegment) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from farcall.engine.binary.types import BlockType, EncodedType
 from farcall.engine.instructions.instruction import NONE_DISABLED, Features
 from farcall.engine.structure.defined_types import DefinedType, FieldType, IndexedReference, StructType
 from farcall.engine.structure.module import ConstantExpression, Module
+from farcall.engine.structure.packed import FunctionElements
 from farcall.engine.structure.types import ExternKind, FunctionType, ReferenceType, ValueType
 from farcall.engine.validation.rejection import Rejection
+from farcall.engine.validation.type_lists import TypeLists
 
 
 class Control:
@@ -90,6 +94,7 @@ class ModuleContext:
             (section 3.4.10, refs).
         memory_indices: the index type of every memory.
         blocks, loops, ifs, tries: control frames, so that equal ones are one object.
+        type_lists: which lists of types match which.
         field_types: types of the values in each structure's fields, by the type's index.
         field_without_default: of each structure, the first field whose type has no default value, by the type's index.
     """
@@ -107,12 +112,14 @@ class ModuleContext:
         "memory_indices",
         "module",
         "tries",
+        "type_lists",
     )
 
     def __init__(self, module: Module, disabled: Features = NONE_DISABLED) -> None:
         self.module = module
         self.disabled = disabled
-        self.functions = [module.signature(index) for index in module.function_types]
+        signatures = {index: module.signature(index) for index in set(module.function_types)}
+        self.functions = [signatures[index] for index in module.function_types]
         self.declared_functions = _declared_functions(module)
         imported = enumerate(module.imported(ExternKind.FUNCTION))
         self._inexact_functions = frozenset([index for index, entry in imported if not entry.exact])
@@ -121,6 +128,7 @@ class ModuleContext:
         self.loops = Controls("loop", self)
         self.ifs = Controls("if", self)
         self.tries = Controls("try", self)
+        self.type_lists = TypeLists()
         self.field_types = FieldTypes(module)
         self.field_without_default = FieldsWithoutDefault(module)
 
@@ -149,17 +157,22 @@ class ModuleContext:
         return encoded
 
 
-def distinct(expressions: tuple[ConstantExpression, ...]) -> list[ConstantExpression]:
-    """Each object once, in order: the decoder gives equal initial elements as one object."""
+def distinct(expressions: Sequence[ConstantExpression]) -> list[ConstantExpression]:
+    """Each object once, in order: the decoder gives equal initial elements as one object, or keeps them packed."""
+    if isinstance(expressions, FunctionElements):
+        return expressions.distinct()
     return list({id(expression): expression for expression in expressions}.values())
 
 
 def _declared_functions(module: Module) -> frozenset[int]:
     expressions = [entry.initializer for entry in module.globals]
     expressions += [initializer for initializer in module.table_initializers if initializer is not None]
-    for segment in module.elements:
-        expressions.extend(distinct(segment.initializers))
     declared = {export.index for export in module.exports if export.kind is ExternKind.FUNCTION}
+    for segment in module.elements:
+        if isinstance(segment.initializers, FunctionElements):
+            declared.update(segment.initializers.indices)
+        else:
+            expressions.extend(distinct(segment.initializers))
     for expression in expressions:
         for instruction in expression.instructions:
             if instruction.name == "ref.func":

@@ -124,7 +124,7 @@ def _array_new_fixed(state: FunctionValidator, row: Instruction, immediates: tup
         raise LimitReached(
             f"array.new_fixed of {count} elements, at most {MAXIMUM_FIXED_ARRAY_LENGTH} are possible"
         )
-    state.pop_all((element.unpacked,) * count)
+    state.pop_run(element.unpacked, count)
     push_new(state, index)
 
 

@@ -29,10 +29,7 @@ def _ref_as_non_null(state: FunctionValidator, row: Instruction, immediate: None
 
 def _br_on_null(state: FunctionValidator, row: Instruction, depth: int) -> None:
     reference = state.pop_reference(row)
-    label_types = state.label(depth).label_types
-    if label_types:
-        state.pop_all(label_types)
-        state.push_all(label_types)
+    state.retype(state.label(depth).label_types)
     state.operands.append(non_nullable(reference))
 
 
@@ -45,8 +42,7 @@ def _br_on_non_null(state: FunctionValidator, row: Instruction, depth: int) -> N
             f"type mismatch: br_on_non_null to a label whose last value is {found}, not a reference"
         )
     state.pop(nullable(last))
-    state.pop_all(label_types[:-1])
-    state.push_all(label_types[:-1])
+    state.retype(state.context.type_lists.without_last(label_types))
 
 
 def _call_ref(state: FunctionValidator, row: Instruction, type_index: int) -> None:

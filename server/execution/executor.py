@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from farcall.server.errors import StopReason
 from farcall.server.execution.call_queue import CallQueue
+from farcall.server.execution.call_site import CallSite, within_call
 from farcall.server.execution.job import Job
 from farcall.server.execution.workers import Workers, deliver_once
 
@@ -36,6 +37,10 @@ class Executor:
         self.workers = Workers(loop, max_concurrent_calls)
         self._open: dict[Job[Any], CallQueue] = {}
 
+    def new_site(self, queue: CallQueue) -> CallSite[Any]:
+        """For a job of this queue, in its worker: where the job can wait while others run in the middle of it."""
+        return CallSite(queue, self.workers)
+
     def new_queue(self) -> CallQueue:
         """A queue for an instance that is linked to no other."""
         return CallQueue(self.workers)
@@ -45,6 +50,11 @@ class Executor:
 
         Where it is not, `attend` or `run` take care of it.
         """
+        site = within_call.get()
+        if site is not None and site.serves(queue):
+            job.place = site
+            site.submit(job)
+            return False
         if expected_seconds > WORTH_WAITING or not queue.idle:
             queue.submit(job)
             return False
@@ -104,7 +114,7 @@ class Executor:
             return
         if job.stop_reason is None:
             job.stop_reason = reason
-        if queue.withdraw(job):
+        if (queue if job.place is None else job.place).withdraw(job):
             job.abandon()
             deliver_once(job)
         else:

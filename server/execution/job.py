@@ -6,12 +6,26 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from farcall.engine import Stoppable, TerminatedError
 from farcall.server.errors import CallStoppedError, StopReason
 
 T = TypeVar("T")
+
+_thread = threading.local()
+
+
+class CallPlace(Protocol):
+    """Where jobs are run other than in their instance's queue."""
+
+    def withdraw(self, job: Job[Any]) -> bool:
+        """Take a job out that has not started; whether it was there."""
+
+
+def running_stoppable() -> Stoppable | None:
+    """What stops the job that the calling thread runs, the innermost one; None where it runs none."""
+    return getattr(_thread, "stoppable", None)
 
 
 class Job(Generic[T]):
@@ -28,6 +42,7 @@ class Job(Generic[T]):
             started).
         seconds: how long the work took.
         stop_reason: why the event loop stopped it.
+        place: where it was submitted, if not to its instance's queue.
         deliver: called on the event loop's thread once there is an outcome; set by the event loop before it
             looks at `finished` again, so that one of the two sides notices the other.
     """
@@ -41,6 +56,7 @@ class Job(Generic[T]):
         "delivered",
         "finished",
         "pending",
+        "place",
         "seconds",
         "started",
         "stop_reason",
@@ -71,6 +87,7 @@ class Job(Generic[T]):
         self.delivered = False
         self.seconds = 0.0
         self.stop_reason: StopReason | None = None
+        self.place: CallPlace | None = None
         self.deliver: Callable[[Job[T]], None] | None = None
         pending.append(None)
 
@@ -78,11 +95,15 @@ class Job(Generic[T]):
 
     def run(self) -> None:
         """Do the work and keep its outcome."""
+        outer = running_stoppable()
+        _thread.stoppable = self.stoppable
         begin = time.perf_counter()
         try:
             self._result = self._work(self.stoppable)
         except BaseException as error:
             self._error = error
+        finally:
+            _thread.stoppable = outer
         self.seconds = time.perf_counter() - begin
         self._finish()
 

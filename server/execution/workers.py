@@ -86,9 +86,13 @@ class Workers:
                 return
             turns += 1
             job.run()
-            if job.deliver is not None:
-                self._complete(job)
+            self.tell(job)
             job = queue.next()
+
+    def tell(self, job: Job[Any]) -> None:
+        """Let the event loop tell whoever waits for a job that has run."""
+        if job.deliver is not None:
+            self._complete(job)
 
     def _complete(self, job: Job[Any]) -> None:
         self._completed.append(job)

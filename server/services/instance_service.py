@@ -10,7 +10,7 @@ import grpc
 from farcall.proto.farcall.v1 import instance_service_pb2 as messages
 from farcall.proto.farcall.v1 import instance_service_pb2_grpc
 from farcall.server.deadlines import TimeLimits
-from farcall.server.errors import bad_request
+from farcall.server.errors import bad_request, failed_precondition
 from farcall.server.instantiator import Instantiator
 from farcall.server.messages.modules import timestamp
 from farcall.server.messages.types import export_messages
@@ -53,14 +53,14 @@ class InstanceService(instance_service_pb2_grpc.InstanceServiceServicer):
         record = await self._instantiator.create(
             store, request.instance_id, request.instance, lambda: self._limits.seconds(context)
         )
-        return messages.CreateInstanceResponse(instance=await _full_message(record))
+        return messages.CreateInstanceResponse(instance=await full_message(record))
 
     async def GetInstance(  # noqa: N802 - the name of the method in the API
         self, request: messages.GetInstanceRequest, context: _Context
     ) -> messages.GetInstanceResponse:
         """Get one instance."""
         record = self._registry.instance(request.name, "name")
-        return messages.GetInstanceResponse(instance=await _full_message(record))
+        return messages.GetInstanceResponse(instance=await full_message(record))
 
     async def ListInstances(  # noqa: N802 - the name of the method in the API
         self, request: messages.ListInstancesRequest, context: _Context
@@ -81,8 +81,24 @@ class InstanceService(instance_service_pb2_grpc.InstanceServiceServicer):
         await self._instantiator.close(self._registry.instance(request.name, "name"))
         return messages.CloseInstanceResponse()
 
+    async def TakeOutput(  # noqa: N802 - the name of the method in the API
+        self, request: messages.TakeOutputRequest, context: _Context
+    ) -> messages.TakeOutputResponse:
+        """Take what an instance has written."""
+        record = self._registry.instance(request.name, "name")
+        if record.wasi is None:
+            raise failed_precondition(f"{record.name!r} was instantiated without `wasi`")
+        output, discarded_output = record.wasi.output.take()
+        error, discarded_error = record.wasi.error.take()
+        return messages.TakeOutputResponse(
+            standard_output=output,
+            standard_error=error,
+            discarded_output_bytes=discarded_output,
+            discarded_error_bytes=discarded_error,
+        )
 
-async def _full_message(record: InstanceRecord) -> messages.Instance:
+
+async def full_message(record: InstanceRecord) -> messages.Instance:
     """An instance with its exports, of which there can be hundreds of thousands."""
     if is_small(record.instance.module):
         return _instance_message(record, exports=True)

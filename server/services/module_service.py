@@ -15,7 +15,7 @@ from farcall.engine import CompileProgress
 from farcall.proto.farcall.v1 import module_pb2, module_service_pb2_grpc
 from farcall.proto.farcall.v1 import module_service_pb2 as messages
 from farcall.server.errors import bad_request, limit_reached, upload_stalled
-from farcall.server.messages.compilation import done_message, progress_message
+from farcall.server.messages.compilation import progress_message
 from farcall.server.messages.modules import basic_module_message
 from farcall.server.module_library import Announcement, ModuleLibrary, ModuleRecord
 from farcall.server.pagination import page
@@ -109,15 +109,15 @@ class ModuleService(module_service_pb2_grpc.ModuleServiceServicer):
         """Compile a module, and tell how far that is."""
         record = self._library.record(parse_module_name(request.name, "name"))
         told: asyncio.Queue[CompileProgress | None] = asyncio.Queue()
-        compiling = asyncio.create_task(self._library.compiled(record, told.put_nowait))
+        compiling = asyncio.create_task(self._library.complete(record, told.put_nowait))
         compiling.add_done_callback(lambda _: told.put_nowait(None))
         try:
             while (progress := await told.get()) is not None:
                 await context.write(progress_message(progress))
-            compiled = await compiling
+            last = await compiling
         finally:
             compiling.cancel()
-        await context.write(done_message(compiled.module, record.progress))
+        await context.write(progress_message(last, done=True))
 
     async def GetModule(  # noqa: N802 - the name of the method in the API
         self, request: messages.GetModuleRequest, context: _Context

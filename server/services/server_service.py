@@ -64,6 +64,10 @@ class ServerService(server_service_pb2_grpc.ServerServiceServicer):
             max_pending_calls_per_instance=configuration.max_pending_calls_per_instance,
             default_call_timeout=_duration(configuration.default_call_timeout),
             max_call_timeout=_duration(configuration.max_call_timeout),
+            max_programs=configuration.max_programs,
+            max_program_timeout=_duration(configuration.max_program_timeout),
+            max_mounted_bytes=configuration.max_mounted_bytes,
+            host_directories=sorted(directory.name for directory in configuration.allowed_directories),
         )
 
 

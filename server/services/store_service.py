@@ -9,13 +9,13 @@ import grpc
 from farcall.proto.farcall.v1 import store_service_pb2 as messages
 from farcall.proto.farcall.v1 import store_service_pb2_grpc
 from farcall.server.configuration import WASM_PAGE
-from farcall.server.errors import bad_request
 from farcall.server.instantiator import Instantiator
 from farcall.server.messages.modules import timestamp
+from farcall.server.messages.stores import read_quota
 from farcall.server.pagination import page
 from farcall.server.request_ids import RememberedAnswers
 from farcall.server.resource_names import parse_store_name
-from farcall.server.store_registry import Quota, StoreRecord, StoreRegistry
+from farcall.server.store_registry import StoreRecord, StoreRegistry
 
 _Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -40,7 +40,7 @@ class StoreService(store_service_pb2_grpc.StoreServiceServicer):
         return await self._answers.answer(request.request_id, request, lambda: self._create(request))
 
     async def _create(self, request: messages.CreateStoreRequest) -> messages.CreateStoreResponse:
-        record = self._registry.create(request.store_id, _quota(request.store.quota))
+        record = self._registry.create(request.store_id, read_quota(request.store.quota, "store.quota"))
         return messages.CreateStoreResponse(store=_store_message(record))
 
     async def GetStore(  # noqa: N802 - the name of the method in the API
@@ -65,16 +65,6 @@ class StoreService(store_service_pb2_grpc.StoreServiceServicer):
         """Close a store."""
         await self._instantiator.close_store(self._registry.store(parse_store_name(request.name, "name")))
         return messages.CloseStoreResponse()
-
-
-def _quota(message: messages.StoreQuota) -> Quota:
-    values: dict[str, int | None] = {}
-    for field in ("max_instances", "max_memory_pages", "max_table_elements"):
-        value = getattr(message, field) if message.HasField(field) else None
-        if value is not None and value < 0:
-            raise bad_request(f"store.quota.{field}", f"must not be negative, but is {value}")
-        values[field] = value
-    return Quota(**values)
 
 
 def _store_message(record: StoreRecord) -> messages.Store:

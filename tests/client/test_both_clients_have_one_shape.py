@@ -7,7 +7,18 @@ import pytest
 import farcall.client
 from farcall.client import aio
 
-CLASSES = ["Client", "Store", "Instance", "Function", "Memory", "Global", "Table", "Stream", "Pending"]
+CLASSES = [
+    "Client",
+    "Store",
+    "Instance",
+    "Function",
+    "Memory",
+    "Global",
+    "Table",
+    "Stream",
+    "Pending",
+    "Program",
+]
 
 TRANSLATIONS = {
     "__enter__": "__aenter__",

@@ -107,8 +107,8 @@ _DETAILS = [
     *(
         getattr(error_details_pb2, name)
         for name in (
-            "ArgumentFailure", "InvalidModule", "LinkFailure", "RangeFailure", "Termination", "Trap",
-            "UncaughtException", "UploadMismatch"
+            "ArgumentFailure", "ImportFailure", "InvalidModule", "LinkFailure", "ProgramExit", "RangeFailure",
+            "Termination", "Trap", "UncaughtException", "UploadMismatch"
         )
     ),
 ]  # fmt: skip

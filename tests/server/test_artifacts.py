@@ -40,6 +40,7 @@ def no_compiler(monkeypatch):
         raise AssertionError("it was compiled")
 
     monkeypatch.setattr("farcall.engine.jobs.module_compiler.ModuleCompiler.compile", compile_nothing)
+    monkeypatch.setattr("farcall.engine.tiers.first_call.FastTier.compile", compile_nothing)
 
 
 async def test_the_module_is_there_and_its_code_is_used(file, no_compiler):

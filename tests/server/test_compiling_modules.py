@@ -48,6 +48,19 @@ async def until_running(service, count):
             await asyncio.sleep(0.01)
 
 
+@pytest.fixture(params=["lazy", "optimized"])
+async def service(request):
+    async with running(code_policy=request.param) as service:
+        yield service
+
+
+@pytest.fixture
+async def eager():
+    """A server that compiles all of a module before its first call."""
+    async with running(code_policy="optimized") as service:
+        yield service
+
+
 @pytest.fixture
 def in_parts(monkeypatch):
     monkeypatch.setattr("farcall.engine.jobs.batches._SMALLEST_BATCH", 2000)
@@ -72,6 +85,8 @@ async def test_progress_is_told_to_the_end(service, in_parts):
 
 async def test_what_is_compiled_is_told_at_once(service):
     name = (await service.upload(SEVERAL)).module.name
+    async for _ in compiling(service, name):
+        pass
     (told,) = [message async for message in compiling(service, name)]
     assert (told.done, told.functions_done, told.functions) == (True, FUNCTIONS, FUNCTIONS)
     assert (await service.counters()).compiles_total == 1
@@ -113,7 +128,7 @@ async def test_cancelling_the_call_ends_the_job_and_the_server_goes_on(service):
     call.cancel()
     await until_running(service, 0)
     assert (await service.counters()).engine["compile_jobs_cancelled_total"] == 1
-    assert (await service.upload(SEVERAL)).compiled
+    assert await service.call(await service.instantiate(SEVERAL), "f7") == 7
 
 
 async def test_the_deadline_ends_the_job(service):
@@ -139,32 +154,43 @@ async def test_the_job_goes_on_for_those_who_still_wait(service):
     await until_running(service, 0)
 
 
-async def test_an_upload_that_is_given_up_is_not_compiled_on_and_not_kept(service):
-    upload = asyncio.create_task(service.upload(ENDLESS))
-    await until_running(service, 1)
+async def test_an_upload_that_is_given_up_is_not_compiled_on_and_not_kept(eager):
+    upload = asyncio.create_task(eager.upload(ENDLESS))
+    await until_running(eager, 1)
     upload.cancel()
-    await until_running(service, 0)
-    counters = await service.counters()
+    await until_running(eager, 0)
+    counters = await eager.counters()
     assert (counters.modules_kept, counters.uploads_pending) == (0, 0)
 
 
-async def test_an_upload_goes_on_for_another_of_the_same_bytes(service):
-    uploads = [asyncio.create_task(service.upload(ENDLESS)) for _ in range(2)]
-    await until_running(service, 1)
+async def test_an_upload_goes_on_for_another_of_the_same_bytes(eager):
+    uploads = [asyncio.create_task(eager.upload(ENDLESS)) for _ in range(2)]
+    await until_running(eager, 1)
     async with asyncio.timeout(PATIENCE):
-        while (await service.counters()).uploads_pending != 2:
+        while (await eager.counters()).uploads_pending != 2:
             await asyncio.sleep(0.01)
     uploads[0].cancel()
     async with asyncio.timeout(PATIENCE):
-        while (await service.counters()).uploads_pending != 1:
+        while (await eager.counters()).uploads_pending != 1:
             await asyncio.sleep(0.01)
-    assert await running_jobs(service) == 1
+    assert await running_jobs(eager) == 1
     uploads[1].cancel()
-    await until_running(service, 0)
+    await until_running(eager, 0)
+
+
+async def test_functions_that_are_never_called_are_compiled_fast_where_nothing_is_optimised(in_parts):
+    async with running(code_policy="fast") as service:
+        name = await kept(service, SEVERAL)
+        told = [message async for message in compiling(service, name)]
+        tier = messages.TierProgress(tier=messages.COMPILATION_TIER_FAST, functions=FUNCTIONS)
+        assert list(told[-1].tiers) == [tier]
+        jobs = (await service.counters()).engine["compile_jobs_total"]
+        assert await service.call(await service.instantiate(SEVERAL), "f7") == 7
+        assert (await service.counters()).engine["compile_jobs_total"] == jobs
 
 
 async def test_a_full_queue_is_told_with_its_limit(in_parts):
-    async with running(compile_processes=1, compile_queue=2) as service:
+    async with running(code_policy="optimized", compile_processes=1, compile_queue=2) as service:
         told = await failure(service.upload(SEVERAL))
         assert (told.code, told.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "LIMIT_REACHED")
         assert told.info.metadata["limit"] == "2"
@@ -174,8 +200,8 @@ async def test_a_full_queue_is_told_with_its_limit(in_parts):
 
 
 async def test_what_takes_too_long_is_told_with_its_functions():
-    divisions = "(local.set 0 (i64.add (local.get 0) (i64.div_u (local.get 0) (i64.const 3))))" * 8000
-    source = bytes(wat2wasm(f"(module {f'(func (param i64) {divisions})' * 30})"))
+    divisions = "(local.set 0 (i64.add (local.get 0) (i64.div_u (local.get 0) (i64.const 3))))" * 150_000
+    source = bytes(wat2wasm(f"(module (func (param i64) {divisions}))"))
     async with running(compile_seconds=1) as service:
         name = await kept(service, source)
 
@@ -205,4 +231,4 @@ async def test_a_crash_of_the_compiler_is_that_modules_error(service):
     told = await call
     assert (told.code, told.reason) == (grpc.StatusCode.INTERNAL, "INTERNAL")
     assert told.message == "function 0 could not be compiled: its process was ended by SIGKILL"
-    assert (await service.upload(SEVERAL)).compiled
+    assert await service.call(await service.instantiate(SEVERAL), "f7") == 7

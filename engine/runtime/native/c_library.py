@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import platform
-from collections.abc import Callable
+import select
+import time
+from collections.abc import Callable, Sequence
 from typing import cast
 
 _library = ctypes.CDLL(None, use_errno=True)
@@ -30,6 +33,20 @@ _MADV_DONTNEED = 4
 PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")
 
 
+class _PollDescriptor(ctypes.Structure):
+    _fields_ = (("descriptor", ctypes.c_int), ("events", ctypes.c_short), ("returned", ctypes.c_short))
+
+
+class _Duration(ctypes.Structure):
+    _fields_ = (("seconds", ctypes.c_long), ("nanoseconds", ctypes.c_long))
+
+
+POLLIN, POLLOUT = select.POLLIN, select.POLLOUT
+
+_ppoll = _library.ppoll
+_ppoll.argtypes = [ctypes.c_void_p, ctypes.c_ulong, ctypes.c_void_p, ctypes.c_void_p]
+
+
 def _check(result: int) -> None:
     if result != 0:
         number = ctypes.get_errno()
@@ -40,6 +57,33 @@ def _check_number(number: int) -> None:
     """For the functions of pthreads, which return the error's number."""
     if number != 0:
         raise OSError(number, os.strerror(number))
+
+
+def poll_descriptors(interests: Sequence[tuple[int, int]], deadline: int | None) -> list[tuple[int, int]]:
+    """Wait until one of the descriptors is ready. Python's own `poll` counts milliseconds; this one, nanoseconds.
+
+    Parameters:
+        interests: descriptors, and the events of `select.poll` that are waited for.
+        deadline: nanoseconds on the monotonic clock; None for no end.
+
+    Returns:
+        The descriptors that are ready, in the order given, and their events; empty when the time is over.
+
+    Raises:
+        OSError: the system refuses.
+    """
+    entries = (_PollDescriptor * len(interests))(*(_PollDescriptor(*interest) for interest in interests))
+    while True:
+        duration = None
+        if deadline is not None:
+            duration = _Duration(*divmod(max(deadline - time.monotonic_ns(), 0), 1_000_000_000))
+        count = _ppoll(entries, len(entries), None if duration is None else ctypes.addressof(duration), None)
+        if count >= 0:
+            return [(entry.descriptor, entry.returned) for entry in entries if entry.returned]
+        number = ctypes.get_errno()
+        # A signal: its handler in Python runs before the next round.
+        if number != errno.EINTR:
+            raise OSError(number, os.strerror(number))
 
 
 def round_to_pages(size: int) -> int:

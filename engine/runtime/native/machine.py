@@ -87,6 +87,14 @@ def _compile(text: str, *, wide: bool = False) -> MappedCode:
     return MappedCode(link([read_object(code)]))
 
 
+class DirectHostCall:
+    """The machine code by which guests call host functions of one type directly; it is mapped as long as this lives."""
+
+    def __init__(self, code: MappedCode, name: str = "host_call") -> None:
+        self._code = code
+        self.address = code.addresses[name]
+
+
 class _Trampolines(Generic[T]):
     """What was made for function types. Whoever needs one keeps it; here, only those that were wanted last are kept.
 
@@ -144,6 +152,7 @@ class NativeRuntime:
         self._entries: _Trampolines[Any] = _Trampolines()  # guarded by _lock
         self._batch_entries: _Trampolines[Any] = _Trampolines()  # guarded by _lock
         self._host_calls: _Trampolines[HostCall] = _Trampolines()  # guarded by _lock
+        self._direct_host_calls: _Trampolines[DirectHostCall] = _Trampolines()  # guarded by _lock
         self._code: list[MappedCode] = []
         self._handlers: ctypes.Array[Any] = (ctypes.py_object * len(_HANDLERS))()
         self._listening = ctypes.c_int64(0)
@@ -311,6 +320,36 @@ class NativeRuntime:
                 found = self._host_call_maker.make(signature)
                 self._host_calls.put(signature, found)
             return found
+
+    def direct_host_call(self, signature: FunctionType) -> DirectHostCall:
+        """The way to host functions of this type that are called directly, with the slots as integers."""
+        with self._lock:
+            found = self._direct_host_calls.get(signature)
+            if found is None:
+                text = host_call_text("host_call", signature, self._call_host, None)
+                found = DirectHostCall(_compile(text, wide=is_wide(signature)))
+                self._direct_host_calls.put(signature, found)
+            return found
+
+    def prepare_direct_host_calls(self, signatures: Iterable[FunctionType]) -> list[DirectHostCall]:
+        """The ways to host functions of these types that are called directly; the missing are made in one compilation.
+
+        It does not optimise them: they do little more than call.
+        """
+        calls = self._direct_host_calls
+        with self._lock:
+            found = {signature: calls.get(signature) for signature in signatures}
+            missing = sorted((signature for signature in found if found[signature] is None), key=str)
+            if missing:
+                text = "".join(
+                    host_call_text(f"host_call{position}", signature, self._call_host, None)
+                    for position, signature in enumerate(missing)
+                )
+                code = _compile(text, wide=True)
+                for position, signature in enumerate(missing):
+                    found[signature] = call = DirectHostCall(code, f"host_call{position}")
+                    calls.put(signature, call)
+            return [call for call in found.values() if call is not None]
 
     def _compile_host_call(self, signature: FunctionType) -> MappedCode:
         text = host_call_text("host_call", signature, self._call_host, self._handler_address("host"))

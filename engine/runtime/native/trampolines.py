@@ -28,7 +28,14 @@ THREAD_NOT_PREPARED = -1
 
 HOST_IDENTITY = 0
 """In the context of a host function: the number by which the callback knows it."""
+HOST_CALLABLE = 8
+"""In the context of a host function that is called directly: the Python object."""
 HOST_CONTEXT_SIZE = 16
+
+_ARGUMENTS_OFFSET = -1 << 63
+"""`PY_VECTORCALL_ARGUMENTS_OFFSET`: a bound method puts its object before the arguments, instead of copying them."""
+_DIRECT = -1
+"""In place of an identity: Python is given the integers in the slots themselves."""
 
 
 def _slots(types: Iterable[ValueType]) -> Iterator[tuple[int, ValueType]]:
@@ -200,12 +207,12 @@ left:
 """
 
 
-def host_call_text(name: str, signature: FunctionType, call_host: int, handler: int) -> str:
+def host_call_text(name: str, signature: FunctionType, call_host: int, handler: int | None) -> str:
     """LLVM IR of a guest function that calls the host function of its context.
 
     Parameters:
         call_host: address of `call_host`.
-        handler: where the Python function is that does it.
+        handler: where the Python function is that does it; None where the host function itself is called, directly.
     """
     parameters = "".join(
         f", {value_type.llvm} %argument{position}" for position, value_type in enumerate(signature.parameters)
@@ -216,12 +223,17 @@ def host_call_text(name: str, signature: FunctionType, call_host: int, handler: 
     load = "\n  ".join(_load(signature.results, "%slots", "result"))
     returned = _return(signature)
     kind = result_type(signature.results)
+    if handler is None:
+        call = f"""%callable.at = getelementptr i8, ptr %host, i64 {HOST_CALLABLE}
+  call void {address(call_host)}(ptr %callable.at, i64 {_DIRECT}, i64 {len(arguments)}, ptr %slots)"""
+    else:
+        call = f"""%identity = load i64, ptr %host
+  call void {address(call_host)}(ptr {address(handler)}, i64 %identity, i64 0, ptr %slots)"""
     return f"""
 define {CALLING_CONVENTION} {kind} @{name}(ptr %host{parameters}) #0 {{
   %slots = alloca [{size} x i8], align 16
   {store}
-  %identity = load i64, ptr %host
-  call void {address(call_host)}(ptr {address(handler)}, i64 %identity, i64 0, ptr %slots)
+  {call}
   {load}
   {returned}
 }}
@@ -262,7 +274,10 @@ def host_border_text(key: int, convert: int) -> str:
         for name in (
             "PyGILState_Ensure",
             "PyGILState_Release",
+            "PyErr_Occurred",
+            "PyLong_AsUnsignedLongLongMask",
             "PyLong_FromLongLong",
+            "PyLong_FromUnsignedLongLong",
             "PyObject_Vectorcall",
             "Py_DecRef",
             "PyErr_Fetch",
@@ -298,7 +313,16 @@ go:
   store ptr %guests.end, ptr %end.at
   store volatile ptr null, ptr %record
   %gil = call i32 {python["PyGILState_Ensure"]}()
-  %failed = call i1 @call_python(ptr %record, ptr %handler.at, i64 %identity, i64 %index, ptr %slots)
+  %direct = icmp eq i64 %identity, {_DIRECT}
+  br i1 %direct, label %directly, label %handled
+directly:
+  %failed.directly = call i1 @call_directly(ptr %record, ptr %handler.at, i64 %index, ptr %slots)
+  br label %returned
+handled:
+  %failed.handled = call i1 @call_python(ptr %record, ptr %handler.at, i64 %identity, i64 %index, ptr %slots)
+  br label %returned
+returned:
+  %failed = phi i1 [ %failed.directly, %directly ], [ %failed.handled, %handled ]
   call void {python["PyGILState_Release"]}(i32 %gil)
   store volatile ptr %entry, ptr %record
   store ptr %end, ptr %end.at
@@ -329,9 +353,6 @@ done:
 ; Whether it raised; the exception is in the record then. The interpreter's lock is held.
 define internal i1 @call_python(ptr %record, ptr %handler.at, i64 %identity, i64 %index, ptr %slots) #0 {{
   %arguments = alloca [3 x ptr], align 8
-  %type.at = alloca ptr, align 8
-  %value.at = alloca ptr, align 8
-  %traceback.at = alloca ptr, align 8
   %handler = load ptr, ptr %handler.at
   %place = ptrtoint ptr %slots to i64
   %first = call ptr {python["PyLong_FromLongLong"]}(i64 %identity)
@@ -362,6 +383,85 @@ fine:
   call void {python["Py_DecRef"]}(ptr %result)
   ret i1 false
 keep:
+  call void @keep_exception(ptr %record)
+  ret i1 true
+}}
+
+; The same, of a Python object that takes the first `count` slots as unsigned ints, and returns None, or an int for the
+; first slot, of which the lowest 64 bits count.
+define internal i1 @call_directly(ptr %record, ptr %callable.at, i64 %count, ptr %slots) #0 {{
+start:
+  %size = add i64 %count, 1
+  %arguments = alloca ptr, i64 %size, align 8
+  %first.at = getelementptr ptr, ptr %arguments, i64 1 ; before it is a place that the callee may use
+  %callable = load ptr, ptr %callable.at
+  br label %next
+next:
+  %position = phi i64 [ 0, %start ], [ %more, %made ]
+  %some = icmp ult i64 %position, %count
+  br i1 %some, label %make, label %call
+make:
+  %slot.at = getelementptr i64, ptr %slots, i64 %position
+  %slot = load i64, ptr %slot.at
+  %int = call ptr {python["PyLong_FromUnsignedLongLong"]}(i64 %slot)
+  %argument.at = getelementptr ptr, ptr %first.at, i64 %position
+  store ptr %int, ptr %argument.at
+  %none = icmp eq ptr %int, null
+  br i1 %none, label %called, label %made
+made:
+  %more = add i64 %position, 1
+  br label %next
+call:
+  %flags = or i64 %count, {_ARGUMENTS_OFFSET}
+  %returned = call ptr {python["PyObject_Vectorcall"]}(ptr %callable, ptr %first.at, i64 %flags, ptr null)
+  br label %called
+called:
+  %result = phi ptr [ null, %make ], [ %returned, %call ]
+  br label %drop
+drop:
+  %left = phi i64 [ %position, %called ], [ %fewer, %dropping ]
+  %dropped = icmp eq i64 %left, 0
+  br i1 %dropped, label %look, label %dropping
+dropping:
+  %fewer = sub i64 %left, 1
+  %last.at = getelementptr ptr, ptr %first.at, i64 %fewer
+  %last = load ptr, ptr %last.at
+  call void {python["Py_DecRef"]}(ptr %last)
+  br label %drop
+look:
+  %raised = icmp eq ptr %result, null
+  br i1 %raised, label %keep, label %convert
+convert:
+  %is.none = icmp eq ptr %result, {address(id(None))}
+  br i1 %is.none, label %zero, label %number
+zero:
+  store i64 0, ptr %slots
+  br label %fine
+number:
+  %value = call i64 {python["PyLong_AsUnsignedLongLongMask"]}(ptr %result)
+  store i64 %value, ptr %slots
+  %suspicious = icmp eq i64 %value, -1
+  br i1 %suspicious, label %ask, label %fine
+ask:
+  %error = call ptr {python["PyErr_Occurred"]}()
+  %is.fine = icmp eq ptr %error, null
+  br i1 %is.fine, label %fine, label %wrong
+fine:
+  call void {python["Py_DecRef"]}(ptr %result)
+  ret i1 false
+wrong:
+  call void {python["Py_DecRef"]}(ptr %result)
+  br label %keep
+keep:
+  call void @keep_exception(ptr %record)
+  ret i1 true
+}}
+
+; Put the exception that was raised into the record.
+define internal void @keep_exception(ptr %record) #0 {{
+  %type.at = alloca ptr, align 8
+  %value.at = alloca ptr, align 8
+  %traceback.at = alloca ptr, align 8
   call void {python["PyErr_Fetch"]}(ptr %type.at, ptr %value.at, ptr %traceback.at)
   call void {python["PyErr_NormalizeException"]}(ptr %type.at, ptr %value.at, ptr %traceback.at)
   %type = load ptr, ptr %type.at
@@ -377,7 +477,7 @@ kept:
   call void {python["Py_DecRef"]}(ptr %traceback)
   %exception.at = getelementptr i8, ptr %record, i64 {layout.THREAD_EXCEPTION}
   store ptr %value, ptr %exception.at
-  ret i1 true
+  ret void
 }}
 """
 

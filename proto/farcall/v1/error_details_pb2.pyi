@@ -74,6 +74,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """INTERNAL: a defect of farcall."""
     ERROR_REASON_UNCAUGHT_EXCEPTION: _ErrorReason.ValueType  # 20
     """ABORTED: the guest threw an exception that nothing in it caught. Detail: UncaughtException."""
+    ERROR_REASON_IMPORT_FAILURE: _ErrorReason.ValueType  # 21
+    """ABORTED: a function that a client provides for an import failed, or that client is gone. Detail: ImportFailure."""
+    ERROR_REASON_PROGRAM_EXIT: _ErrorReason.ValueType  # 22
+    """ABORTED: the guest ended itself, by WASI's `proc_exit`, in the middle of a call. Detail: ProgramExit."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a request failed, and with which gRPC code."""
@@ -122,6 +126,10 @@ ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 19
 """INTERNAL: a defect of farcall."""
 ERROR_REASON_UNCAUGHT_EXCEPTION: ErrorReason.ValueType  # 20
 """ABORTED: the guest threw an exception that nothing in it caught. Detail: UncaughtException."""
+ERROR_REASON_IMPORT_FAILURE: ErrorReason.ValueType  # 21
+"""ABORTED: a function that a client provides for an import failed, or that client is gone. Detail: ImportFailure."""
+ERROR_REASON_PROGRAM_EXIT: ErrorReason.ValueType  # 22
+"""ABORTED: the guest ended itself, by WASI's `proc_exit`, in the middle of a call. Detail: ProgramExit."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 
 class _TrapKind:
@@ -462,6 +470,64 @@ class UncaughtException(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__tag) -> _WhichOneofReturnType__tag | None: ...
 
 Global___UncaughtException: _TypeAlias = UncaughtException  # noqa: Y015
+
+@_typing.final
+class ImportFailure(_message.Message):
+    """A guest's call of a function that a client provides failed, which ended the guest."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODULE_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    FRAMES_FIELD_NUMBER: _builtins.int
+    module: _builtins.str
+    """The import's first name."""
+    name: _builtins.str
+    """The import's second name."""
+    message: _builtins.str
+    """Why: what the client said, or that it is gone."""
+    @_builtins.property
+    def frames(self) -> _containers.RepeatedCompositeFieldContainer[Global___Frame]:
+        """The WebAssembly functions that were active, innermost first; at most the innermost 64."""
+
+    def __init__(
+        self,
+        *,
+        module: _builtins.str = ...,
+        name: _builtins.str = ...,
+        message: _builtins.str = ...,
+        frames: _abc.Iterable[Global___Frame] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["frames", b"frames", "message", b"message", "module", b"module", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ImportFailure: _TypeAlias = ImportFailure  # noqa: Y015
+
+@_typing.final
+class ProgramExit(_message.Message):
+    """The guest ended itself."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXIT_CODE_FIELD_NUMBER: _builtins.int
+    exit_code: _builtins.int
+    """What it gave as exit code; 0 is success."""
+    def __init__(
+        self,
+        *,
+        exit_code: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["exit_code", b"exit_code"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProgramExit: _TypeAlias = ProgramExit  # noqa: Y015
 
 @_typing.final
 class Termination(_message.Message):

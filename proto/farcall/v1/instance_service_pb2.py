@@ -23,12 +23,13 @@ _sym_db = _symbol_database.Default()
 
 
 from farcall.proto.farcall.v1 import module_pb2 as farcall_dot_v1_dot_module__pb2
+from farcall.proto.farcall.v1 import wasi_pb2 as farcall_dot_v1_dot_wasi__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.api import resource_pb2 as google_dot_api_dot_resource__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!farcall/v1/instance_service.proto\x12\nfarcall.v1\x1a\x17\x66\x61rcall/v1/module.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xab\x02\n\x08Instance\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12,\n\x06module\x18\x02 \x01(\tB\x1c\xe2\x41\x02\x02\x05\xfa\x41\x14\n\x12\x66\x61rcall.dev/Module\x12&\n\x05links\x18\x03 \x03(\x0b\x32\x10.farcall.v1.LinkB\x05\xe2\x41\x02\x01\x05\x12\x35\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12)\n\x07\x65xports\x18\x05 \x03(\x0b\x32\x12.farcall.v1.ExportB\x04\xe2\x41\x01\x03:S\xea\x41P\n\x14\x66\x61rcall.dev/Instance\x12#stores/{store}/instances/{instance}*\tinstances2\x08instance\"\xb4\x01\n\x04Link\x12\x1b\n\rimport_module\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1e\n\x0bimport_name\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01H\x00\x88\x01\x01\x12/\n\x08instance\x18\x03 \x01(\tB\x1d\xe2\x41\x01\x02\xfa\x41\x16\n\x14\x66\x61rcall.dev/Instance\x12\x1e\n\x0b\x65xport_name\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01H\x01\x88\x01\x01\x42\x0e\n\x0c_import_nameB\x0e\n\x0c_export_name\"\xa9\x01\n\x15\x43reateInstanceRequest\x12-\n\x06parent\x18\x01 \x01(\tB\x1d\xe2\x41\x01\x02\xfa\x41\x16\x12\x14\x66\x61rcall.dev/Instance\x12\x19\n\x0binstance_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12,\n\x08instance\x18\x03 \x01(\x0b\x32\x14.farcall.v1.InstanceB\x04\xe2\x41\x01\x02\x12\x18\n\nrequest_id\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01\"@\n\x16\x43reateInstanceResponse\x12&\n\x08instance\x18\x01 \x01(\x0b\x32\x14.farcall.v1.Instance\"A\n\x12GetInstanceRequest\x12+\n\x04name\x18\x01 \x01(\tB\x1d\xe2\x41\x01\x02\xfa\x41\x16\n\x14\x66\x61rcall.dev/Instance\"=\n\x13GetInstanceResponse\x12&\n\x08instance\x18\x01 \x01(\x0b\x32\x14.farcall.v1.Instance\"x\n\x14ListInstancesRequest\x12-\n\x06parent\x18\x01 \x01(\tB\x1d\xe2\x41\x01\x02\xfa\x41\x16\x12\x14\x66\x61rcall.dev/Instance\x12\x17\n\tpage_size\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"Y\n\x15ListInstancesResponse\x12\'\n\tinstances\x18\x01 \x03(\x0b\x32\x14.farcall.v1.Instance\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"C\n\x14\x43loseInstanceRequest\x12+\n\x04name\x18\x01 \x01(\tB\x1d\xe2\x41\x01\x02\xfa\x41\x16\n\x14\x66\x61rcall.dev/Instance\"\x17\n\x15\x43loseInstanceResponse2\xe6\x02\n\x0fInstanceService\x12W\n\x0e\x43reateInstance\x12!.farcall.v1.CreateInstanceRequest\x1a\".farcall.v1.CreateInstanceResponse\x12N\n\x0bGetInstance\x12\x1e.farcall.v1.GetInstanceRequest\x1a\x1f.farcall.v1.GetInstanceResponse\x12T\n\rListInstances\x12 .farcall.v1.ListInstancesRequest\x1a!.farcall.v1.ListInstancesResponse\x12T\n\rCloseInstance\x12 .farcall.v1.CloseInstanceRequest\x1a!.farcall.v1.CloseInstanceResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!farcall/v1/instance_service.proto\x12\nfarcall.v1\x1a\x17\x66\x61rcall/v1/module.proto\x1a\x15\x66\x61rcall/v1/wasi.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xda\x02\n\x08Instance\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12,\n\x06module\x18\x02 \x01(\tB\x1c\xe2\x41\x02\x02\x05\xfa\x41\x14\n\x12\x66\x61rcall.dev/Module\x12&\n\x05links\x18\x03 \x03(\x0b\x32\x10.farcall.v1.LinkB\x05\xe2\x41\x02\x01\x05\x12\x35\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12)\n\x07\x65xports\x18\x05 \x03(\x0b\x32\x12.farcall.v1.ExportB\x04\xe2\x41\x01\x03\x12-\n\x04wasi\x18\x06 \x01(\x0b\x32\x18.farcall.v1.InstanceWasiB\x05\xe2\x41\x02\x04\x01:S\xea\x41P\n\x14\x66\x61rcall.dev/Instance\x12#stores/{store}/instances/{instance}*\tinstances2\x08instance\"\xa2\x01\n\x0cInstanceWasi\x12:\n\rconfiguration\x18\x01 \x01(\x0b\x32\x1d.farcall.v1.WasiConfigurationB\x04\xe2\x41\x01\x01\x12\x1c\n\x0estandard_input\x18\x02 \x01(\x0c\x42\x04\xe2\x41\x01\x01\x12#\n\x10max_output_bytes\x18\x03 \x01(\x03\x42\x04\xe2\x41\x01\x01H\x00\x88\x01\x01\x42\x13\n\x11_max_output_bytes\"\xb4\x01\n\x04Link\x12\x1b\n\rimport_module\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1e\n\x0bimport_name\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01H\x00\x88\x01\x01\x12/\n\x08instance\x18\x03 \x01(\tB\x1d\xe2\x41\x01\x02\xfa\x41\x16\n\x14\x66\x61rcall.dev/Instance\x12\x1e\n\x0b\x65xport_name\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01H\x01\x88\x01\x01\x42\x0e\n\x0c_import_nameB\x0e\n\x0c_export_name\"\xa9\x01\n\x15\x43reateInstanceRequest\x12-\n\x06parent\x18\x01 \x01(\tB\x1d\xe2\x41\x01\x02\xfa\x41\x16\x12\x14\x66\x61rcall.dev/Instance\x12\x19\n\x0binstance_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12,\n\x08instance\x18\x03 \x01(\x0b\x32\x14.farcall.v1.InstanceB\x04\xe2\x41\x01\x02\x12\x18\n\nrequest_id\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01\"@\n\x16\x43reateInstanceResponse\x12&\n\x08instance\x18\x01 \x01(\x0b\x32\x14.farcall.v1.Instance\"A\n\x12GetInstanceRequest\x12+\n\x04name\x18\x01 \x01(\tB\x1d\xe2\x41\x01\x02\xfa\x41\x16\n\x14\x66\x61rcall.dev/Instance\"=\n\x13GetInstanceResponse\x12&\n\x08instance\x18\x01 \x01(\x0b\x32\x14.farcall.v1.Instance\"x\n\x14ListInstancesRequest\x12-\n\x06parent\x18\x01 \x01(\tB\x1d\xe2\x41\x01\x02\xfa\x41\x16\x12\x14\x66\x61rcall.dev/Instance\x12\x17\n\tpage_size\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"Y\n\x15ListInstancesResponse\x12\'\n\tinstances\x18\x01 \x03(\x0b\x32\x14.farcall.v1.Instance\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"C\n\x14\x43loseInstanceRequest\x12+\n\x04name\x18\x01 \x01(\tB\x1d\xe2\x41\x01\x02\xfa\x41\x16\n\x14\x66\x61rcall.dev/Instance\"\x17\n\x15\x43loseInstanceResponse\"@\n\x11TakeOutputRequest\x12+\n\x04name\x18\x01 \x01(\tB\x1d\xe2\x41\x01\x02\xfa\x41\x16\n\x14\x66\x61rcall.dev/Instance\"\x84\x01\n\x12TakeOutputResponse\x12\x17\n\x0fstandard_output\x18\x01 \x01(\x0c\x12\x16\n\x0estandard_error\x18\x02 \x01(\x0c\x12\x1e\n\x16\x64iscarded_output_bytes\x18\x03 \x01(\x03\x12\x1d\n\x15\x64iscarded_error_bytes\x18\x04 \x01(\x03\x32\xb3\x03\n\x0fInstanceService\x12W\n\x0e\x43reateInstance\x12!.farcall.v1.CreateInstanceRequest\x1a\".farcall.v1.CreateInstanceResponse\x12N\n\x0bGetInstance\x12\x1e.farcall.v1.GetInstanceRequest\x1a\x1f.farcall.v1.GetInstanceResponse\x12T\n\rListInstances\x12 .farcall.v1.ListInstancesRequest\x1a!.farcall.v1.ListInstancesResponse\x12T\n\rCloseInstance\x12 .farcall.v1.CloseInstanceRequest\x1a!.farcall.v1.CloseInstanceResponse\x12K\n\nTakeOutput\x12\x1d.farcall.v1.TakeOutputRequest\x1a\x1e.farcall.v1.TakeOutputResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,8 +46,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_INSTANCE'].fields_by_name['create_time']._serialized_options = b'\342A\001\003'
   _globals['_INSTANCE'].fields_by_name['exports']._loaded_options = None
   _globals['_INSTANCE'].fields_by_name['exports']._serialized_options = b'\342A\001\003'
+  _globals['_INSTANCE'].fields_by_name['wasi']._loaded_options = None
+  _globals['_INSTANCE'].fields_by_name['wasi']._serialized_options = b'\342A\002\004\001'
   _globals['_INSTANCE']._loaded_options = None
   _globals['_INSTANCE']._serialized_options = b'\352AP\n\024farcall.dev/Instance\022#stores/{store}/instances/{instance}*\tinstances2\010instance'
+  _globals['_INSTANCEWASI'].fields_by_name['configuration']._loaded_options = None
+  _globals['_INSTANCEWASI'].fields_by_name['configuration']._serialized_options = b'\342A\001\001'
+  _globals['_INSTANCEWASI'].fields_by_name['standard_input']._loaded_options = None
+  _globals['_INSTANCEWASI'].fields_by_name['standard_input']._serialized_options = b'\342A\001\001'
+  _globals['_INSTANCEWASI'].fields_by_name['max_output_bytes']._loaded_options = None
+  _globals['_INSTANCEWASI'].fields_by_name['max_output_bytes']._serialized_options = b'\342A\001\001'
   _globals['_LINK'].fields_by_name['import_module']._loaded_options = None
   _globals['_LINK'].fields_by_name['import_module']._serialized_options = b'\342A\001\002'
   _globals['_LINK'].fields_by_name['import_name']._loaded_options = None
@@ -73,26 +82,34 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTINSTANCESREQUEST'].fields_by_name['page_token']._serialized_options = b'\342A\001\001'
   _globals['_CLOSEINSTANCEREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_CLOSEINSTANCEREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\372A\026\n\024farcall.dev/Instance'
-  _globals['_INSTANCE']._serialized_start=168
-  _globals['_INSTANCE']._serialized_end=467
-  _globals['_LINK']._serialized_start=470
-  _globals['_LINK']._serialized_end=650
-  _globals['_CREATEINSTANCEREQUEST']._serialized_start=653
-  _globals['_CREATEINSTANCEREQUEST']._serialized_end=822
-  _globals['_CREATEINSTANCERESPONSE']._serialized_start=824
-  _globals['_CREATEINSTANCERESPONSE']._serialized_end=888
-  _globals['_GETINSTANCEREQUEST']._serialized_start=890
-  _globals['_GETINSTANCEREQUEST']._serialized_end=955
-  _globals['_GETINSTANCERESPONSE']._serialized_start=957
-  _globals['_GETINSTANCERESPONSE']._serialized_end=1018
-  _globals['_LISTINSTANCESREQUEST']._serialized_start=1020
-  _globals['_LISTINSTANCESREQUEST']._serialized_end=1140
-  _globals['_LISTINSTANCESRESPONSE']._serialized_start=1142
-  _globals['_LISTINSTANCESRESPONSE']._serialized_end=1231
-  _globals['_CLOSEINSTANCEREQUEST']._serialized_start=1233
-  _globals['_CLOSEINSTANCEREQUEST']._serialized_end=1300
-  _globals['_CLOSEINSTANCERESPONSE']._serialized_start=1302
-  _globals['_CLOSEINSTANCERESPONSE']._serialized_end=1325
-  _globals['_INSTANCESERVICE']._serialized_start=1328
-  _globals['_INSTANCESERVICE']._serialized_end=1686
+  _globals['_TAKEOUTPUTREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_TAKEOUTPUTREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\372A\026\n\024farcall.dev/Instance'
+  _globals['_INSTANCE']._serialized_start=191
+  _globals['_INSTANCE']._serialized_end=537
+  _globals['_INSTANCEWASI']._serialized_start=540
+  _globals['_INSTANCEWASI']._serialized_end=702
+  _globals['_LINK']._serialized_start=705
+  _globals['_LINK']._serialized_end=885
+  _globals['_CREATEINSTANCEREQUEST']._serialized_start=888
+  _globals['_CREATEINSTANCEREQUEST']._serialized_end=1057
+  _globals['_CREATEINSTANCERESPONSE']._serialized_start=1059
+  _globals['_CREATEINSTANCERESPONSE']._serialized_end=1123
+  _globals['_GETINSTANCEREQUEST']._serialized_start=1125
+  _globals['_GETINSTANCEREQUEST']._serialized_end=1190
+  _globals['_GETINSTANCERESPONSE']._serialized_start=1192
+  _globals['_GETINSTANCERESPONSE']._serialized_end=1253
+  _globals['_LISTINSTANCESREQUEST']._serialized_start=1255
+  _globals['_LISTINSTANCESREQUEST']._serialized_end=1375
+  _globals['_LISTINSTANCESRESPONSE']._serialized_start=1377
+  _globals['_LISTINSTANCESRESPONSE']._serialized_end=1466
+  _globals['_CLOSEINSTANCEREQUEST']._serialized_start=1468
+  _globals['_CLOSEINSTANCEREQUEST']._serialized_end=1535
+  _globals['_CLOSEINSTANCERESPONSE']._serialized_start=1537
+  _globals['_CLOSEINSTANCERESPONSE']._serialized_end=1560
+  _globals['_TAKEOUTPUTREQUEST']._serialized_start=1562
+  _globals['_TAKEOUTPUTREQUEST']._serialized_end=1626
+  _globals['_TAKEOUTPUTRESPONSE']._serialized_start=1629
+  _globals['_TAKEOUTPUTRESPONSE']._serialized_end=1761
+  _globals['_INSTANCESERVICE']._serialized_start=1764
+  _globals['_INSTANCESERVICE']._serialized_end=2199
 # @@protoc_insertion_point(module_scope)

@@ -5,6 +5,7 @@ Instances: create with links, get, list, close."""
 
 from collections import abc as _abc
 from farcall.proto.farcall.v1 import module_pb2 as _module_pb2
+from farcall.proto.farcall.v1 import wasi_pb2 as _wasi_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
@@ -31,6 +32,7 @@ class Instance(_message.Message):
     LINKS_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     EXPORTS_FIELD_NUMBER: _builtins.int
+    WASI_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Resource name: `stores/{store}/instances/{instance}`."""
     module: _builtins.str
@@ -47,6 +49,12 @@ class Instance(_message.Message):
     def exports(self) -> _containers.RepeatedCompositeFieldContainer[_module_pb2.Export]:
         """What it exports, in the module's order. Not filled in lists."""
 
+    @_builtins.property
+    def wasi(self) -> Global___InstanceWasi:
+        """What its imports from WASI are to give it; not set: they have to be linked like all others, and links go before
+        this. Never filled in answers.
+        """
+
     def __init__(
         self,
         *,
@@ -55,14 +63,51 @@ class Instance(_message.Message):
         links: _abc.Iterable[Global___Link] | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         exports: _abc.Iterable[_module_pb2.Export] | None = ...,
+        wasi: Global___InstanceWasi | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "wasi", b"wasi"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "exports", b"exports", "links", b"links", "module", b"module", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "exports", b"exports", "links", b"links", "module", b"module", "name", b"name", "wasi", b"wasi"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Instance: _TypeAlias = Instance  # noqa: Y015
+
+@_typing.final
+class InstanceWasi(_message.Message):
+    """WASI for an instance whose functions are called one by one."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONFIGURATION_FIELD_NUMBER: _builtins.int
+    STANDARD_INPUT_FIELD_NUMBER: _builtins.int
+    MAX_OUTPUT_BYTES_FIELD_NUMBER: _builtins.int
+    standard_input: _builtins.bytes
+    """All of its standard input."""
+    max_output_bytes: _builtins.int
+    """How much of standard output, and of standard error, is kept until TakeOutput takes it; what the guest writes beyond
+    is discarded. 0: everything is. At most the server's limit, which also holds where it is not set.
+    """
+    @_builtins.property
+    def configuration(self) -> _wasi_pb2.WasiConfiguration:
+        """Arguments, environment, directories; archives are whole."""
+
+    def __init__(
+        self,
+        *,
+        configuration: _wasi_pb2.WasiConfiguration | None = ...,
+        standard_input: _builtins.bytes = ...,
+        max_output_bytes: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_max_output_bytes", b"_max_output_bytes", "configuration", b"configuration", "max_output_bytes", b"max_output_bytes"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_output_bytes", b"_max_output_bytes", "configuration", b"configuration", "max_output_bytes", b"max_output_bytes", "standard_input", b"standard_input"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__max_output_bytes: _TypeAlias = _typing.Literal["max_output_bytes"]  # noqa: Y015
+    _WhichOneofArgType__max_output_bytes: _TypeAlias = _typing.Literal["_max_output_bytes", b"_max_output_bytes"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_output_bytes) -> _WhichOneofReturnType__max_output_bytes | None: ...
+
+Global___InstanceWasi: _TypeAlias = InstanceWasi  # noqa: Y015
 
 @_typing.final
 class Link(_message.Message):
@@ -309,3 +354,59 @@ class CloseInstanceResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CloseInstanceResponse: _TypeAlias = CloseInstanceResponse  # noqa: Y015
+
+@_typing.final
+class TakeOutputRequest(_message.Message):
+    """Request of TakeOutput (AIP-136)."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`stores/{store}/instances/{instance}`."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TakeOutputRequest: _TypeAlias = TakeOutputRequest  # noqa: Y015
+
+@_typing.final
+class TakeOutputResponse(_message.Message):
+    """Response of TakeOutput."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STANDARD_OUTPUT_FIELD_NUMBER: _builtins.int
+    STANDARD_ERROR_FIELD_NUMBER: _builtins.int
+    DISCARDED_OUTPUT_BYTES_FIELD_NUMBER: _builtins.int
+    DISCARDED_ERROR_BYTES_FIELD_NUMBER: _builtins.int
+    standard_output: _builtins.bytes
+    """What it wrote to standard output."""
+    standard_error: _builtins.bytes
+    """What it wrote to standard error."""
+    discarded_output_bytes: _builtins.int
+    """How many bytes of standard output were discarded after these."""
+    discarded_error_bytes: _builtins.int
+    """How many bytes of standard error were discarded after these."""
+    def __init__(
+        self,
+        *,
+        standard_output: _builtins.bytes = ...,
+        standard_error: _builtins.bytes = ...,
+        discarded_output_bytes: _builtins.int = ...,
+        discarded_error_bytes: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["discarded_error_bytes", b"discarded_error_bytes", "discarded_output_bytes", b"discarded_output_bytes", "standard_error", b"standard_error", "standard_output", b"standard_output"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TakeOutputResponse: _TypeAlias = TakeOutputResponse  # noqa: Y015

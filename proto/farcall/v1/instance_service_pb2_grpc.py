@@ -55,6 +55,11 @@ class InstanceServiceStub:
                 request_serializer=farcall_dot_v1_dot_instance__service__pb2.CloseInstanceRequest.SerializeToString,
                 response_deserializer=farcall_dot_v1_dot_instance__service__pb2.CloseInstanceResponse.FromString,
                 _registered_method=True)
+        self.TakeOutput = channel.unary_unary(
+                '/farcall.v1.InstanceService/TakeOutput',
+                request_serializer=farcall_dot_v1_dot_instance__service__pb2.TakeOutputRequest.SerializeToString,
+                response_deserializer=farcall_dot_v1_dot_instance__service__pb2.TakeOutputResponse.FromString,
+                _registered_method=True)
 
 
 class InstanceServiceServicer:
@@ -93,6 +98,14 @@ class InstanceServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def TakeOutput(self, request, context):
+        """Takes what an instance that has WASI wrote to standard output and standard error since the last time.
+        FAILED_PRECONDITION: it was instantiated without `wasi`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_InstanceServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -115,6 +128,11 @@ def add_InstanceServiceServicer_to_server(servicer, server):
                     servicer.CloseInstance,
                     request_deserializer=farcall_dot_v1_dot_instance__service__pb2.CloseInstanceRequest.FromString,
                     response_serializer=farcall_dot_v1_dot_instance__service__pb2.CloseInstanceResponse.SerializeToString,
+            ),
+            'TakeOutput': grpc.unary_unary_rpc_method_handler(
+                    servicer.TakeOutput,
+                    request_deserializer=farcall_dot_v1_dot_instance__service__pb2.TakeOutputRequest.FromString,
+                    response_serializer=farcall_dot_v1_dot_instance__service__pb2.TakeOutputResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -226,6 +244,33 @@ class InstanceService:
             '/farcall.v1.InstanceService/CloseInstance',
             farcall_dot_v1_dot_instance__service__pb2.CloseInstanceRequest.SerializeToString,
             farcall_dot_v1_dot_instance__service__pb2.CloseInstanceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TakeOutput(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/farcall.v1.InstanceService/TakeOutput',
+            farcall_dot_v1_dot_instance__service__pb2.TakeOutputRequest.SerializeToString,
+            farcall_dot_v1_dot_instance__service__pb2.TakeOutputResponse.FromString,
             options,
             channel_credentials,
             insecure,

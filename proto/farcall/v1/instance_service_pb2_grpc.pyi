@@ -47,6 +47,10 @@ class InstanceServiceStub:
     """Closes an instance. Later calls by its name fail with NOT_FOUND; what other instances import from it stays
     alive for them.
     """
+    TakeOutput: _grpc.UnaryUnaryMultiCallable[_instance_service_pb2.TakeOutputRequest, _instance_service_pb2.TakeOutputResponse]
+    """Takes what an instance that has WASI wrote to standard output and standard error since the last time.
+    FAILED_PRECONDITION: it was instantiated without `wasi`.
+    """
 
 @_typing.type_check_only
 class InstanceServiceAsyncStub(InstanceServiceStub):
@@ -66,6 +70,10 @@ class InstanceServiceAsyncStub(InstanceServiceStub):
     CloseInstance: _aio.UnaryUnaryMultiCallable[_instance_service_pb2.CloseInstanceRequest, _instance_service_pb2.CloseInstanceResponse]  # type: ignore[assignment]
     """Closes an instance. Later calls by its name fail with NOT_FOUND; what other instances import from it stays
     alive for them.
+    """
+    TakeOutput: _aio.UnaryUnaryMultiCallable[_instance_service_pb2.TakeOutputRequest, _instance_service_pb2.TakeOutputResponse]  # type: ignore[assignment]
+    """Takes what an instance that has WASI wrote to standard output and standard error since the last time.
+    FAILED_PRECONDITION: it was instantiated without `wasi`.
     """
 
 class InstanceServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -107,6 +115,16 @@ class InstanceServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_instance_service_pb2.CloseInstanceResponse, _abc.Awaitable[_instance_service_pb2.CloseInstanceResponse]]:
         """Closes an instance. Later calls by its name fail with NOT_FOUND; what other instances import from it stays
         alive for them.
+        """
+
+    @_abc_1.abstractmethod
+    def TakeOutput(
+        self,
+        request: _instance_service_pb2.TakeOutputRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_instance_service_pb2.TakeOutputResponse, _abc.Awaitable[_instance_service_pb2.TakeOutputResponse]]:
+        """Takes what an instance that has WASI wrote to standard output and standard error since the last time.
+        FAILED_PRECONDITION: it was instantiated without `wasi`.
         """
 
 def add_InstanceServiceServicer_to_server(servicer: InstanceServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

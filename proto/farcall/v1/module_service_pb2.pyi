@@ -176,7 +176,7 @@ class CompileModuleResponse(_message.Message):
     """Whether all is done: this is the last message then."""
     @_builtins.property
     def tiers(self) -> _containers.RepeatedCompositeFieldContainer[Global___TierProgress]:
-        """The same by tier; of a module that another server process compiled, nothing is known."""
+        """The same by tier. Of code that was compiled before the first call all counts as optimised, once it is there."""
 
     def __init__(
         self,

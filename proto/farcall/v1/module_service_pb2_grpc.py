@@ -67,8 +67,8 @@ class ModuleServiceServicer:
     """
 
     def UploadModule(self, request_iterator, context):
-        """Uploads a module in chunks. When this has answered, the module survives a restart, and is compiled unless that was
-        deferred. Repeating it is safe. A call that ends early ends the compilation, unless others wait for it.
+        """Uploads a module in chunks. When this has answered, the module survives a restart, and what the server compiles before
+        the first call is compiled, unless that was deferred. Repeating it is safe. A call that ends early ends the compilation, unless others wait for it.
         INVALID_ARGUMENT with InvalidModule: the bytes are no valid module, or
         not those that were announced. RESOURCE_EXHAUSTED: a limit on size or number of modules, or on compiling.
         """
@@ -77,7 +77,8 @@ class ModuleServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CompileModule(self, request, context):
-        """Compiles all functions of a module, unless that is done, and tells how far that is; the last message has `done`.
+        """Compiles all functions of a module as well as the server's policy has them, unless that is done, and tells how far
+        that is; the last message has `done`.
         A call that ends early, by its deadline too, ends the compilation, unless others wait for it.
         RESOURCE_EXHAUSTED: too many jobs wait, or it would take too much time or memory. INTERNAL: the compiler crashed.
         """

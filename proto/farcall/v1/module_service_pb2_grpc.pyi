@@ -34,13 +34,14 @@ class ModuleServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> ModuleServiceAsyncStub: ...
     UploadModule: _grpc.StreamUnaryMultiCallable[_module_service_pb2.UploadModuleRequest, _module_service_pb2.UploadModuleResponse]
-    """Uploads a module in chunks. When this has answered, the module survives a restart, and is compiled unless that was
-    deferred. Repeating it is safe. A call that ends early ends the compilation, unless others wait for it.
+    """Uploads a module in chunks. When this has answered, the module survives a restart, and what the server compiles before
+    the first call is compiled, unless that was deferred. Repeating it is safe. A call that ends early ends the compilation, unless others wait for it.
     INVALID_ARGUMENT with InvalidModule: the bytes are no valid module, or
     not those that were announced. RESOURCE_EXHAUSTED: a limit on size or number of modules, or on compiling.
     """
     CompileModule: _grpc.UnaryStreamMultiCallable[_module_service_pb2.CompileModuleRequest, _module_service_pb2.CompileModuleResponse]
-    """Compiles all functions of a module, unless that is done, and tells how far that is; the last message has `done`.
+    """Compiles all functions of a module as well as the server's policy has them, unless that is done, and tells how far
+    that is; the last message has `done`.
     A call that ends early, by its deadline too, ends the compilation, unless others wait for it.
     RESOURCE_EXHAUSTED: too many jobs wait, or it would take too much time or memory. INTERNAL: the compiler crashed.
     """
@@ -57,13 +58,14 @@ class ModuleServiceAsyncStub(ModuleServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     UploadModule: _aio.StreamUnaryMultiCallable[_module_service_pb2.UploadModuleRequest, _module_service_pb2.UploadModuleResponse]  # type: ignore[assignment]
-    """Uploads a module in chunks. When this has answered, the module survives a restart, and is compiled unless that was
-    deferred. Repeating it is safe. A call that ends early ends the compilation, unless others wait for it.
+    """Uploads a module in chunks. When this has answered, the module survives a restart, and what the server compiles before
+    the first call is compiled, unless that was deferred. Repeating it is safe. A call that ends early ends the compilation, unless others wait for it.
     INVALID_ARGUMENT with InvalidModule: the bytes are no valid module, or
     not those that were announced. RESOURCE_EXHAUSTED: a limit on size or number of modules, or on compiling.
     """
     CompileModule: _aio.UnaryStreamMultiCallable[_module_service_pb2.CompileModuleRequest, _module_service_pb2.CompileModuleResponse]  # type: ignore[assignment]
-    """Compiles all functions of a module, unless that is done, and tells how far that is; the last message has `done`.
+    """Compiles all functions of a module as well as the server's policy has them, unless that is done, and tells how far
+    that is; the last message has `done`.
     A call that ends early, by its deadline too, ends the compilation, unless others wait for it.
     RESOURCE_EXHAUSTED: too many jobs wait, or it would take too much time or memory. INTERNAL: the compiler crashed.
     """
@@ -83,8 +85,8 @@ class ModuleServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_module_service_pb2.UploadModuleRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_module_service_pb2.UploadModuleResponse, _abc.Awaitable[_module_service_pb2.UploadModuleResponse]]:
-        """Uploads a module in chunks. When this has answered, the module survives a restart, and is compiled unless that was
-        deferred. Repeating it is safe. A call that ends early ends the compilation, unless others wait for it.
+        """Uploads a module in chunks. When this has answered, the module survives a restart, and what the server compiles before
+        the first call is compiled, unless that was deferred. Repeating it is safe. A call that ends early ends the compilation, unless others wait for it.
         INVALID_ARGUMENT with InvalidModule: the bytes are no valid module, or
         not those that were announced. RESOURCE_EXHAUSTED: a limit on size or number of modules, or on compiling.
         """
@@ -95,7 +97,8 @@ class ModuleServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _module_service_pb2.CompileModuleRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_module_service_pb2.CompileModuleResponse], _abc.AsyncIterator[_module_service_pb2.CompileModuleResponse]]:
-        """Compiles all functions of a module, unless that is done, and tells how far that is; the last message has `done`.
+        """Compiles all functions of a module as well as the server's policy has them, unless that is done, and tells how far
+        that is; the last message has `done`.
         A call that ends early, by its deadline too, ends the compilation, unless others wait for it.
         RESOURCE_EXHAUSTED: too many jobs wait, or it would take too much time or memory. INTERNAL: the compiler crashed.
         """

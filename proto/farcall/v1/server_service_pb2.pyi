@@ -124,6 +124,10 @@ class ServerLimits(_message.Message):
     MAX_PENDING_CALLS_PER_INSTANCE_FIELD_NUMBER: _builtins.int
     DEFAULT_CALL_TIMEOUT_FIELD_NUMBER: _builtins.int
     MAX_CALL_TIMEOUT_FIELD_NUMBER: _builtins.int
+    MAX_PROGRAMS_FIELD_NUMBER: _builtins.int
+    MAX_PROGRAM_TIMEOUT_FIELD_NUMBER: _builtins.int
+    MAX_MOUNTED_BYTES_FIELD_NUMBER: _builtins.int
+    HOST_DIRECTORIES_FIELD_NUMBER: _builtins.int
     max_message_bytes: _builtins.int
     """Largest message, in bytes, in both directions."""
     max_module_bytes: _builtins.int
@@ -134,6 +138,10 @@ class ServerLimits(_message.Message):
     """How many stores can be open."""
     max_pending_calls_per_instance: _builtins.int
     """How many calls can wait for, or run in, one instance at a time."""
+    max_programs: _builtins.int
+    """How many programs can run at a time."""
+    max_mounted_bytes: _builtins.int
+    """Size of a directory in memory, of an archive, and of what all of them may take that one program or instance has."""
     @_builtins.property
     def default_call_timeout(self) -> _duration_pb2.Duration:
         """How long a call may run where the caller sets no deadline."""
@@ -141,6 +149,14 @@ class ServerLimits(_message.Message):
     @_builtins.property
     def max_call_timeout(self) -> _duration_pb2.Duration:
         """The longest time that a call may run, whatever deadline the caller sets."""
+
+    @_builtins.property
+    def max_program_timeout(self) -> _duration_pb2.Duration:
+        """How long a program may run, whatever deadline the caller sets, and where it sets none."""
+
+    @_builtins.property
+    def host_directories(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The names of the directories of the server's machine that programs may be given, in alphabetical order."""
 
     def __init__(
         self,
@@ -152,10 +168,14 @@ class ServerLimits(_message.Message):
         max_pending_calls_per_instance: _builtins.int = ...,
         default_call_timeout: _duration_pb2.Duration | None = ...,
         max_call_timeout: _duration_pb2.Duration | None = ...,
+        max_programs: _builtins.int = ...,
+        max_program_timeout: _duration_pb2.Duration | None = ...,
+        max_mounted_bytes: _builtins.int = ...,
+        host_directories: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["default_call_timeout", b"default_call_timeout", "max_call_timeout", b"max_call_timeout"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["default_call_timeout", b"default_call_timeout", "max_call_timeout", b"max_call_timeout", "max_program_timeout", b"max_program_timeout"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["default_call_timeout", b"default_call_timeout", "max_call_timeout", b"max_call_timeout", "max_message_bytes", b"max_message_bytes", "max_module_bytes", b"max_module_bytes", "max_modules", b"max_modules", "max_pending_calls_per_instance", b"max_pending_calls_per_instance", "max_stores", b"max_stores"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["default_call_timeout", b"default_call_timeout", "host_directories", b"host_directories", "max_call_timeout", b"max_call_timeout", "max_message_bytes", b"max_message_bytes", "max_module_bytes", b"max_module_bytes", "max_modules", b"max_modules", "max_mounted_bytes", b"max_mounted_bytes", "max_pending_calls_per_instance", b"max_pending_calls_per_instance", "max_program_timeout", b"max_program_timeout", "max_programs", b"max_programs", "max_stores", b"max_stores"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -200,6 +220,8 @@ class ServerCounters(_message.Message):
     CACHE_HITS_TOTAL_FIELD_NUMBER: _builtins.int
     MEMORIES_LIVE_FIELD_NUMBER: _builtins.int
     INSTANCES_CREATED_TOTAL_FIELD_NUMBER: _builtins.int
+    PROGRAMS_RUNNING_FIELD_NUMBER: _builtins.int
+    PROGRAMS_TOTAL_FIELD_NUMBER: _builtins.int
     ENGINE_FIELD_NUMBER: _builtins.int
     modules_kept: _builtins.int
     """Modules kept."""
@@ -227,6 +249,10 @@ class ServerCounters(_message.Message):
     """Memories in existence."""
     instances_created_total: _builtins.int
     """Instances that were created."""
+    programs_running: _builtins.int
+    """Programs that run."""
+    programs_total: _builtins.int
+    """Programs that were started."""
     @_builtins.property
     def engine(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
         """Further counters of the engine, by name."""
@@ -247,11 +273,13 @@ class ServerCounters(_message.Message):
         cache_hits_total: _builtins.int = ...,
         memories_live: _builtins.int = ...,
         instances_created_total: _builtins.int = ...,
+        programs_running: _builtins.int = ...,
+        programs_total: _builtins.int = ...,
         engine: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache_hits_total", b"cache_hits_total", "calls_pending", b"calls_pending", "calls_terminated_total", b"calls_terminated_total", "calls_total", b"calls_total", "calls_trapped_total", b"calls_trapped_total", "compiled_modules", b"compiled_modules", "compiles_total", b"compiles_total", "engine", b"engine", "instances_created_total", b"instances_created_total", "instances_open", b"instances_open", "memories_live", b"memories_live", "modules_kept", b"modules_kept", "stores_open", b"stores_open", "uploads_pending", b"uploads_pending"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache_hits_total", b"cache_hits_total", "calls_pending", b"calls_pending", "calls_terminated_total", b"calls_terminated_total", "calls_total", b"calls_total", "calls_trapped_total", b"calls_trapped_total", "compiled_modules", b"compiled_modules", "compiles_total", b"compiles_total", "engine", b"engine", "instances_created_total", b"instances_created_total", "instances_open", b"instances_open", "memories_live", b"memories_live", "modules_kept", b"modules_kept", "programs_running", b"programs_running", "programs_total", b"programs_total", "stores_open", b"stores_open", "uploads_pending", b"uploads_pending"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -42,18 +42,23 @@ def test_what_is_written_is_read(artifact, content):
     assert decode_artifact(content) == artifact
 
 
-def test_code_compiled_ahead_is_used_and_nothing_is_compiled(artifact, content, engine, monkeypatch):
+@pytest.mark.parametrize("policy", ["lazy", "optimized"])
+def test_code_compiled_ahead_is_used_and_nothing_is_compiled(artifact, content, monkeypatch, policy):
     def compile_nothing(*_):
         raise AssertionError("it was compiled")
 
-    engine.use_artifact(decode_artifact(content))
     monkeypatch.setattr("farcall.engine.jobs.module_compiler.ModuleCompiler.compile", compile_nothing)
-    with Store(engine) as store:
+    monkeypatch.setattr("farcall.engine.tiers.first_call.FastTier.compile", compile_nothing)
+    with Engine(code_policy=policy) as engine, Store(engine) as store:
+        engine.use_artifact(decode_artifact(content))
         module = engine.load_module(artifact.source)
-        instance = store.instantiate(engine.compile_module(module, ensure_termination=True))
-        assert instance.exports.f(5) == 16
-    with pytest.raises(AssertionError, match="it was compiled"):
-        engine.compile_module(module, ensure_termination=False)
+        compiled = engine.compile_module(module, ensure_termination=True)
+        assert store.instantiate(compiled).exports.f(5) == 16
+        assert engine.complete(compiled).done == len(module.functions)
+        with pytest.raises(
+            AssertionError, match="it was compiled"
+        ):  # it is not for code that cannot be stopped
+            store.instantiate(engine.compile_module(module, ensure_termination=False)).exports.f(5)
 
 
 def test_code_for_an_older_cpu_runs_here(engine):

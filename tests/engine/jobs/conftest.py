@@ -4,12 +4,20 @@ from collections.abc import Iterator
 
 import pytest
 
+from farcall.engine import Engine
 from farcall.engine.binary import decode_module
 from farcall.engine.jobs.pool import CompilePool
 from farcall.engine.jobs.processes import TEMPLATE
 from tests.engine.guests import wasm
 from tests.engine.jobs.jobs import ENDLESS_TEXT, small_text
 from tests.engine.jobs.process_tree import levels, wait_until
+
+
+@pytest.fixture
+def engine() -> Iterator[Engine]:
+    """Compiles all of a module before its first call."""
+    with Engine(code_policy="optimized") as engine:
+        yield engine
 
 
 @pytest.fixture

@@ -156,9 +156,9 @@ def test_what_takes_too_long_runs_unoptimised_and_the_rest_does_not(engine, chai
 
 
 def test_what_takes_too_long_even_so_is_refused_and_leaves_nothing():
-    with Engine(compile_limits=CompileLimits(seconds=1)) as engine:
+    with Engine(code_policy="optimized", compile_limits=CompileLimits(seconds=1)) as engine:
         locals_ = "(local.set 0 (i64.add (local.get 0) (i64.div_u (local.get 0) (i64.const 3))))"
-        text = f"(func (param i64) {locals_ * 8000})" * 30
+        text = f"(func (param i64) {locals_ * 150_000})"
         module = engine.load_module(wasm(f"(module {text})"))
         with pytest.raises(CompileLimitError, match=r"functions? .* could not be compiled: .* more than 1 s"):
             engine.compile_module(module)
@@ -195,7 +195,7 @@ def test_a_crash_without_optimisation_is_the_modules_error(engine, parts, monkey
 
 
 def test_a_full_queue_refuses_the_module_and_drops_its_jobs(parts):
-    with Engine(compile_limits=CompileLimits(processes=1, queue=2)) as engine:
+    with Engine(code_policy="optimized", compile_limits=CompileLimits(processes=1, queue=2)) as engine:
         with pytest.raises(QueueFullError):
             engine.compile_module(parts)
         wait_until(lambda: engine.statistics().compile_jobs.running == 0)
@@ -271,7 +271,7 @@ def test_a_listener_that_fails_is_its_callers_error(engine, parts):
 
 
 def test_closing_the_engine_ends_its_jobs(chain):
-    engine = Engine()
+    engine = Engine(code_policy="optimized")
     compiling = Background(lambda: engine.compile_module(chain))
     process = job_process()
     engine.close()

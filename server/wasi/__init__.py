@@ -1,0 +1,1 @@
+"""What guests that import WASI are given: arguments, environment, directories, streams."""
