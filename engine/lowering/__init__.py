@@ -5,6 +5,13 @@
 
 from farcall.engine.lowering.complexity import is_complex, is_soon_compiled
 from farcall.engine.lowering.context import LoweringOptions
-from farcall.engine.lowering.module import lower_functions, lower_in_batches
+from farcall.engine.lowering.module import lower_functions, lower_in_batches, lower_located
 
-__all__ = ["LoweringOptions", "is_complex", "is_soon_compiled", "lower_functions", "lower_in_batches"]
+__all__ = [
+    "LoweringOptions",
+    "is_complex",
+    "is_soon_compiled",
+    "lower_functions",
+    "lower_in_batches",
+    "lower_located",
+]

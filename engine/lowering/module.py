@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from farcall.engine.abi.calls import CALLING_CONVENTION, symbol
 from farcall.engine.abi.layout import ContextLayout, needs_descriptors
-from farcall.engine.lowering.body import lower_body
+from farcall.engine.lowering.body import lower_body, lower_located_body
 from farcall.engine.lowering.context import LoweringOptions, ModuleContext
 from farcall.engine.lowering.metadata import DEFINITIONS, GUEST_FUNCTION, LENGTH, OBJECT_DEFINITIONS
 from farcall.engine.lowering.tail_call import tail_entry_declaration
@@ -35,6 +35,18 @@ def lower_functions(
     """
     context = ModuleContext(module, layout, options)
     return _text(context, functions, [lower_body(context, body) for body in functions])
+
+
+def lower_located(
+    module: Module,
+    layout: ContextLayout,
+    options: LoweringOptions,
+    body: FunctionBody,
+    locate: Callable[[str, int], str],
+) -> str:
+    """As `lower_functions` of one function, with its text given by `locate`: see `body.lower_located_body`."""
+    context = ModuleContext(module, layout, options)
+    return _text(context, [body], [lower_located_body(context, body, locate)])
 
 
 def lower_in_batches(
