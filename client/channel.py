@@ -28,7 +28,7 @@ DEFAULT_ADDRESS = f"localhost:{DEFAULT_PORT}"
 
 _MAX_RECEIVED_MESSAGE_BYTES = 256 << 20
 RETRIED_METHODS = {
-    "farcall.v1.ModuleService": ("GetModule", "ListModules"),
+    "farcall.v1.ModuleService": ("GetModule", "ListModules", "InspectFunction"),
     "farcall.v1.StoreService": ("CreateStore", "GetStore", "ListStores"),
     "farcall.v1.InstanceService": ("CreateInstance", "GetInstance", "ListInstances"),
     "farcall.v1.MemoryService": ("GetMemory", "ReadMemory"),

@@ -20,6 +20,7 @@ from farcall.engine.errors import (
     ExportNotFoundError,
     FarcallError,
     Frame,
+    FunctionNotFoundError,
     InvalidModuleError,
     LinkError,
     MalformedModuleError,
@@ -32,6 +33,7 @@ from farcall.engine.errors import (
     UnsupportedFeatureError,
     WasmException,
 )
+from farcall.engine.inspection import CodeLine, FunctionInspection, Tier, inspect_function
 from farcall.engine.instructions.instruction import features_named
 from farcall.engine.interface import (
     AbstractEngine,
@@ -101,6 +103,7 @@ __all__ = [
     "ArgumentError",
     "ArrayReference",
     "ClosedError",
+    "CodeLine",
     "CompiledModule",
     "Engine",
     "EngineBug",
@@ -116,7 +119,9 @@ __all__ = [
     "Frame",
     "Function",
     "FunctionDefinition",
+    "FunctionInspection",
     "FunctionListener",
+    "FunctionNotFoundError",
     "FunctionType",
     "Global",
     "GlobalType",
@@ -151,6 +156,7 @@ __all__ = [
     "TagType",
     "TailCallListener",
     "TerminatedError",
+    "Tier",
     "Trap",
     "TrapKind",
     "UnsupportedFeatureError",
@@ -159,6 +165,7 @@ __all__ = [
     "end_turn",
     "ends_soon",
     "features_named",
+    "inspect_function",
     "section_headers",
     "try_turn",
     "type_texts",

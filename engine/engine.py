@@ -10,9 +10,11 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 import weakref
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -35,8 +37,17 @@ from farcall.engine.runtime.instance import Instance
 from farcall.engine.runtime.memory_budget import MemoryBudget
 from farcall.engine.runtime.module_engine import NativeModuleEngine
 from farcall.engine.runtime.native.machine import native_runtime
+from farcall.engine.runtime.native.profiling import Profiling, start_profiling
 from farcall.engine.runtime.store import Store
 from farcall.engine.runtime.type_registry import TypeRegistry
+from farcall.engine.statistics import (
+    FAST,
+    OPTIMIZED,
+    CachePlaceStatistics,
+    CompilationStatistics,
+    ModuleCodeStatistics,
+    TierLedger,
+)
 from farcall.engine.structure.module import FunctionBody, Module
 from farcall.engine.validation import validate_module
 
@@ -75,6 +86,7 @@ class EngineStatistics:
         memory_bytes: what the guests of all stores have.
         memories: memories in use in the process.
         linked_groups: groups of linked instances in the process.
+        compilation: what was compiled, is cached and waits, in detail.
     """
 
     compilations: int
@@ -87,6 +99,10 @@ class EngineStatistics:
     memory_bytes: int
     memories: int
     linked_groups: int
+    compilation: CompilationStatistics
+
+
+_TIERS = {Optimization.FAST: FAST, Optimization.FULL: OPTIMIZED}
 
 
 def _seconds(text: str, optimization: Optimization) -> int:
@@ -123,17 +139,27 @@ class Engine(AbstractEngine):
     """
 
     def __init__(
-        self, *, total_memory_bytes: int | None = None, disabled_features: Iterable[str] = ()
+        self,
+        *,
+        total_memory_bytes: int | None = None,
+        disabled_features: Iterable[str] = (),
+        profiling: Profiling | str | None = None,
     ) -> None:
         """Make an engine.
 
         Parameters:
             total_memory_bytes: how much memory the guests of all its stores may have together; None is no limit.
             disabled_features: names of features that modules may not use; `features` lists the others.
+            profiling: what is written for Linux `perf`, by the whole process: `map` (`/tmp/perf-PID.map`), or `jitdump`
+                (`jit-PID.dump` in the working directory); None is what FARCALL_PERF in the environment says.
 
         Raises:
-            ValueError: there is no feature of such a name.
+            ValueError: there is no feature of such a name, or no such kind of profiling.
+            OSError: the file for `perf` cannot be written.
         """
+        profiling = profiling or os.environ.get("FARCALL_PERF") or None
+        if profiling is not None:
+            start_profiling(Profiling(profiling))
         self._disabled = features_named(disabled_features)
         native_runtime()
         self.memory_budget = MemoryBudget(total_memory_bytes)
@@ -148,6 +174,9 @@ class Engine(AbstractEngine):
         self._latest: weakref.WeakKeyDictionary[Module, _Compilation] = weakref.WeakKeyDictionary()
         self._stores: weakref.WeakSet[Store] = weakref.WeakSet()  # guarded by _lock
         self._compile_seconds = 0.0  # guarded by _lock
+        self._ledger = TierLedger()
+        # Of each compiled module: its functions by tier.
+        self._tiers_of: weakref.WeakKeyDictionary[CompiledCode, Counter[str]] = weakref.WeakKeyDictionary()
         self._closed = False
 
     @property
@@ -218,14 +247,21 @@ class Engine(AbstractEngine):
             fast = large or is_complex(module, body)
             parts[Optimization.FAST if fast else Optimization.FULL].append(body)
         objects = []
+        tiers: Counter[str] = Counter()
         for optimization, bodies in parts.items():
             for batch, text in lower_in_batches(module, layout, options, bodies):
+                batch_started = time.perf_counter()
                 # Where it took too long once, no more time is spent.
                 compiled, optimization = _compile_batch(batch, text, optimization)  # noqa: PLW2901
-                objects.append(compiled)
-        image: Image = link(map(read_object, objects))
+                seconds = time.perf_counter() - batch_started
+                objects.append(read_object(compiled))
+                code_bytes = sum(symbol.size for symbol in objects[-1].symbols if symbol.is_function)
+                self._ledger.record(_TIERS[optimization], len(batch), code_bytes, seconds)
+                tiers[_TIERS[optimization]] += len(batch)
+        image: Image = link(objects)
         code = CompiledCode(module, layout, image, self.types, listening=options.listeners)
         with self._lock:
+            self._tiers_of[code] = tiers
             self._compile_seconds += time.perf_counter() - started
         return code
 
@@ -302,6 +338,36 @@ class Engine(AbstractEngine):
             memory_bytes=self.memory_budget.used,
             memories=space.memories.used + space.regions.used,
             linked_groups=space.contexts.used,
+            compilation=self._compilation_statistics(),
+        )
+
+    def _compilation_statistics(self) -> CompilationStatistics:
+        counters, codes = self._cache.counters, self._cache.values()
+        by_module: dict[str, ModuleCodeStatistics] = {}
+        for code in codes:
+            with self._lock:
+                tiers = self._tiers_of.get(code, Counter[str]())
+            digest, total = code.module.digest, len(code.module.functions)
+            known = by_module.get(digest, ModuleCodeStatistics(digest, 0, 0, 0, 0))
+            # A module that was compiled in several ways has each function as often.
+            by_module[digest] = ModuleCodeStatistics(
+                digest,
+                known.uncompiled + total - tiers.total(),
+                known.fast + tiers[FAST],
+                known.optimized + tiers[OPTIMIZED],
+                known.code_bytes + code.size,
+            )
+        memory = CachePlaceStatistics(
+            "memory",
+            hits=counters.hits,
+            misses=counters.misses,
+            entries=len(codes),
+            bytes=sum(code.size for code in codes),
+        )
+        return CompilationStatistics(
+            tiers=self._ledger.statistics(),
+            cache_places=(memory,),
+            modules=tuple(by_module[digest] for digest in sorted(by_module)),
         )
 
     def _check_open(self) -> None:

@@ -40,6 +40,7 @@ class ServerConfiguration:
         shutdown_grace: seconds that running calls get to finish when the server is told to stop.
         max_remembered_requests: answers that are kept for repeated request ids.
         disabled_features: WebAssembly features, by name, that modules may not use.
+        perf: what is written for Linux `perf`: `map`, `jitdump`, or None for nothing.
     """
 
     address: str = "127.0.0.1:7070"
@@ -64,6 +65,7 @@ class ServerConfiguration:
     shutdown_grace: float = 10.0
     max_remembered_requests: int = 10_000
     disabled_features: tuple[str, ...] = ()
+    perf: str | None = None
 
     def __post_init__(self) -> None:
         for name in (

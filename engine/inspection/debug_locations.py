@@ -30,14 +30,18 @@ def locate(lines: str, offset: int) -> str:
             located.append(line)
         else:
             in_switch = False
-            located.append(line if not line or _LABEL.fullmatch(line) else f"{line}, !dbg !{_LOCATIONS + offset}")
+            located.append(
+                line if not line or _LABEL.fullmatch(line) else f"{line}, !dbg !{_LOCATIONS + offset}"
+            )
     return "\n".join(located)
 
 
 def define_locations(text: str, index: int) -> str:
     """The text of function `index`, with all that its debug locations need."""
     used = sorted({int(number) for number in _REFERENCE.findall(text)})
-    head = f"@{tail_symbol(index)}(" if re.search(rf"^define .*@{tail_symbol(index)}\(", text, re.M) else f"@{symbol(index)}("
+    # A function that makes tail calls has its code in its tail entry.
+    tail = re.search(rf"^define .*@{tail_symbol(index)}\(", text, re.MULTILINE)
+    head = f"@{tail_symbol(index) if tail else symbol(index)}("
     lines = [
         f"{line[:-2]} !dbg !{_FUNCTION} {{" if line.startswith("define ") and head in line else line
         for line in text.split("\n")

@@ -30,6 +30,8 @@ def signature_text(module: Module, body: FunctionBody) -> str:
             parts.append(f"({name} {' '.join(map(type_text, types))})")
     if body.locals:
         # A run may count ten thousands: it is not written out.
-        runs = (f"{type_text(value)}" + (f" (; x {count} ;)" if count > 1 else "") for count, value in body.locals)
+        runs = (
+            f"{type_text(value)}" + (f" (; x {count} ;)" if count > 1 else "") for count, value in body.locals
+        )
         parts.append(f"(local {' '.join(runs)})")
     return " ".join(parts)

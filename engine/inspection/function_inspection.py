@@ -13,7 +13,6 @@ from farcall.engine.errors import ExhaustionError
 from farcall.engine.inspection.debug_locations import define_locations, locate, located_lines
 from farcall.engine.inspection.disassembly import disassemble, signature_text
 from farcall.engine.inspection.function_names import find_function
-from farcall.engine.inspection.machine_code import disassemble_object
 from farcall.engine.lowering import LoweringOptions, is_complex, is_soon_compiled, lower_located
 from farcall.engine.structure.module import FunctionBody, Module
 
@@ -29,6 +28,10 @@ _OPTIMIZATIONS = {Tier.FAST: Optimization.FAST, Tier.OPTIMIZED: Optimization.FUL
 
 _SECONDS = 20
 """Processor time that LLVM may take for a large function."""
+
+
+_LARGEST_BODY = 1 << 18
+"""Bytes of a body that are shown at most: some hundred thousand lines."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +88,12 @@ def inspect_function(module: Module, function: str, tier: Tier = Tier.OPTIMIZED)
 
     Raises:
         FunctionNotFoundError: there is no such function, there are several, or it is imported.
-        ExhaustionError: it is too complex to be compiled.
+        ExhaustionError: it is too large, or too complex to be compiled.
     """
     body = find_function(module, function)
+    if body.end - body.start > _LARGEST_BODY:
+        size = body.end - body.start
+        raise ExhaustionError(f"function {body.index} has {size} bytes, at most {_LARGEST_BODY} are shown")
     target = host_target()
     # Code as servers run it: guests can be stopped, nobody listens.
     options = LoweringOptions(ensure_termination=True, listeners=False, capabilities=target.capabilities)
@@ -122,13 +128,13 @@ def _compile(body: FunctionBody, text: str, target: Target, tier: Tier) -> tuple
 
 def _wasm_lines(module: Module, body: FunctionBody) -> tuple[CodeLine, ...]:
     lines = [CodeLine(None, signature_text(module, body))]
-    lines.extend(
-        CodeLine(offset, "  " * depth + text) for offset, depth, text in disassemble(module, body)
-    )
+    lines.extend(CodeLine(offset, "  " * depth + text) for offset, depth, text in disassemble(module, body))
     return tuple(lines)
 
 
 def _machine_lines(content: bytes, target: Target) -> tuple[CodeLine, ...]:
+    from farcall.engine.inspection.machine_code import disassemble_object  # noqa: PLC0415 - only who looks needs it
+
     lines = []
     for function in disassemble_object(content, target.architecture):
         lines.append(CodeLine(None, f"{function.name}:"))

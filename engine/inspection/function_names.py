@@ -24,7 +24,9 @@ def find_function(module: Module, wanted: str) -> FunctionBody:
         raise FunctionNotFoundError(f"the module has no function {wanted!r}{_near(module, wanted)}")
     if len(found) > 1:
         indices = ", ".join(map(str, sorted(found)))
-        raise FunctionNotFoundError(f"{len(found)} functions have the name {wanted!r}: give an index of {indices}")
+        raise FunctionNotFoundError(
+            f"{len(found)} functions have the name {wanted!r}: give an index of {indices}"
+        )
     return _defined(module, found.pop())
 
 

@@ -61,7 +61,8 @@ def lower_located_body(context: ModuleContext, body: FunctionBody, locate: Calla
 
 
 def _lower_located_body(function: FunctionLowering, locate: Callable[[str, int], str]) -> str:
-    begins: list[tuple[int, int]] = []  # the line that the code of an instruction begins in, the instruction's offset
+    # Of each instruction: the line that its code begins in, and its offset.
+    begins: list[tuple[int, int]] = []
 
     def noting(instructions: _Instructions) -> _Instructions:
         for instruction in instructions:

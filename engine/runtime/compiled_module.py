@@ -54,7 +54,7 @@ class CompiledCode:
         self.module = module
         self.layout = layout_
         self.listening = listening
-        self._mapped = MappedCode(image)
+        self._mapped = MappedCode(image, self._name_of)
         self.size = self._mapped.size
         self.types = types
         self.kept_types = tuple([types.keep(entry) for entry in module.defined_types])
@@ -87,6 +87,11 @@ class CompiledCode:
             )
             for index, type_index in enumerate(self.module.function_types)
         )
+
+    def _name_of(self, name: str) -> str:
+        """What profilers call a symbol: as backtraces do."""
+        index = int(name[1:])
+        return str(Frame(index, self.module.function_name(index), self.module.names.module))
 
     def frame_at(self, address: int) -> Frame | None:
         """The frame of a return address that lies in this code."""

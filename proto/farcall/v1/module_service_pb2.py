@@ -28,7 +28,7 @@ from google.api import resource_pb2 as google_dot_api_dot_resource__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x66\x61rcall/v1/module_service.proto\x12\nfarcall.v1\x1a\x17\x66\x61rcall/v1/module.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1egoogle/protobuf/duration.proto\"}\n\x13UploadModuleRequest\x12\x19\n\x06sha256\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01H\x00\x88\x01\x01\x12\x1d\n\nsize_bytes\x18\x02 \x01(\x03\x42\x04\xe2\x41\x01\x01H\x01\x88\x01\x01\x12\x12\n\x04\x64\x61ta\x18\x03 \x01(\x0c\x42\x04\xe2\x41\x01\x02\x42\t\n\x07_sha256B\r\n\x0b_size_bytes\"\x92\x01\n\x14UploadModuleResponse\x12\"\n\x06module\x18\x01 \x01(\x0b\x32\x12.farcall.v1.Module\x12\x0f\n\x07\x63reated\x18\x02 \x01(\x08\x12\x10\n\x08\x63ompiled\x18\x03 \x01(\x08\x12\x33\n\x10\x63ompile_duration\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"i\n\x10GetModuleRequest\x12)\n\x04name\x18\x01 \x01(\tB\x1b\xe2\x41\x01\x02\xfa\x41\x14\n\x12\x66\x61rcall.dev/Module\x12*\n\x04view\x18\x02 \x01(\x0e\x32\x16.farcall.v1.ModuleViewB\x04\xe2\x41\x01\x01\"7\n\x11GetModuleResponse\x12\"\n\x06module\x18\x01 \x01(\x0b\x32\x12.farcall.v1.Module\"s\n\x12ListModulesRequest\x12\x17\n\tpage_size\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12*\n\x04view\x18\x03 \x01(\x0e\x32\x16.farcall.v1.ModuleViewB\x04\xe2\x41\x01\x01\"S\n\x13ListModulesResponse\x12#\n\x07modules\x18\x01 \x03(\x0b\x32\x12.farcall.v1.Module\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"@\n\x13\x44\x65leteModuleRequest\x12)\n\x04name\x18\x01 \x01(\tB\x1b\xe2\x41\x01\x02\xfa\x41\x14\n\x12\x66\x61rcall.dev/Module\"\x16\n\x14\x44\x65leteModuleResponse2\xd1\x02\n\rModuleService\x12S\n\x0cUploadModule\x12\x1f.farcall.v1.UploadModuleRequest\x1a .farcall.v1.UploadModuleResponse(\x01\x12H\n\tGetModule\x12\x1c.farcall.v1.GetModuleRequest\x1a\x1d.farcall.v1.GetModuleResponse\x12N\n\x0bListModules\x12\x1e.farcall.v1.ListModulesRequest\x1a\x1f.farcall.v1.ListModulesResponse\x12Q\n\x0c\x44\x65leteModule\x12\x1f.farcall.v1.DeleteModuleRequest\x1a .farcall.v1.DeleteModuleResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x66\x61rcall/v1/module_service.proto\x12\nfarcall.v1\x1a\x17\x66\x61rcall/v1/module.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1egoogle/protobuf/duration.proto\"}\n\x13UploadModuleRequest\x12\x19\n\x06sha256\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01H\x00\x88\x01\x01\x12\x1d\n\nsize_bytes\x18\x02 \x01(\x03\x42\x04\xe2\x41\x01\x01H\x01\x88\x01\x01\x12\x12\n\x04\x64\x61ta\x18\x03 \x01(\x0c\x42\x04\xe2\x41\x01\x02\x42\t\n\x07_sha256B\r\n\x0b_size_bytes\"\x92\x01\n\x14UploadModuleResponse\x12\"\n\x06module\x18\x01 \x01(\x0b\x32\x12.farcall.v1.Module\x12\x0f\n\x07\x63reated\x18\x02 \x01(\x08\x12\x10\n\x08\x63ompiled\x18\x03 \x01(\x08\x12\x33\n\x10\x63ompile_duration\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"i\n\x10GetModuleRequest\x12)\n\x04name\x18\x01 \x01(\tB\x1b\xe2\x41\x01\x02\xfa\x41\x14\n\x12\x66\x61rcall.dev/Module\x12*\n\x04view\x18\x02 \x01(\x0e\x32\x16.farcall.v1.ModuleViewB\x04\xe2\x41\x01\x01\"7\n\x11GetModuleResponse\x12\"\n\x06module\x18\x01 \x01(\x0b\x32\x12.farcall.v1.Module\"s\n\x12ListModulesRequest\x12\x17\n\tpage_size\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12*\n\x04view\x18\x03 \x01(\x0e\x32\x16.farcall.v1.ModuleViewB\x04\xe2\x41\x01\x01\"S\n\x13ListModulesResponse\x12#\n\x07modules\x18\x01 \x03(\x0b\x32\x12.farcall.v1.Module\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"@\n\x13\x44\x65leteModuleRequest\x12)\n\x04name\x18\x01 \x01(\tB\x1b\xe2\x41\x01\x02\xfa\x41\x14\n\x12\x66\x61rcall.dev/Module\"\x16\n\x14\x44\x65leteModuleResponse\"\x85\x01\n\x16InspectFunctionRequest\x12)\n\x04name\x18\x01 \x01(\tB\x1b\xe2\x41\x01\x02\xfa\x41\x14\n\x12\x66\x61rcall.dev/Module\x12\x16\n\x08\x66unction\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12(\n\x04tier\x18\x03 \x01(\x0e\x32\x14.farcall.v1.CodeTierB\x04\xe2\x41\x01\x01\"\xab\x02\n\x17InspectFunctionResponse\x12\x16\n\x0e\x66unction_index\x18\x01 \x01(\r\x12\x1a\n\rfunction_name\x18\x02 \x01(\tH\x00\x88\x01\x01\x12\"\n\x04tier\x18\x03 \x01(\x0e\x32\x14.farcall.v1.CodeTier\x12\x0e\n\x06target\x18\x04 \x01(\t\x12\"\n\x04wasm\x18\x05 \x03(\x0b\x32\x14.farcall.v1.CodeLine\x12%\n\x07lowered\x18\x06 \x03(\x0b\x32\x14.farcall.v1.CodeLine\x12$\n\x06passed\x18\x07 \x03(\x0b\x32\x14.farcall.v1.CodeLine\x12%\n\x07machine\x18\x08 \x03(\x0b\x32\x14.farcall.v1.CodeLineB\x10\n\x0e_function_name\"k\n\x08\x43odeLine\x12\x13\n\x06offset\x18\x01 \x01(\rH\x00\x88\x01\x01\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x14\n\x07\x61\x64\x64ress\x18\x03 \x01(\rH\x01\x88\x01\x01\x12\x0f\n\x07\x63ontent\x18\x04 \x01(\x0c\x42\t\n\x07_offsetB\n\n\x08_address*R\n\x08\x43odeTier\x12\x19\n\x15\x43ODE_TIER_UNSPECIFIED\x10\x00\x12\x12\n\x0e\x43ODE_TIER_FAST\x10\x01\x12\x17\n\x13\x43ODE_TIER_OPTIMIZED\x10\x02\x32\xad\x03\n\rModuleService\x12S\n\x0cUploadModule\x12\x1f.farcall.v1.UploadModuleRequest\x1a .farcall.v1.UploadModuleResponse(\x01\x12H\n\tGetModule\x12\x1c.farcall.v1.GetModuleRequest\x1a\x1d.farcall.v1.GetModuleResponse\x12N\n\x0bListModules\x12\x1e.farcall.v1.ListModulesRequest\x1a\x1f.farcall.v1.ListModulesResponse\x12Q\n\x0c\x44\x65leteModule\x12\x1f.farcall.v1.DeleteModuleRequest\x1a .farcall.v1.DeleteModuleResponse\x12Z\n\x0fInspectFunction\x12\".farcall.v1.InspectFunctionRequest\x1a#.farcall.v1.InspectFunctionResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -53,6 +53,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTMODULESREQUEST'].fields_by_name['view']._serialized_options = b'\342A\001\001'
   _globals['_DELETEMODULEREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_DELETEMODULEREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\372A\024\n\022farcall.dev/Module'
+  _globals['_INSPECTFUNCTIONREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_INSPECTFUNCTIONREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\372A\024\n\022farcall.dev/Module'
+  _globals['_INSPECTFUNCTIONREQUEST'].fields_by_name['function']._loaded_options = None
+  _globals['_INSPECTFUNCTIONREQUEST'].fields_by_name['function']._serialized_options = b'\342A\001\002'
+  _globals['_INSPECTFUNCTIONREQUEST'].fields_by_name['tier']._loaded_options = None
+  _globals['_INSPECTFUNCTIONREQUEST'].fields_by_name['tier']._serialized_options = b'\342A\001\001'
+  _globals['_CODETIER']._serialized_start=1443
+  _globals['_CODETIER']._serialized_end=1525
   _globals['_UPLOADMODULEREQUEST']._serialized_start=164
   _globals['_UPLOADMODULEREQUEST']._serialized_end=289
   _globals['_UPLOADMODULERESPONSE']._serialized_start=292
@@ -69,6 +77,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DELETEMODULEREQUEST']._serialized_end=870
   _globals['_DELETEMODULERESPONSE']._serialized_start=872
   _globals['_DELETEMODULERESPONSE']._serialized_end=894
-  _globals['_MODULESERVICE']._serialized_start=897
-  _globals['_MODULESERVICE']._serialized_end=1234
+  _globals['_INSPECTFUNCTIONREQUEST']._serialized_start=897
+  _globals['_INSPECTFUNCTIONREQUEST']._serialized_end=1030
+  _globals['_INSPECTFUNCTIONRESPONSE']._serialized_start=1033
+  _globals['_INSPECTFUNCTIONRESPONSE']._serialized_end=1332
+  _globals['_CODELINE']._serialized_start=1334
+  _globals['_CODELINE']._serialized_end=1441
+  _globals['_MODULESERVICE']._serialized_start=1528
+  _globals['_MODULESERVICE']._serialized_end=1957
 # @@protoc_insertion_point(module_scope)

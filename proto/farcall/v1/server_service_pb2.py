@@ -26,7 +26,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x66\x61rcall/v1/server_service.proto\x12\nfarcall.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x16\n\x14GetServerInfoRequest\"D\n\x15GetServerInfoResponse\x12+\n\x0bserver_info\x18\x01 \x01(\x0b\x32\x16.farcall.v1.ServerInfo\"\xc7\x01\n\nServerInfo\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x0e\n\x06target\x18\x02 \x01(\t\x12\x10\n\x08\x66\x65\x61tures\x18\x03 \x03(\t\x12.\n\nstart_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12(\n\x06limits\x18\x05 \x01(\x0b\x32\x18.farcall.v1.ServerLimits\x12,\n\x08\x63ounters\x18\x06 \x01(\x0b\x32\x1a.farcall.v1.ServerCounters\"\x82\x02\n\x0cServerLimits\x12\x19\n\x11max_message_bytes\x18\x01 \x01(\x03\x12\x18\n\x10max_module_bytes\x18\x02 \x01(\x03\x12\x13\n\x0bmax_modules\x18\x03 \x01(\x03\x12\x12\n\nmax_stores\x18\x04 \x01(\x03\x12&\n\x1emax_pending_calls_per_instance\x18\x05 \x01(\x03\x12\x37\n\x14\x64\x65\x66\x61ult_call_timeout\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x33\n\x10max_call_timeout\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xc0\x03\n\x0eServerCounters\x12\x14\n\x0cmodules_kept\x18\x01 \x01(\x03\x12\x17\n\x0fuploads_pending\x18\x02 \x01(\x03\x12\x13\n\x0bstores_open\x18\x03 \x01(\x03\x12\x16\n\x0einstances_open\x18\x04 \x01(\x03\x12\x15\n\rcalls_pending\x18\x05 \x01(\x03\x12\x13\n\x0b\x63\x61lls_total\x18\x06 \x01(\x03\x12\x1b\n\x13\x63\x61lls_trapped_total\x18\x07 \x01(\x03\x12\x1e\n\x16\x63\x61lls_terminated_total\x18\x08 \x01(\x03\x12\x18\n\x10\x63ompiled_modules\x18\t \x01(\x03\x12\x16\n\x0e\x63ompiles_total\x18\n \x01(\x03\x12\x18\n\x10\x63\x61\x63he_hits_total\x18\x0b \x01(\x03\x12\x15\n\rmemories_live\x18\x0c \x01(\x03\x12\x1f\n\x17instances_created_total\x18\r \x01(\x03\x12\x36\n\x06\x65ngine\x18\x0e \x03(\x0b\x32&.farcall.v1.ServerCounters.EngineEntry\x1a-\n\x0b\x45ngineEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x32\x65\n\rServerService\x12T\n\rGetServerInfo\x12 .farcall.v1.GetServerInfoRequest\x1a!.farcall.v1.GetServerInfoResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x66\x61rcall/v1/server_service.proto\x12\nfarcall.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x16\n\x14GetServerInfoRequest\"D\n\x15GetServerInfoResponse\x12+\n\x0bserver_info\x18\x01 \x01(\x0b\x32\x16.farcall.v1.ServerInfo\"\xff\x01\n\nServerInfo\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x0e\n\x06target\x18\x02 \x01(\t\x12\x10\n\x08\x66\x65\x61tures\x18\x03 \x03(\t\x12.\n\nstart_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12(\n\x06limits\x18\x05 \x01(\x0b\x32\x18.farcall.v1.ServerLimits\x12,\n\x08\x63ounters\x18\x06 \x01(\x0b\x32\x1a.farcall.v1.ServerCounters\x12\x36\n\x0b\x63ompilation\x18( \x01(\x0b\x32!.farcall.v1.CompilationStatistics\"\xe0\x01\n\x15\x43ompilationStatistics\x12)\n\x05tiers\x18\x01 \x03(\x0b\x32\x1a.farcall.v1.TierStatistics\x12\x36\n\x0c\x63\x61\x63he_places\x18\x02 \x03(\x0b\x32 .farcall.v1.CachePlaceStatistics\x12\x31\n\x05queue\x18\x03 \x01(\x0b\x32\".farcall.v1.CompileQueueStatistics\x12\x31\n\x07modules\x18\x04 \x03(\x0b\x32 .farcall.v1.ModuleCodeStatistics\"\x86\x01\n\x0eTierStatistics\x12\x0c\n\x04tier\x18\x01 \x01(\t\x12\x17\n\x0f\x66unctions_total\x18\x02 \x01(\x03\x12\x18\n\x10\x63ode_bytes_total\x18\x03 \x01(\x03\x12\x33\n\x10\x63ompile_duration\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x8c\x01\n\x14\x43\x61\x63hePlaceStatistics\x12\r\n\x05place\x18\x01 \x01(\t\x12\x12\n\nhits_total\x18\x02 \x01(\x03\x12\x14\n\x0cmisses_total\x18\x03 \x01(\x03\x12\x16\n\x0erejected_total\x18\x04 \x01(\x03\x12\x0f\n\x07\x65ntries\x18\x05 \x01(\x03\x12\x12\n\nsize_bytes\x18\x06 \x01(\x03\"i\n\x16\x43ompileQueueStatistics\x12\x0f\n\x07waiting\x18\x01 \x01(\x03\x12\x0f\n\x07running\x18\x02 \x01(\x03\x12\x17\n\x0f\x63\x61ncelled_total\x18\x03 \x01(\x03\x12\x14\n\x0c\x66\x61iled_total\x18\x04 \x01(\x03\"\x8d\x01\n\x14ModuleCodeStatistics\x12\x0e\n\x06module\x18\x01 \x01(\t\x12\x1c\n\x14\x66unctions_uncompiled\x18\x02 \x01(\x03\x12\x16\n\x0e\x66unctions_fast\x18\x03 \x01(\x03\x12\x1b\n\x13\x66unctions_optimized\x18\x04 \x01(\x03\x12\x12\n\ncode_bytes\x18\x05 \x01(\x03\"\x82\x02\n\x0cServerLimits\x12\x19\n\x11max_message_bytes\x18\x01 \x01(\x03\x12\x18\n\x10max_module_bytes\x18\x02 \x01(\x03\x12\x13\n\x0bmax_modules\x18\x03 \x01(\x03\x12\x12\n\nmax_stores\x18\x04 \x01(\x03\x12&\n\x1emax_pending_calls_per_instance\x18\x05 \x01(\x03\x12\x37\n\x14\x64\x65\x66\x61ult_call_timeout\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x33\n\x10max_call_timeout\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xc0\x03\n\x0eServerCounters\x12\x14\n\x0cmodules_kept\x18\x01 \x01(\x03\x12\x17\n\x0fuploads_pending\x18\x02 \x01(\x03\x12\x13\n\x0bstores_open\x18\x03 \x01(\x03\x12\x16\n\x0einstances_open\x18\x04 \x01(\x03\x12\x15\n\rcalls_pending\x18\x05 \x01(\x03\x12\x13\n\x0b\x63\x61lls_total\x18\x06 \x01(\x03\x12\x1b\n\x13\x63\x61lls_trapped_total\x18\x07 \x01(\x03\x12\x1e\n\x16\x63\x61lls_terminated_total\x18\x08 \x01(\x03\x12\x18\n\x10\x63ompiled_modules\x18\t \x01(\x03\x12\x16\n\x0e\x63ompiles_total\x18\n \x01(\x03\x12\x18\n\x10\x63\x61\x63he_hits_total\x18\x0b \x01(\x03\x12\x15\n\rmemories_live\x18\x0c \x01(\x03\x12\x1f\n\x17instances_created_total\x18\r \x01(\x03\x12\x36\n\x06\x65ngine\x18\x0e \x03(\x0b\x32&.farcall.v1.ServerCounters.EngineEntry\x1a-\n\x0b\x45ngineEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x32\x65\n\rServerService\x12T\n\rGetServerInfo\x12 .farcall.v1.GetServerInfoRequest\x1a!.farcall.v1.GetServerInfoResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,13 +40,23 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETSERVERINFORESPONSE']._serialized_start=136
   _globals['_GETSERVERINFORESPONSE']._serialized_end=204
   _globals['_SERVERINFO']._serialized_start=207
-  _globals['_SERVERINFO']._serialized_end=406
-  _globals['_SERVERLIMITS']._serialized_start=409
-  _globals['_SERVERLIMITS']._serialized_end=667
-  _globals['_SERVERCOUNTERS']._serialized_start=670
-  _globals['_SERVERCOUNTERS']._serialized_end=1118
-  _globals['_SERVERCOUNTERS_ENGINEENTRY']._serialized_start=1073
-  _globals['_SERVERCOUNTERS_ENGINEENTRY']._serialized_end=1118
-  _globals['_SERVERSERVICE']._serialized_start=1120
-  _globals['_SERVERSERVICE']._serialized_end=1221
+  _globals['_SERVERINFO']._serialized_end=462
+  _globals['_COMPILATIONSTATISTICS']._serialized_start=465
+  _globals['_COMPILATIONSTATISTICS']._serialized_end=689
+  _globals['_TIERSTATISTICS']._serialized_start=692
+  _globals['_TIERSTATISTICS']._serialized_end=826
+  _globals['_CACHEPLACESTATISTICS']._serialized_start=829
+  _globals['_CACHEPLACESTATISTICS']._serialized_end=969
+  _globals['_COMPILEQUEUESTATISTICS']._serialized_start=971
+  _globals['_COMPILEQUEUESTATISTICS']._serialized_end=1076
+  _globals['_MODULECODESTATISTICS']._serialized_start=1079
+  _globals['_MODULECODESTATISTICS']._serialized_end=1220
+  _globals['_SERVERLIMITS']._serialized_start=1223
+  _globals['_SERVERLIMITS']._serialized_end=1481
+  _globals['_SERVERCOUNTERS']._serialized_start=1484
+  _globals['_SERVERCOUNTERS']._serialized_end=1932
+  _globals['_SERVERCOUNTERS_ENGINEENTRY']._serialized_start=1887
+  _globals['_SERVERCOUNTERS_ENGINEENTRY']._serialized_end=1932
+  _globals['_SERVERSERVICE']._serialized_start=1934
+  _globals['_SERVERSERVICE']._serialized_end=2035
 # @@protoc_insertion_point(module_scope)
