@@ -104,7 +104,7 @@ class ElementSegment:
 
     mode: Literal["active", "passive", "declarative"]
     type: ReferenceType
-    initializers: tuple[ConstantExpression, ...]
+    initializers: Sequence[ConstantExpression]
     table: int
     table_offset: ConstantExpression | None
     offset: int
@@ -184,7 +184,7 @@ class Module:
     types: tuple[CompositeType, ...]
     imports: tuple[Import, ...]
     function_types: tuple[int, ...]
-    functions: tuple[FunctionBody, ...]
+    functions: Sequence[FunctionBody]
     tables: tuple[TableType, ...]
     memories: tuple[MemoryType, ...]
     global_types: tuple[GlobalType, ...]
