@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import time
 import weakref
@@ -17,9 +18,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 
-from farcall.engine.abi.layout import context_layout
+from farcall.engine.abi.layout import ContextLayout, context_layout
 from farcall.engine.binary import decode_module
+from farcall.engine.cache.code_store import CodeStoreStatistics
+from farcall.engine.cache.configuration import CacheConfiguration, open_store
 from farcall.engine.cache.memory_cache import MemoryCache
+from farcall.engine.cache.module_store import ModuleStore
 from farcall.engine.codegen.bounded_compiler import OutOfBudgetError, compile_within
 from farcall.engine.codegen.compiler import Optimization, compile_to_object
 from farcall.engine.codegen.elf import read_object
@@ -67,7 +71,9 @@ class EngineStatistics:
     Attributes:
         compilations: modules compiled so far.
         compile_seconds: time that took.
-        cache_hits: compilations that were asked for and cost nothing.
+        cache_hits: compilations that were asked for and cost nothing: the code was in memory.
+        cache_evictions: codes that left memory to make room.
+        cache: counters of the places beside memory.
         compiled_modules: modules whose code the cache holds.
         code_bytes: memory of that code.
         stores: open stores.
@@ -80,6 +86,8 @@ class EngineStatistics:
     compilations: int
     compile_seconds: float
     cache_hits: int
+    cache_evictions: int
+    cache: CodeStoreStatistics
     compiled_modules: int
     code_bytes: int
     stores: int
@@ -123,18 +131,28 @@ class Engine(AbstractEngine):
     """
 
     def __init__(
-        self, *, total_memory_bytes: int | None = None, disabled_features: Iterable[str] = ()
+        self,
+        *,
+        total_memory_bytes: int | None = None,
+        disabled_features: Iterable[str] = (),
+        cache: CacheConfiguration = CacheConfiguration(),  # noqa: B008 - it is frozen
     ) -> None:
         """Make an engine.
 
         Parameters:
             total_memory_bytes: how much memory the guests of all its stores may have together; None is no limit.
             disabled_features: names of features that modules may not use; `features` lists the others.
+            cache: where code is kept beside this process's memory; by default, nowhere.
 
         Raises:
-            ValueError: there is no feature of such a name.
+            ValueError: there is no feature of such a name, or no file system for the cache's URL.
+            UnsafeCacheKeyError: others have access to the cache's key.
+            OSError: the cache's key can neither be read nor made.
         """
         self._disabled = features_named(disabled_features)
+        self._stored = ModuleStore(
+            open_store(cache), [feature.value for feature in self._disabled], host_target()
+        )
         native_runtime()
         self.memory_budget = MemoryBudget(total_memory_bytes)
         function.install()
@@ -142,11 +160,14 @@ class Engine(AbstractEngine):
         exception_arena.install()
         heap.install()
         self.types = TypeRegistry()
-        self._cache: MemoryCache[_CodeKey, CompiledCode] = MemoryCache()
+        self._cache: MemoryCache[_CodeKey, CompiledCode] = MemoryCache(
+            max_bytes=cache.memory_bytes, size=lambda code: code.size
+        )
         self._lock = threading.Lock()
         # How each module was compiled last. No value refers to its key, or no module would ever be forgotten.
         self._latest: weakref.WeakKeyDictionary[Module, _Compilation] = weakref.WeakKeyDictionary()
         self._stores: weakref.WeakSet[Store] = weakref.WeakSet()  # guarded by _lock
+        self._compilations = 0  # guarded by _lock
         self._compile_seconds = 0.0  # guarded by _lock
         self._closed = False
 
@@ -171,8 +192,14 @@ class Engine(AbstractEngine):
             UnsupportedFeatureError: it needs a feature that the engine does not have, or that is switched off.
         """
         self._check_open()
-        module = decode_module(bytes(source), self._disabled)
+        source = bytes(source)
+        if self._stored.exists:
+            known = self._stored.load_module(source, hashlib.sha256(source).hexdigest())
+            if known is not None:
+                return known
+        module = decode_module(source, self._disabled)
         validate_module(module, self._disabled)
+        self._stored.store_module(module)
         return module
 
     def compile_module(
@@ -198,7 +225,7 @@ class Engine(AbstractEngine):
             listeners=bool(listeners),
             capabilities=host_target().capabilities,
         )
-        code = self._cache.get(_CodeKey(module.digest, options), lambda: self._compile(module, options))
+        code = self._cache.get(_CodeKey(module.digest, options), lambda: self._obtain(module, options))
         native_runtime().ensure_fault_handlers()
         compiled = CompiledModule(module, tuple(listeners), code)
         with self._lock:
@@ -208,9 +235,17 @@ class Engine(AbstractEngine):
         self._cache.remove(lambda _key: True)
         raise ClosedError("the engine was closed during compilation")
 
-    def _compile(self, module: Module, options: LoweringOptions) -> CompiledCode:
-        started = time.perf_counter()
+    def _obtain(self, module: Module, options: LoweringOptions) -> CompiledCode:
+        """Code from the cache's places, else compiled, and kept there. The one point where compilation meets them."""
         layout = context_layout(module)
+        images = self._stored.load_images(module.digest, options)
+        if len(images) != 1:
+            images = (self._compile(module, layout, options),)
+            self._stored.store_images(module.digest, options, images)
+        return CompiledCode(module, layout, images[0], self.types, listening=options.listeners)
+
+    def _compile(self, module: Module, layout: ContextLayout, options: LoweringOptions) -> Image:
+        started = time.perf_counter()
         # What would take LLVM's optimiser minutes is left as it is: large modules, complex functions.
         large = sum(body.end - body.start for body in module.functions) > _OPTIMIZED_CODE_BYTES
         parts: dict[Optimization, list[FunctionBody]] = {Optimization.FULL: [], Optimization.FAST: []}
@@ -224,10 +259,10 @@ class Engine(AbstractEngine):
                 compiled, optimization = _compile_batch(batch, text, optimization)  # noqa: PLW2901
                 objects.append(compiled)
         image: Image = link(map(read_object, objects))
-        code = CompiledCode(module, layout, image, self.types, listening=options.listeners)
         with self._lock:
+            self._compilations += 1
             self._compile_seconds += time.perf_counter() - started
-        return code
+        return image
 
     def compiled(self, module: Module | AbstractCompiledModule) -> CompiledModule:
         """The module as it was compiled last; compiled now, stoppable and without listeners, if it was not yet."""
@@ -290,11 +325,14 @@ class Engine(AbstractEngine):
         counters = self._cache.counters
         space = native_runtime().space
         with self._lock:
-            stores, seconds = list(self._stores), self._compile_seconds
+            stores = list(self._stores)
+            compilations, seconds = self._compilations, self._compile_seconds
         return EngineStatistics(
-            compilations=counters.misses,
+            compilations=compilations,
             compile_seconds=seconds,
             cache_hits=counters.hits,
+            cache_evictions=counters.evictions,
+            cache=self._stored.statistics(),
             compiled_modules=self.compiled_module_count(),
             code_bytes=sum(code.size for code in self._cache.values()),
             stores=len(stores),

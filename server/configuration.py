@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from farcall.engine import features_named
+from farcall.engine import DEFAULT_DISK_BYTES, CacheConfiguration, features_named
 
 MEBIBYTE = 1 << 20
 WASM_PAGE = 1 << 16
@@ -40,6 +40,12 @@ class ServerConfiguration:
         shutdown_grace: seconds that running calls get to finish when the server is told to stop.
         max_remembered_requests: answers that are kept for repeated request ids.
         disabled_features: WebAssembly features, by name, that modules may not use.
+        cache_dir: where compiled code is kept across restarts, and shared with other servers of this user; by
+            default `cache` in the data directory.
+        cache_bytes: what it may take there.
+        cache_url: an object store where servers on several machines share code, such as `s3://bucket/prefix`; it
+            needs `cache_key_file`.
+        cache_key_file: what cached code is authenticated with: at least 32 bytes, the same for all who share it.
     """
 
     address: str = "127.0.0.1:7070"
@@ -64,6 +70,10 @@ class ServerConfiguration:
     shutdown_grace: float = 10.0
     max_remembered_requests: int = 10_000
     disabled_features: tuple[str, ...] = ()
+    cache_dir: Path | None = None
+    cache_bytes: int = DEFAULT_DISK_BYTES
+    cache_url: str | None = None
+    cache_key_file: Path | None = None
 
     def __post_init__(self) -> None:
         for name in (
@@ -82,6 +92,7 @@ class ServerConfiguration:
             "default_call_timeout",
             "max_call_timeout",
             "max_remembered_requests",
+            "cache_bytes",
         ):
             value = getattr(self, name)
             if value is not None and value <= 0:
@@ -94,6 +105,21 @@ class ServerConfiguration:
             raise ValueError("tls_client_authorities needs tls_certificate")
         if self.shutdown_grace < 0:
             raise ValueError(f"shutdown_grace must not be negative, but is {self.shutdown_grace}")
+
+        _ = self.cache  # looks at what belongs together
+
+    @property
+    def cache(self) -> CacheConfiguration:
+        """Where the engine keeps code."""
+        directory = self.cache_dir
+        if directory is None and self.data_directory is not None:
+            directory = self.data_directory / "cache"
+        return CacheConfiguration(
+            directory=directory,
+            disk_bytes=self.cache_bytes,
+            url=self.cache_url,
+            key_file=self.cache_key_file,
+        )
 
     @property
     def total_memory_pages(self) -> int:

@@ -92,6 +92,7 @@ class Server:
         self.engine = Engine(
             total_memory_bytes=configuration.total_memory_pages * WASM_PAGE,
             disabled_features=configuration.disabled_features,
+            cache=configuration.cache,
         )
         self._library = ModuleLibrary(
             self.engine,
@@ -221,8 +222,26 @@ class Server:
                 "instances": statistics.instances,
                 "linked_groups": statistics.linked_groups,
                 "stores": statistics.stores,
+                **_cache_counters(statistics),
             },
         )
+
+
+def _cache_counters(statistics: EngineStatistics) -> dict[str, int]:
+    """Counters of the cache, by place; `cache_disk_hits` for instance."""
+    counters = {
+        "cache_memory_evictions": statistics.cache_evictions,
+        "cache_stored_hits": statistics.cache.hits,
+        "cache_stored_misses": statistics.cache.misses,
+        "cache_stored_rejected": statistics.cache.rejected,
+    }
+    for place in statistics.cache.places:
+        name = place.name.replace(" ", "_")
+        for field in ("hits", "misses", "bytes", "stored", "evictions", "errors"):
+            value = getattr(place, field)
+            if value is not None:
+                counters[f"cache_{name}_{field}"] = value
+    return counters
 
 
 def _channel_options(configuration: ServerConfiguration) -> list[tuple[str, int]]:

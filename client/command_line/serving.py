@@ -24,6 +24,7 @@ _LIMITS = {
     "max_table_elements": "Size of a table, in elements.",
     "max_pending_calls_per_instance": "How many calls may wait for an instance.",
     "max_concurrent_calls": "How many guests may run at the same time.",
+    "cache_bytes": "How many bytes compiled code may take on disk.",
 }
 """Numbers of `farcall.server`'s configuration, which has their defaults."""
 
@@ -54,6 +55,19 @@ def _encryption(command: Callable[..., Any]) -> Callable[..., Any]:
     type=click.Path(file_okay=False, path_type=Path),
     metavar="DIRECTORY",
     help="Keep modules here across restarts; without it they are kept in memory only.",
+)
+@click.option(
+    "--cache-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIRECTORY",
+    help="Keep compiled code here; by default in the data directory, if there is one.",
+)
+@click.option("--cache-url", metavar="URL", help="Share compiled code through an object store (s3://BUCKET/PREFIX).")
+@click.option(
+    "--cache-key-file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="The secret that compiled code is authenticated with, the same for all who share it.",
 )
 @click.option(
     "--shutdown-grace",

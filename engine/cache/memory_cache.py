@@ -1,4 +1,4 @@
-"""The cache in memory: made once for all who ask, also when they ask at the same time."""
+"""The cache in memory: made once for all who ask, also when they ask at the same time; bounded."""
 
 from __future__ import annotations
 
@@ -19,10 +19,14 @@ class CacheCounters:
     Attributes:
         hits: answers that cost nothing, those that waited for another's making included.
         misses: makings that succeeded.
+        evictions: values that were forgotten to make room.
+        bytes: what the values take that are there.
     """
 
     hits: int
     misses: int
+    evictions: int = 0
+    bytes: int = 0
 
 
 def _outcome(entry: Future[Value]) -> Value | None:
@@ -36,11 +40,23 @@ def _outcome(entry: Future[Value]) -> Value | None:
 class MemoryCache(Generic[Key, Value]):
     """Values by key, each made by whoever asks first; the others wait for it.
 
-    A failed making is not kept, and nobody else's: whoever waited for it tries in turn.
+    A failed making is not kept, and nobody else's: whoever waited for it tries in turn. When the values take too much,
+    those are forgotten that were asked for least recently, but never the last: who has one keeps it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, max_bytes: int | None = None, size: Callable[[Value], int] = lambda _value: 0) -> None:
+        """Make an empty cache.
+
+        Parameters:
+            max_bytes: what the values may take together; None is no limit.
+            size: the bytes that a value takes; always the same.
+        """
+        self._max_bytes = max_bytes
+        self._size = size
+        self._bytes = 0  # guarded by _lock
+        self._evictions = 0  # guarded by _lock
         self._lock = threading.Lock()
+
         self._entries: dict[Key, Future[Value]] = {}  # guarded by _lock
         self._hits = 0  # guarded by _lock
         self._misses = 0  # guarded by _lock
@@ -57,6 +73,8 @@ class MemoryCache(Generic[Key, Value]):
             if found is not None:
                 with self._lock:
                     self._hits += 1
+                    if self._entries.get(key) is entry:
+                        self._entries[key] = self._entries.pop(key)
                 return found
         try:
             value = make()
@@ -67,17 +85,39 @@ class MemoryCache(Generic[Key, Value]):
             mine.cancel()
             raise
         with self._lock:
+            mine.set_result(value)  # under the lock: whoever removes a value that is there takes its bytes off
             self._misses += 1
-        mine.set_result(value)
+            if self._entries.get(key) is mine:
+                self._entries[key] = self._entries.pop(key)
+                self._bytes += self._size(value)
+            forgotten = self._make_room(key)
+        del forgotten  # not under the lock: what ends with a value may do what it likes
         return value
+
+    def _make_room(self, newest: Key) -> list[Future[Value]]:
+        forgotten: list[Future[Value]] = []
+        if self._max_bytes is None or self._bytes <= self._max_bytes:
+            return forgotten
+        for key in list(self._entries):
+            if self._bytes <= self._max_bytes:
+                break
+            if key != newest and self._entries[key].done():
+                forgotten.append(self._take(key))
+                self._evictions += 1
+        return forgotten
+
+    def _take(self, key: Key) -> Future[Value]:
+        """Remove an entry. The lock is held."""
+        entry = self._entries.pop(key)
+        if entry.done() and not entry.cancelled():
+            self._bytes -= self._size(entry.result())
+        return entry
 
     def remove(self, wanted: Callable[[Key], bool]) -> int:
         """Forget the entries whose key is wanted; how many. Who has a value, or waits for one, keeps it."""
         with self._lock:
-            keys = [key for key in self._entries if wanted(key)]
-            for key in keys:
-                del self._entries[key]
-            return len(keys)
+            removed = [self._take(key) for key in list(self._entries) if wanted(key)]
+        return len(removed)
 
     def known(self) -> list[Key]:
         """The keys of what is there or being made."""
@@ -94,4 +134,4 @@ class MemoryCache(Generic[Key, Value]):
     def counters(self) -> CacheCounters:
         """How often it was asked."""
         with self._lock:
-            return CacheCounters(self._hits, self._misses)
+            return CacheCounters(self._hits, self._misses, self._evictions, self._bytes)

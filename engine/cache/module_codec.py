@@ -28,7 +28,7 @@ from farcall.engine.structure.module import (
     Offsets,
     TypeProblem,
 )
-from farcall.engine.structure.packed import PackedBodies, PackedFunctionReferences
+from farcall.engine.structure.packed import PackedBodies, PackedDataSegments, PackedFunctionReferences
 from farcall.engine.structure.types import ExternKind, ReferenceType
 
 _KINDS = tuple(ExternKind)
@@ -85,7 +85,7 @@ class _Writer:
                 )
                 for e in module.elements
             ],
-            "data": [(e.mode, e.start, e.end, e.memory, optional(e.memory_offset), e.offset) for e in module.data],
+            "data": self._data(module.data),
             "data_count": module.data_count,
             "custom_sections": [(e.name, e.start, e.end) for e in module.custom_sections],
             "names": (module.names.module, module.names.functions),
@@ -136,6 +136,21 @@ class _Writer:
             offsets.append(expression.offset)
         return (indices.tobytes(), instruction_offsets.tobytes(), offsets.tobytes())
 
+    def _data(self, segments: Sequence[DataSegment]) -> Any:
+        columns = [array("Q"), array("Q"), array("q"), array("Q"), array("Q"), array("Q")]
+        for segment in segments:
+            where = segment.memory_offset
+            if where is None or segment.memory or [each.name for each in where.instructions] != ["i32.const"]:
+                optional = self._optional_expression
+                return [(e.mode, e.start, e.end, e.memory, optional(e.memory_offset), e.offset) for e in segments]
+            instruction = where.instructions[0]
+            (target,) = instruction.immediates
+            row = (segment.start, segment.end, target, instruction.offset, where.offset, segment.offset)
+            for column, number in zip(columns, row, strict=True):
+                assert isinstance(number, int)
+                column.append(number)
+        return tuple([column.tobytes() for column in columns])
+
     def _expression(self, expression: ConstantExpression) -> tuple[Any, ...]:
         instructions = [
             (
@@ -183,12 +198,7 @@ class _Reader:
             ),
             start=fields["start"],
             elements=tuple([self._element(*each) for each in fields["elements"]]),
-            data=tuple(
-                [
-                    DataSegment(mode, start, end, memory, optional(memory_offset), offset)
-                    for mode, start, end, memory, memory_offset, offset in fields["data"]
-                ]
-            ),
+            data=self._data(fields["data"]),
             data_count=fields["data_count"],
             custom_sections=tuple([CustomSection(*each) for each in fields["custom_sections"]]),
             names=Names(*fields["names"]),
@@ -209,6 +219,16 @@ class _Reader:
             _numbers("Q", ends),
             _numbers("I", which),
             [tuple([(count, self._types.value(each)) for count, each in runs]) for runs in locals_],
+        )
+
+    def _data(self, encoded: Any) -> Sequence[DataSegment]:
+        if isinstance(encoded, tuple):
+            return PackedDataSegments(*map(_numbers, "QQqQQQ", encoded))
+        return tuple(
+            [
+                DataSegment(mode, start, end, memory, self._optional_expression(memory_offset), offset)
+                for mode, start, end, memory, memory_offset, offset in encoded
+            ]
         )
 
     def _element(

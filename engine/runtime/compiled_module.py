@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import struct
+from array import array
 
 from farcall.engine.abi import layout
 from farcall.engine.abi.calls import symbol, tail_symbol
@@ -76,17 +77,21 @@ class CompiledCode:
     def _make_function_records(self) -> bytes:
         """The function records of an instance, but for the context, and for what imports add."""
         first = self.module.imported_function_count
-        return b"".join(
-            _RECORD.pack(
-                self.address(index) if index >= first else 0,
-                0,
-                self.type_ids[type_index],
-                index,
-                self.tail_entry(index) if index >= first else 0,
-                self.descriptors[type_index],
-            )
-            for index, type_index in enumerate(self.module.function_types)
-        )
+        types = self.module.function_types
+        count = len(types)
+        addresses = self._mapped.addresses
+        find = addresses.get
+        # Records are columns of words here: of a large module, one record at a time would take most of the time that
+        # loading it from the cache takes. All machines that code is made for are little-endian.
+        ids, descriptors = list(self.type_ids), list(self.descriptors)
+        words = array("Q", bytes(_RECORD.size * count))
+        width = _RECORD.size // 8
+        words[first * width :: width] = array("Q", [addresses[symbol(index)] for index in range(first, count)])
+        words[2::width] = array("Q", [(ids[each] & 0xFFFFFFFF) | index << 32 for index, each in enumerate(types)])
+        tails = array("Q", [find(tail_symbol(index), 0) for index in range(first, count)])
+        words[first * width + 3 :: width] = tails
+        words[4::width] = array("Q", [descriptors[each] for each in types])
+        return words.tobytes()
 
     def frame_at(self, address: int) -> Frame | None:
         """The frame of a return address that lies in this code."""

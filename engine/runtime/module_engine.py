@@ -30,6 +30,7 @@ from farcall.engine.runtime.object_constants import ObjectConstants
 from farcall.engine.runtime.table import Table
 from farcall.engine.runtime.tag import Tag
 from farcall.engine.runtime.values import ValueConverter
+from farcall.engine.structure.packed import PackedDataSegments, PackedFunctionReferences
 from farcall.engine.structure.types import ExternKind, FunctionType, ValueType, refers_to
 
 if TYPE_CHECKING:
@@ -344,6 +345,13 @@ class NativeModuleEngine(ModuleEngine, Member):
         """The elements of a segment. Objects among them are not lost while others are made."""
         count = len(segment.initializers)
         references = (ctypes.c_uint64 * count)()
+        if isinstance(segment.initializers, PackedFunctionReferences):
+            indices, reference = segment.initializers.indices, self.function_instance_reference
+            for first in range(0, count, _ENTRIES_AT_ONCE):
+                check_stop()
+                part = [reference(index) for index in indices[first : first + _ENTRIES_AT_ONCE]]
+                references[first : first + len(part)] = part
+            return references
         if segment.type.top == "func":
             for first in range(0, count, _ENTRIES_AT_ONCE):
                 check_stop()
@@ -365,6 +373,9 @@ class NativeModuleEngine(ModuleEngine, Member):
         """
         source = self.module.source
         start = ctypes.cast(ctypes.c_char_p(source), ctypes.c_void_p).value or 0
+        if isinstance(self.module.data, PackedDataSegments):
+            self._copy_packed_data(self.module.data, start)
+            return
         for index, segment in enumerate(self.module.data):
             length = segment.end - segment.start
             if segment.mode == "passive":
@@ -376,6 +387,19 @@ class NativeModuleEngine(ModuleEngine, Member):
             if offset + length > memory.size:
                 raise Trap(TrapKind.OUT_OF_BOUNDS_MEMORY_ACCESS)
             ctypes.memmove(memory.base + offset, start + segment.start, length)
+
+    def _copy_packed_data(self, segments: PackedDataSegments, source: int) -> None:
+        """Copy segments that all go to memory 0; `source` is the address of the module's bytes."""
+        if not segments:
+            return
+        memory = self.memories[0]
+        base, size = memory.base, memory.size
+        move = ctypes.memmove
+        for start, end, target in zip(segments.starts, segments.ends, segments.targets, strict=True):
+            offset = target & 0xFFFFFFFF
+            if offset + end - start > size:
+                raise Trap(TrapKind.OUT_OF_BOUNDS_MEMORY_ACCESS)
+            move(base + offset, source + start, end - start)
 
     def done_instantiation(self) -> None:
         """Called at the end of instantiation; nothing is left to do."""

@@ -192,7 +192,7 @@ class Module:
     exports: tuple[Export, ...]
     start: int | None
     elements: tuple[ElementSegment, ...]
-    data: tuple[DataSegment, ...]
+    data: Sequence[DataSegment]
     data_count: int | None
     custom_sections: tuple[CustomSection, ...]
     names: Names

@@ -10,7 +10,12 @@ from array import array
 from collections.abc import Sequence
 from typing import Generic, TypeVar, overload
 
-from farcall.engine.structure.module import ConstantExpression, ConstantInstruction, FunctionBody
+from farcall.engine.structure.module import (
+    ConstantExpression,
+    ConstantInstruction,
+    DataSegment,
+    FunctionBody,
+)
 from farcall.engine.structure.types import ValueType
 
 Part = TypeVar("Part")
@@ -88,3 +93,35 @@ class PackedFunctionReferences(_Packed[ConstantExpression]):
             "ref.func", (self.indices[position],), self._instruction_offsets[position]
         )
         return ConstantExpression((instruction,), self._offsets[position])
+
+
+class PackedDataSegments(_Packed[DataSegment]):
+    """Data segments that are active in memory 0, at an offset that is one `i32.const`.
+
+    Compilers of some languages make a hundred thousand of them.
+
+    Attributes:
+        starts: of their bytes in the source; `ends` their ends.
+        targets: where they go in the memory, as signed numbers.
+    """
+
+    def __init__(
+        self,
+        starts: array[int],
+        ends: array[int],
+        targets: array[int],
+        instruction_offsets: array[int],
+        expression_offsets: array[int],
+        offsets: array[int],
+    ) -> None:
+        super().__init__(len(starts))
+        self.starts = starts
+        self.ends = ends
+        self.targets = targets
+        self._offsets = (instruction_offsets, expression_offsets, offsets)
+
+    def _part(self, position: int) -> DataSegment:
+        instruction_offset, expression_offset, offset = [column[position] for column in self._offsets]
+        instruction = ConstantInstruction("i32.const", (self.targets[position],), instruction_offset)
+        expression = ConstantExpression((instruction,), expression_offset)
+        return DataSegment("active", self.starts[position], self.ends[position], 0, expression, offset)
