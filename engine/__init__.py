@@ -11,6 +11,8 @@
 
 from farcall.engine.abi.traps import TrapKind
 from farcall.engine.binary.section_headers import SectionHeader, section_headers
+from farcall.engine.cache.authentication import UnsafeCacheKeyError
+from farcall.engine.cache.configuration import DEFAULT_DISK_BYTES, CacheConfiguration
 from farcall.engine.engine import Engine, EngineStatistics
 from farcall.engine.errors import (
     ArgumentError,
@@ -85,6 +87,7 @@ from farcall.engine.structure.types import (
 __all__ = [
     "ANYREF",
     "ARRAYREF",
+    "DEFAULT_DISK_BYTES",
     "EQREF",
     "EXNREF",
     "EXTERNREF",
@@ -100,6 +103,7 @@ __all__ = [
     "AbstractEngine",
     "ArgumentError",
     "ArrayReference",
+    "CacheConfiguration",
     "ClosedError",
     "CompiledModule",
     "Engine",
@@ -153,6 +157,7 @@ __all__ = [
     "TerminatedError",
     "Trap",
     "TrapKind",
+    "UnsafeCacheKeyError",
     "UnsupportedFeatureError",
     "ValueType",
     "WasmException",

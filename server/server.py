@@ -10,7 +10,7 @@ import structlog
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from farcall.engine import Engine
+from farcall.engine import Engine, EngineStatistics
 from farcall.proto.farcall.v1 import (
     global_service_pb2,
     global_service_pb2_grpc,

@@ -62,7 +62,9 @@ def _encryption(command: Callable[..., Any]) -> Callable[..., Any]:
     metavar="DIRECTORY",
     help="Keep compiled code here; by default in the data directory, if there is one.",
 )
-@click.option("--cache-url", metavar="URL", help="Share compiled code through an object store (s3://BUCKET/PREFIX).")
+@click.option(
+    "--cache-url", metavar="URL", help="Share compiled code through an object store (s3://BUCKET/PREFIX)."
+)
 @click.option(
     "--cache-key-file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),

@@ -24,7 +24,7 @@ class UnsafeCacheKeyError(FarcallError):
 
 
 class Authenticator:
-    """Makes and checks the authentication codes of entries: HMAC with SHA-256, which processors have instructions for."""
+    """Makes and checks the authentication codes of entries: HMAC with SHA-256, for which there are instructions."""
 
     def __init__(self, key: bytes) -> None:
         """Use a key of at least 32 bytes. Raises ValueError."""

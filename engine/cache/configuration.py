@@ -41,7 +41,9 @@ class CacheConfiguration:
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be more than 0, not {getattr(self, name)}")
         if self.url is not None and self.key_file is None:
-            raise ValueError("an object store for the cache needs key_file, the same key for all servers that share it")
+            raise ValueError(
+                "an object store for the cache needs key_file, the same key for all servers that share it"
+            )
 
 
 def open_store(configuration: CacheConfiguration) -> CodeStore | None:

@@ -1,7 +1,7 @@
 """A directory of entries, shared by several processes, that a kill at any moment leaves in order.
 
-An entry is written under another name and renamed: readers see all of it or nothing. Nothing is flushed to the disk on purpose
-(`fsync`): after a loss of power an entry may be empty or torn, which its authentication finds, and it is made anew.
+An entry is written under another name and renamed: readers see all of it or nothing. Nothing is flushed to the disk on
+purpose (`fsync`): after a loss of power an entry may be empty or torn, which its authentication finds, and it is made anew.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _KEPT_PART = 0.9
 
 
 class DiskPlace:
-    """Entries as files of a directory. When they take more than a number of bytes, those go that were used least recently.
+    """Entries as files of a directory. When they take too many bytes, those go that were used least recently.
 
     When an entry was used is its modification time, which is set at each hit: access times are often not kept.
     """

@@ -25,7 +25,7 @@ _DECIDING = (
 
 @functools.cache
 def sources_digest() -> bytes:
-    """A digest of the engine's sources that decide on entries: an edit makes all entries old. Read once in a process."""
+    """A digest of the engine's sources that decide on entries: an edit makes all entries old. Read once."""
     root = Path(engine_part.__file__).parent.parent
     state = hashlib.sha256()
     for name in _DECIDING:
@@ -71,7 +71,9 @@ def _digest(parts: Iterable[bytes]) -> bytes:
 def metadata_key(module_digest: str, disabled_features: Iterable[str]) -> str:
     """The key of a decoded and validated module: it may be invalid where other features are disabled."""
     names = sorted(disabled_features)
-    return _digest([b"metadata", _environment(), module_digest.encode(), *(name.encode() for name in names)]).hex()
+    return _digest(
+        [b"metadata", _environment(), module_digest.encode(), *(name.encode() for name in names)]
+    ).hex()
 
 
 def code_key(module_digest: str, options: Iterable[str], target: Target) -> str:

@@ -44,7 +44,9 @@ class MemoryCache(Generic[Key, Value]):
     those are forgotten that were asked for least recently, but never the last: who has one keeps it.
     """
 
-    def __init__(self, *, max_bytes: int | None = None, size: Callable[[Value], int] = lambda _value: 0) -> None:
+    def __init__(
+        self, *, max_bytes: int | None = None, size: Callable[[Value], int] = lambda _value: 0
+    ) -> None:
         """Make an empty cache.
 
         Parameters:
@@ -85,7 +87,9 @@ class MemoryCache(Generic[Key, Value]):
             mine.cancel()
             raise
         with self._lock:
-            mine.set_result(value)  # under the lock: whoever removes a value that is there takes its bytes off
+            mine.set_result(
+                value
+            )  # under the lock: whoever removes a value that is there takes its bytes off
             self._misses += 1
             if self._entries.get(key) is mine:
                 self._entries[key] = self._entries.pop(key)

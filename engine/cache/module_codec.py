@@ -1,8 +1,8 @@
 """Decoded modules as bytes that load fast: plain tuples, written with `marshal`, and arrays for what there is much of.
 
-What is read has been authenticated before. `marshal`'s format depends on the interpreter, which belongs to the key. The source is not among it:
-who asks has it. What an instantiation does not look at one by one stays packed: function bodies, and the initializers of
-element segments that are nothing but `ref.func` or a single `ref.null`.
+What is read has been authenticated before. `marshal`'s format depends on the interpreter, which belongs to the key. The
+source is not among it: who asks has it. What there is much of stays packed: function bodies, initializers of element
+segments that are `ref.func` alone, and active data segments.
 """
 
 from __future__ import annotations
@@ -142,7 +142,9 @@ class _Writer:
             where = segment.memory_offset
             if where is None or segment.memory or [each.name for each in where.instructions] != ["i32.const"]:
                 optional = self._optional_expression
-                return [(e.mode, e.start, e.end, e.memory, optional(e.memory_offset), e.offset) for e in segments]
+                return [
+                    (e.mode, e.start, e.end, e.memory, optional(e.memory_offset), e.offset) for e in segments
+                ]
             instruction = where.instructions[0]
             (target,) = instruction.immediates
             row = (segment.start, segment.end, target, instruction.offset, where.offset, segment.offset)
@@ -155,7 +157,12 @@ class _Writer:
         instructions = [
             (
                 each.name,
-                tuple([value if isinstance(value, int) else (self._types.value(value),) for value in each.immediates]),
+                tuple(
+                    [
+                        value if isinstance(value, int) else (self._types.value(value),)
+                        for value in each.immediates
+                    ]
+                ),
                 each.offset,
             )
             for each in expression.instructions
@@ -192,7 +199,9 @@ class _Reader:
             tables=tuple(map(types.extern, fields["tables"])),
             memories=tuple(map(types.extern, fields["memories"])),
             global_types=tuple(map(types.extern, fields["global_types"])),
-            globals=tuple([Global(types.extern(each), self._expression(code)) for each, code in fields["globals"]]),
+            globals=tuple(
+                [Global(types.extern(each), self._expression(code)) for each, code in fields["globals"]]
+            ),
             exports=tuple(
                 [Export(name, _KINDS[kind], index, offset) for name, kind, index, offset in fields["exports"]]
             ),
@@ -244,7 +253,9 @@ class _Reader:
             expressions = tuple(map(self._expression, initializers))
         reference = self._types.value(type_)
         assert isinstance(reference, ReferenceType)
-        return ElementSegment(mode, reference, expressions, table, self._optional_expression(table_offset), offset)
+        return ElementSegment(
+            mode, reference, expressions, table, self._optional_expression(table_offset), offset
+        )
 
     def _expression(self, encoded: tuple[Any, ...]) -> ConstantExpression:
         instructions, offset = encoded
@@ -253,7 +264,9 @@ class _Reader:
             tuple(
                 [
                     ConstantInstruction(
-                        name, tuple([each if isinstance(each, int) else value(each[0]) for each in immediates]), place
+                        name,
+                        tuple([each if isinstance(each, int) else value(each[0]) for each in immediates]),
+                        place,
                     )
                     for name, immediates, place in instructions
                 ]

@@ -5,6 +5,7 @@ A call never waits longer for it than a stated time, and after it failed, it is 
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import logging
 import threading
@@ -37,7 +38,9 @@ class ObjectStorePlace:
     It is not bounded: object stores have rules of their own for what goes when.
     """
 
-    def __init__(self, url: str, *, timeout: float = DEFAULT_TIMEOUT, pause: float = _PAUSE, **options: Any) -> None:
+    def __init__(
+        self, url: str, *, timeout: float = DEFAULT_TIMEOUT, pause: float = _PAUSE, **options: Any
+    ) -> None:
         """Use what is below a URL.
 
         Parameters:
@@ -53,7 +56,9 @@ class ObjectStorePlace:
             fsspec = importlib.import_module("fsspec")
             self._files, self._root = fsspec.core.url_to_fs(url, **options)
         except ImportError as error:
-            raise ValueError(f"the cache URL {url} needs: pip install 'farcall[object-store]' ({error})") from error
+            raise ValueError(
+                f"the cache URL {url} needs: pip install 'farcall[object-store]' ({error})"
+            ) from error
         except ValueError as error:
             raise ValueError(f"the cache URL {url} cannot be used: {error}") from error
         self._url = url
@@ -92,10 +97,8 @@ class ObjectStorePlace:
         self._in_background(lambda: self._remove(key))
 
     def _remove(self, key: str) -> None:
-        try:
+        with contextlib.suppress(FileNotFoundError):
             self._files.rm_file(self._path(key))
-        except FileNotFoundError:
-            pass
 
     def statistics(self) -> PlaceStatistics:
         """Counters; what the entries take is not known."""
@@ -107,7 +110,7 @@ class ObjectStorePlace:
         for future in list(self._pending):
             try:
                 future.result(max(deadline - time.monotonic(), 0))
-            except Exception:  # noqa: BLE001 - counted where it happened
+            except Exception:
                 continue
 
     def _path(self, key: str) -> str:
@@ -122,7 +125,7 @@ class ObjectStorePlace:
         def work() -> None:
             try:
                 result = operation()
-            except BaseException as error:  # noqa: BLE001 - whatever libraries raise
+            except BaseException as error:
                 future.set_exception(error)
             else:
                 future.set_result(result)
@@ -137,7 +140,7 @@ class ObjectStorePlace:
             return None
         try:
             return self._begin(operation).result(self._timeout)
-        except Exception as error:  # noqa: BLE001 - whatever libraries raise
+        except Exception as error:
             self._failed(error)
             return None
 

@@ -67,7 +67,9 @@ class Counters:
     def __init__(self, name: str) -> None:
         self._name = name
         self._lock = threading.Lock()
-        self._counts = dict.fromkeys(("hits", "misses", "stored", "evictions", "errors"), 0)  # guarded by _lock
+        self._counts = dict.fromkeys(
+            ("hits", "misses", "stored", "evictions", "errors"), 0
+        )  # guarded by _lock
 
     def count(self, what: str, number: int = 1) -> int:
         """Add to a counter; what it has then."""

@@ -96,7 +96,9 @@ class TypeWriter:
         """The type of an extern."""
         match extern:
             case FunctionType():
-                parameters, results = ([self.value(e) for e in es] for es in (extern.parameters, extern.results))
+                parameters, results = (
+                    [self.value(e) for e in es] for es in (extern.parameters, extern.results)
+                )
                 return (_FUNCTION, parameters, results)
             case TableType(element, limits, index_type):
                 return (_TABLE, self.value(element), limits.minimum, limits.maximum, index_type.code)
@@ -143,7 +145,9 @@ class TypeReader:
                 raise ValueError(f"no composite type: {encoded!r}")
 
     def _function(self, parameters: list[Any], results: list[Any]) -> FunctionType:
-        return FunctionType(tuple([self.value(e) for e in parameters]), tuple([self.value(e) for e in results]))
+        return FunctionType(
+            tuple([self.value(e) for e in parameters]), tuple([self.value(e) for e in results])
+        )
 
     def value(self, encoded: Any) -> Any:
         """A value type, or what stands for one in a module or group."""

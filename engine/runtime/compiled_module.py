@@ -86,8 +86,12 @@ class CompiledCode:
         ids, descriptors = list(self.type_ids), list(self.descriptors)
         words = array("Q", bytes(_RECORD.size * count))
         width = _RECORD.size // 8
-        words[first * width :: width] = array("Q", [addresses[symbol(index)] for index in range(first, count)])
-        words[2::width] = array("Q", [(ids[each] & 0xFFFFFFFF) | index << 32 for index, each in enumerate(types)])
+        words[first * width :: width] = array(
+            "Q", [addresses[symbol(index)] for index in range(first, count)]
+        )
+        words[2::width] = array(
+            "Q", [(ids[each] & 0xFFFFFFFF) | index << 32 for index, each in enumerate(types)]
+        )
         tails = array("Q", [find(tail_symbol(index), 0) for index in range(first, count)])
         words[first * width + 3 :: width] = tails
         words[4::width] = array("Q", [descriptors[each] for each in types])

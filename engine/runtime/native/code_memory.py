@@ -56,7 +56,7 @@ def _map_copy(image: Image, size: int) -> int:
 
 
 def _map_from_file(image: Image, size: int) -> int | None:
-    """Map code where it lies; None where that is impossible: elsewhere in a page, or on a file system without execution."""
+    """Map code where it lies; None where it is at no page boundary, or the file system forbids execution."""
     assert image.file is not None
     if image.file.offset % c_library.PAGE_SIZE or not image.content:
         return None

@@ -16,7 +16,9 @@ def key_of(name: str) -> str:
 
 
 def entry_of(size: int = 100, metadata: bytes | None = b"metadata") -> ModuleEntry:
-    return ModuleEntry(metadata, (Image(bytes(range(256)) * (size // 256 + 1), ((0, 16, "f0"), (16, 8, "t0"))),))
+    return ModuleEntry(
+        metadata, (Image(bytes(range(256)) * (size // 256 + 1), ((0, 16, "f0"), (16, 8, "t0"))),)
+    )
 
 
 def same(left: ModuleEntry | None, right: ModuleEntry) -> bool:

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+
 from farcall.engine.cache.authentication import Authenticator, UnsafeCacheKeyError, read_key, read_or_make_key
 
 

@@ -7,11 +7,11 @@ import time
 from pathlib import Path
 
 import pytest
+
 from farcall.engine.cache.code_store import CodeStore
 from farcall.engine.cache.configuration import CacheConfiguration
 from farcall.engine.cache.disk import DiskPlace
 from farcall.engine.cache.object_store import ObjectStorePlace
-
 from tests.engine.cache.entries import AUTHENTICATOR, entry_of, key_of, same
 
 pytest.importorskip("fsspec", reason="the extra farcall[object-store] is not installed")
@@ -44,7 +44,9 @@ def test_a_damaged_entry_is_taken_from_the_place_below_and_replaced(tmp_path: Pa
     data = path.read_bytes()
     other = (tmp_path / "disk" / key_of("b")[:2] / key_of("b")).read_bytes()
     path.write_bytes(
-        {"flip": data[:-1] + bytes([data[-1] ^ 1]), "truncate": data[:-1], "empty": b"", "foreign": other}[damage]
+        {"flip": data[:-1] + bytes([data[-1] ^ 1]), "truncate": data[:-1], "empty": b"", "foreign": other}[
+            damage
+        ]
     )
     assert same(store.load(key_of("a")), entry_of())
     assert store.statistics().rejected == (damage != "empty")  # an empty file is none for the place itself

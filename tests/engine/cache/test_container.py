@@ -6,13 +6,13 @@ import mmap
 import random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from farcall.engine.cache.authentication import MAC_BYTES, Authenticator
 from farcall.engine.cache.container import _HEADER, ContainerError, ModuleEntry, read_module, write_module
 from farcall.engine.cache.place import Content
 from farcall.engine.codegen.linker import Image
-from hypothesis import given
-from hypothesis import strategies as st
-
 from tests.engine.cache.entries import AUTHENTICATOR, entry_of, key_of, same
 
 KEY = key_of("an entry")

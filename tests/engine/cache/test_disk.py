@@ -10,9 +10,9 @@ import time
 from pathlib import Path
 
 import pytest
+
 from farcall.engine.cache.code_store import CodeStore
 from farcall.engine.cache.disk import DiskPlace
-
 from tests.engine.cache.entries import AUTHENTICATOR, entry_of, key_of, same
 
 
@@ -76,7 +76,9 @@ def test_what_dead_writers_left_is_removed(tmp_path: Path) -> None:
     assert (old.exists(), new.exists()) == (False, True)
 
 
-def test_a_directory_that_cannot_be_used_is_no_error(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_directory_that_cannot_be_used_is_no_error(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     (tmp_path / "file").write_text("no directory")
     place = DiskPlace(tmp_path / "file" / "cache", 1000)
     for _ in range(3):

@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
+from wasmtime import wat2wasm
+
 from farcall.engine.binary import decode_module
 from farcall.engine.cache.module_codec import decode_metadata, encode_module
 from farcall.engine.structure.module import Module
-from wasmtime import wat2wasm
 
 TEXTS = {
     "empty": "(module)",
@@ -19,7 +20,8 @@ TEXTS = {
         (func (memory.init 0 (i32.const 0) (i32.const 0) (i32.const 0))))""",
     "elements": """(module (table 5 funcref) (func $f) (func $g (local i32 i32 f64 funcref)) (elem (i32.const 1) $f $g)
         (elem func $g) (elem declare func $f) (elem funcref (ref.func $f) (ref.null func)))""",
-    "globals": """(module (global $a (import "m" "a") i32) (global f32 (f32.const nan)) (global (mut i64) (i64.const -1))
+    "globals": """(module (global $a (import "m" "a") i32)
+        (global f32 (f32.const nan)) (global (mut i64) (i64.const -1))
         (global i32 (i32.add (global.get $a) (i32.const 3))) (global funcref (ref.null func))
         (global v128 (v128.const i64x2 1 2)) (start $s) (func $s))""",
     "objects": """(module (rec (type $l (sub (struct (field (mut i32)) (field (ref null $l)) (field i8))))
@@ -53,5 +55,5 @@ def test_every_field_is_the_same(name: str) -> None:
 
 @pytest.mark.parametrize("data", [b"", b"\0", b"i\1\0\0\0", b"N", b"(\1\0\0\0N"])
 def test_what_is_no_module_is_a_value_error(data: bytes) -> None:
-    with pytest.raises(ValueError, match="no module|marshal"):
+    with pytest.raises(ValueError, match=r"no module|marshal"):
         decode_metadata(data, b"", "")
