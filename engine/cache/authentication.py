@@ -19,7 +19,7 @@ _LONGEST_KEY = 4096
 MAC_BYTES = 32
 
 
-class UnsafeCacheKeyError(FarcallError):
+class UnsafeCacheKeyError(FarcallError, OSError):
     """The file of the cache's key is not for its owner alone, or has no key in it."""
 
 

@@ -1,7 +1,8 @@
 """A directory of entries, shared by several processes, that a kill at any moment leaves in order.
 
-An entry is written under another name and renamed: readers see all of it or nothing. Nothing is flushed to the disk on
-purpose (`fsync`): after a loss of power an entry may be empty or torn, which its authentication finds, and it is made anew.
+An entry is written under another name and renamed: readers see all of it or nothing. Nothing is flushed to the disk
+(`fsync`), on purpose: after a loss of power an entry may be empty or torn, which its authentication finds, and it is
+made anew.
 """
 
 from __future__ import annotations

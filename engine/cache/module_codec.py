@@ -211,11 +211,23 @@ class _Reader:
             data_count=fields["data_count"],
             custom_sections=tuple([CustomSection(*each) for each in fields["custom_sections"]]),
             names=Names(*fields["names"]),
-            offsets=Offsets(*[_numbers("Q", each) for each in fields["offsets"][:-1]], fields["offsets"][-1]),
+            offsets=self._offsets(*fields["offsets"]),
             tag_types=fields["tag_types"],
             defined_types=defined,
             type_problem=fields["type_problem"] and TypeProblem(*fields["type_problem"]),
             table_initializers=tuple(map(optional, fields["table_initializers"])),
+        )
+
+    def _offsets(
+        self, types: bytes, functions: bytes, tables: bytes, memories: bytes, tags: bytes, start: int
+    ) -> Offsets:
+        return Offsets(
+            _numbers("Q", types),
+            _numbers("Q", functions),
+            _numbers("Q", tables),
+            _numbers("Q", memories),
+            _numbers("Q", tags),
+            start,
         )
 
     def _bodies(

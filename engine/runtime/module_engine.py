@@ -350,7 +350,7 @@ class NativeModuleEngine(ModuleEngine, Member):
             for first in range(0, count, _ENTRIES_AT_ONCE):
                 check_stop()
                 part = [reference(index) for index in indices[first : first + _ENTRIES_AT_ONCE]]
-                references[first : first + len(part)] = part
+                references[first : first + len(part)] = part  # type: ignore[assignment]  # the stubs know instances only
             return references
         if segment.type.top == "func":
             for first in range(0, count, _ENTRIES_AT_ONCE):

@@ -149,7 +149,7 @@ class ModuleContext:
         return encoded
 
 
-def distinct(expressions: tuple[ConstantExpression, ...]) -> list[ConstantExpression]:
+def distinct(expressions: Sequence[ConstantExpression]) -> list[ConstantExpression]:
     """Each object once, in order: the decoder gives equal initial elements as one object."""
     return list({id(expression): expression for expression in expressions}.values())
 
