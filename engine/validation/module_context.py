@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from farcall.engine.binary.types import BlockType, EncodedType
 from farcall.engine.instructions.instruction import NONE_DISABLED, Features
 from farcall.engine.structure.defined_types import DefinedType, FieldType, IndexedReference, StructType
