@@ -13,6 +13,8 @@ from farcall.engine.abi.traps import TrapKind
 from farcall.engine.binary.custom_contents import custom_section_problems
 from farcall.engine.binary.section_headers import SectionHeader, section_headers
 from farcall.engine.cache.artifact import Artifact, check_trustworthy, decode_artifact, encode_artifact
+from farcall.engine.cache.authentication import UnsafeCacheKeyError
+from farcall.engine.cache.configuration import DEFAULT_DISK_BYTES, CacheConfiguration
 from farcall.engine.codegen.target_choice import choose_target, known_cpus
 from farcall.engine.engine import Engine, EngineStatistics
 from farcall.engine.errors import (
@@ -108,6 +110,7 @@ from farcall.engine.tiers.policy import CodePolicy
 __all__ = [
     "ANYREF",
     "ARRAYREF",
+    "DEFAULT_DISK_BYTES",
     "EQREF",
     "EXNREF",
     "EXTERNREF",
@@ -126,6 +129,7 @@ __all__ = [
     "ArrayReference",
     "Artifact",
     "ArtifactError",
+    "CacheConfiguration",
     "Caller",
     "Cancellation",
     "ClosedError",
@@ -199,6 +203,7 @@ __all__ = [
     "Tier",
     "Trap",
     "TrapKind",
+    "UnsafeCacheKeyError",
     "UnsupportedFeatureError",
     "ValueType",
     "WasmException",

@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import threading
 import time
@@ -18,11 +19,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 
-from farcall.engine.abi.layout import context_layout
+from farcall.engine.abi.layout import ContextLayout, context_layout
 from farcall.engine.binary import decode_module
 from farcall.engine.cache.artifact import Artifact
+from farcall.engine.cache.code_store import CodeStoreStatistics
+from farcall.engine.cache.configuration import CacheConfiguration, open_store
 from farcall.engine.cache.fingerprint import compiler_fingerprint
 from farcall.engine.cache.memory_cache import MemoryCache
+from farcall.engine.cache.module_store import ModuleStore
+from farcall.engine.codegen.linker import Image
 from farcall.engine.codegen.target import Target, host_target
 from farcall.engine.errors import ArtifactError, ClosedError
 from farcall.engine.instructions.instruction import IMPLEMENTED, features_named
@@ -53,6 +58,7 @@ from farcall.engine.statistics import (
     TierLedger,
 )
 from farcall.engine.structure.module import Module
+from farcall.engine.tiers.code_keeper import CodeKeeper
 from farcall.engine.tiers.completion import Completion, all_done, progress_of
 from farcall.engine.tiers.first_call import Compiled, FastTier
 from farcall.engine.tiers.optimizer import Optimizer
@@ -83,7 +89,9 @@ class EngineStatistics:
     Attributes:
         compilations: modules compiled so far.
         compile_seconds: time that took.
-        cache_hits: compilations that were asked for and cost nothing.
+        cache_hits: compilations that were asked for and cost nothing: the code was in memory.
+        cache_evictions: codes that left memory to make room.
+        cache: counters of the places beside memory.
         compiled_modules: modules whose code the cache holds.
         code_bytes: memory of that code.
         stores: open stores.
@@ -98,6 +106,8 @@ class EngineStatistics:
     compilations: int
     compile_seconds: float
     cache_hits: int
+    cache_evictions: int
+    cache: CodeStoreStatistics
     compiled_modules: int
     code_bytes: int
     stores: int
@@ -118,6 +128,21 @@ def _tell_nobody(_progress: CompileProgress) -> None:
     """For makings of which nobody asks how far they are."""
 
 
+def _stored_places(statistics: CodeStoreStatistics) -> list[CachePlaceStatistics]:
+    """The places beside memory. What was rejected is counted for all together; it stands with the first."""
+    return [
+        CachePlaceStatistics(
+            place.name,
+            hits=place.hits,
+            misses=place.misses,
+            rejected=0 if position else statistics.rejected,
+            entries=place.entries or 0,
+            bytes=place.bytes or 0,
+        )
+        for position, place in enumerate(statistics.places)
+    ]
+
+
 class Engine(AbstractEngine):
     """Compiles WebAssembly to native code and keeps it for all stores that use the engine.
 
@@ -132,6 +157,7 @@ class Engine(AbstractEngine):
         code_policy: CodePolicy | str = CodePolicy.LAZY,
         compile_limits: CompileLimits | None = None,
         profiling: Profiling | str | None = None,
+        cache: CacheConfiguration = CacheConfiguration(),  # noqa: B008 - it is frozen
     ) -> None:
         """Make an engine.
 
@@ -142,16 +168,21 @@ class Engine(AbstractEngine):
             compile_limits: what compiling may take.
             profiling: what is written for Linux `perf`, by the whole process: `map` (`/tmp/perf-PID.map`), or `jitdump`
                 (`jit-PID.dump` in the working directory); None is what FARCALL_PERF in the environment says.
+            cache: where code is kept beside this process's memory; by default, nowhere.
 
         Raises:
             ValueError: there is no feature, policy or kind of profiling of such a name.
-            OSError: the file for `perf` cannot be written.
+            UnsafeCacheKeyError: others have access to the cache's key.
+            OSError: the file for `perf` cannot be written, or the cache's key neither read nor made.
         """
         self.code_policy = CodePolicy(code_policy)
         profiling = profiling or os.environ.get("FARCALL_PERF") or None
         if profiling is not None:
             start_profiling(Profiling(profiling))
         self._disabled = features_named(disabled_features)
+        disabled = [feature.value for feature in self._disabled]
+        self._stored = ModuleStore(open_store(cache), disabled, host_target())
+        self._keeper = CodeKeeper(self._stored)
         native_runtime()
         self.memory_budget = MemoryBudget(total_memory_bytes)
         host_function.install()
@@ -159,7 +190,9 @@ class Engine(AbstractEngine):
         exception_arena.install()
         heap.install()
         self.types = TypeRegistry()
-        self._cache: MemoryCache[_CodeKey, CompiledCode] = MemoryCache()
+        self._cache: MemoryCache[_CodeKey, CompiledCode] = MemoryCache(
+            max_bytes=cache.memory_bytes, size=lambda code: code.size, on_eviction=self._keep
+        )
         limits = self._limits = compile_limits or CompileLimits()
         self._pool = CompilePool(
             processes=limits.processes,
@@ -178,9 +211,10 @@ class Engine(AbstractEngine):
         self._latest: weakref.WeakKeyDictionary[Module, _Compilation] = weakref.WeakKeyDictionary()
         self._stores: weakref.WeakSet[Store] = weakref.WeakSet()  # guarded by _lock
         self._compile_seconds = 0.0  # guarded by _lock
+        self._found = 0  # codes that the cache's places had; guarded by _lock
         self._ledger = TierLedger()
         lazy = self.code_policy is CodePolicy.LAZY
-        self._optimizer = Optimizer(self._pool, self._compiled_well) if lazy else None
+        self._optimizer = Optimizer(self._pool, self._compiled_well, self._keeper.keep) if lazy else None
         self._closed = False
 
     @property
@@ -204,8 +238,14 @@ class Engine(AbstractEngine):
             UnsupportedFeatureError: it needs a feature that the engine does not have, or that is switched off.
         """
         self._check_open()
-        module = decode_module(bytes(source), self._disabled)
+        source = bytes(source)
+        if self._stored.exists:
+            known = self._stored.load_module(source, hashlib.sha256(source).hexdigest())
+            if known is not None:
+                return known
+        module = decode_module(source, self._disabled)
         validate_module(module, self._disabled)
+        self._stored.store_module(module)
         return module
 
     def compile_module(
@@ -284,27 +324,52 @@ class Engine(AbstractEngine):
             artifact = self._artifacts.get(_of_artifact(module.digest, options))
         code: CompiledCode
         if artifact is not None or options.tier is Tier.WHOLE:
-            image = (
-                artifact.image if artifact else self._compiler.compile(module, options, report, cancellation)
-            )
+            image = artifact.image if artifact else self._whole_image(module, options, report, cancellation)
             code = WholeCode(module, layout, image, self.types, listening=options.listeners)
-            seconds = time.perf_counter() - started
-            self._ledger.record(OPTIMIZED, len(module.functions), len(image.content), seconds)
         else:
-            fast_tier = FastTier(options, self._pool, self._compiled_fast)
-            code = tiered = TieredCode(
-                module,
-                layout,
-                self.types,
-                listening=options.listeners,
-                tail_calling=tail_calling(module),
-                first_call=fast_tier.compile,
-            )
-            with self._lock:
-                self._options[tiered] = options
+            code = self._tiered(module, layout, options)
         with self._lock:
             self._compile_seconds += time.perf_counter() - started
         return code
+
+    def _whole_image(
+        self, module: Module, options: LoweringOptions, report: ProgressListener, cancellation: Cancellation
+    ) -> Image:
+        """All of a module's code from the cache's places, else compiled, and kept there."""
+        stored = self._stored.load_images(module.digest, options)
+        if len(stored) == 1:
+            with self._lock:
+                self._found += 1
+            return stored[0][1]
+        started = time.perf_counter()
+        image = self._compiler.compile(module, options, report, cancellation)
+        seconds = time.perf_counter() - started
+        self._ledger.record(OPTIMIZED, len(module.functions), len(image.content), seconds)
+        self._stored.store_images(module.digest, options, [(tiered_code.OPTIMIZED, image)])
+        return image
+
+    def _tiered(self, module: Module, layout: ContextLayout, options: LoweringOptions) -> TieredCode:
+        """Code that comes by and by, with what the cache's places have of it."""
+        tiered = TieredCode(
+            module,
+            layout,
+            self.types,
+            listening=options.listeners,
+            tail_calling=tail_calling(module),
+            first_call=FastTier(options, self._pool, self._compiled_fast).compile,
+        )
+        found = self._keeper.load(tiered, options)
+        with self._lock:
+            self._options[tiered] = options
+            self._found += found
+        if found and self._optimizer is not None and tiered.functions_by_tier()[2] < len(module.functions):
+            self._optimizer.called(tiered, options)  # nothing may be called again that has no code
+        return tiered
+
+    def _keep(self, code: CompiledCode) -> None:
+        """Code leaves memory, or has got all that it will: what is new of it is kept."""
+        if isinstance(code, TieredCode):
+            self._keeper.keep(code)
 
     def complete(
         self,
@@ -337,6 +402,7 @@ class Engine(AbstractEngine):
 
         def make(report: ProgressListener, given_up: Cancellation) -> None:
             Completion(self._pool, self._limits, tiered, options, report, given_up).run(level)
+            self._keeper.keep(tiered)
 
         self._completing.run(tiered, make, progress, cancellation)
         return progress_of(tiered)
@@ -419,6 +485,9 @@ class Engine(AbstractEngine):
 
     def delete_compiled_module(self, module: Module) -> None:
         """Free the cache's hold on a module's code. It is unmapped when no instance uses it any more."""
+        for code in self._cache.values():
+            if code.module.digest == module.digest:
+                self._keep(code)
         self._cache.remove(lambda key: key.digest == module.digest)
         with self._lock:
             for found in [key for key in self._artifacts if key[0] == module.digest]:
@@ -460,11 +529,13 @@ class Engine(AbstractEngine):
         counters = self._cache.counters
         space = native_runtime().space
         with self._lock:
-            stores, seconds = list(self._stores), self._compile_seconds
+            stores, seconds, found = list(self._stores), self._compile_seconds, self._found
         return EngineStatistics(
-            compilations=counters.misses,
+            compilations=counters.misses - found,
             compile_seconds=seconds,
             cache_hits=counters.hits,
+            cache_evictions=counters.evictions,
+            cache=self._stored.statistics(),
             compiled_modules=self.compiled_module_count(),
             code_bytes=sum(code.size for code in self._cache.values()),
             stores=len(stores),
@@ -502,7 +573,7 @@ class Engine(AbstractEngine):
         return CompilationStatistics(
             tiers=self._ledger.statistics(),
             queue=QueueStatistics(jobs.queued, jobs.running, jobs.cancelled, jobs.failed),
-            cache_places=(memory,),
+            cache_places=(memory, *_stored_places(self._stored.statistics())),
             modules=tuple(by_module[digest] for digest in sorted(by_module)),
         )
 
@@ -530,6 +601,8 @@ class Engine(AbstractEngine):
         if self._optimizer is not None:
             self._optimizer.close()
         self._pool.close()
+        for code in self._cache.values():
+            self._keep(code)
         self._cache.remove(lambda _key: True)
         with self._lock:
             self._latest.clear()

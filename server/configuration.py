@@ -6,7 +6,13 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from farcall.engine import CodePolicy, CompileLimits, features_named
+from farcall.engine import (
+    DEFAULT_DISK_BYTES,
+    CacheConfiguration,
+    CodePolicy,
+    CompileLimits,
+    features_named,
+)
 from farcall.engine.errors import MountError
 from farcall.engine.host.filesystem.mounts import AllowedDirectory, parse_allowed_directory
 
@@ -54,6 +60,12 @@ class ServerConfiguration:
         compile_seconds: processor time of a compile job at most; None is what its size makes reasonable.
         compile_memory: bytes of address space that a compile job may have.
         perf: what is written for Linux `perf`: `map`, `jitdump`, or None for nothing.
+        cache_dir: where compiled code is kept across restarts, and shared with other servers of this user; by
+            default `cache` in the data directory.
+        cache_bytes: what it may take there.
+        cache_url: an object store where servers on several machines share code, such as `s3://bucket/prefix`; it
+            needs `cache_key_file`.
+        cache_key_file: what cached code is authenticated with: at least 32 bytes, the same for all who share it.
     """
 
     address: str = "127.0.0.1:7070"
@@ -90,6 +102,10 @@ class ServerConfiguration:
     compile_seconds: int | None = None
     compile_memory: int = 4096 * MEBIBYTE
     perf: str | None = None
+    cache_dir: Path | None = None
+    cache_bytes: int = DEFAULT_DISK_BYTES
+    cache_url: str | None = None
+    cache_key_file: Path | None = None
 
     def __post_init__(self) -> None:
         for name in (
@@ -116,6 +132,7 @@ class ServerConfiguration:
             "compile_queue",
             "compile_seconds",
             "compile_memory",
+            "cache_bytes",
         ):
             value = getattr(self, name)
             if value is not None and value <= 0:
@@ -132,6 +149,21 @@ class ServerConfiguration:
             raise ValueError("tls_client_authorities needs tls_certificate")
         if self.shutdown_grace < 0:
             raise ValueError(f"shutdown_grace must not be negative, but is {self.shutdown_grace}")
+
+        _ = self.cache  # looks at what belongs together
+
+    @property
+    def cache(self) -> CacheConfiguration:
+        """Where the engine keeps code."""
+        directory = self.cache_dir
+        if directory is None and self.data_directory is not None:
+            directory = self.data_directory / "cache"
+        return CacheConfiguration(
+            directory=directory,
+            disk_bytes=self.cache_bytes,
+            url=self.cache_url,
+            key_file=self.cache_key_file,
+        )
 
     @property
     def compile_limits(self) -> CompileLimits:

@@ -10,7 +10,7 @@ import structlog
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from farcall.engine import Engine
+from farcall.engine import Engine, EngineStatistics
 from farcall.engine.host.filesystem.mounts import AllowedDirectories
 from farcall.proto.farcall.v1 import (
     global_service_pb2,
@@ -109,6 +109,7 @@ class Server:
             disabled_features=configuration.disabled_features,
             code_policy=configuration.code_policy,
             compile_limits=configuration.compile_limits,
+            cache=configuration.cache,
         )
         self._directories = AllowedDirectories(configuration.allowed_directories)
         self._library = ModuleLibrary(
@@ -286,8 +287,27 @@ class Server:
                 "instances": statistics.instances,
                 "linked_groups": statistics.linked_groups,
                 "stores": statistics.stores,
+                **_cache_counters(statistics),
             },
         )
+
+
+def _cache_counters(statistics: EngineStatistics) -> dict[str, int]:
+    """Counters of the cache, by place; `cache_disk_hits` for instance."""
+    counters = {
+        "cache_memory_evictions": statistics.cache_evictions,
+        "cache_stored_hits": statistics.cache.hits,
+        "cache_stored_misses": statistics.cache.misses,
+        "cache_stored_rejected": statistics.cache.rejected,
+        "cache_stored_failures": statistics.cache.failures,
+    }
+    for place in statistics.cache.places:
+        name = place.name.replace(" ", "_")
+        for field in ("entries", "hits", "misses", "bytes", "stored", "evictions", "errors"):
+            value = getattr(place, field)
+            if value is not None:
+                counters[f"cache_{name}_{field}"] = value
+    return counters
 
 
 def _channel_options(configuration: ServerConfiguration) -> list[tuple[str, int]]:

@@ -31,6 +31,7 @@ _LIMITS = {
     "compile_queue": "How many compile jobs may wait; a module of a megabyte makes some ten.",
     "compile_seconds": "Processor time of a compile job, in seconds; else as its size makes reasonable.",
     "compile_memory": "Memory of a compile job, in bytes.",
+    "cache_bytes": "How many bytes compiled code may take on disk.",
 }
 """Numbers of `farcall.server`'s configuration, which has their defaults."""
 
@@ -69,6 +70,21 @@ def _encryption(command: Callable[..., Any]) -> Callable[..., Any]:
     multiple=True,
     metavar="FILE",
     help="Have this module, compiled by `farcall compile`, from the start; may be repeated. Its code is trusted.",
+)
+@click.option(
+    "--cache-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIRECTORY",
+    help="Keep compiled code here; by default in the data directory, if there is one.",
+)
+@click.option(
+    "--cache-url", metavar="URL", help="Share compiled code through an object store (s3://BUCKET/PREFIX)."
+)
+@click.option(
+    "--cache-key-file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="The secret that compiled code is authenticated with, the same for all who share it.",
 )
 @click.option(
     "--shutdown-grace",

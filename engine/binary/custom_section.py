@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 
@@ -34,9 +34,23 @@ def decode_names(source: bytes, contents: Contents) -> Names:
     """Read the names that the first name section gives, as far as it is well-formed; functions' when wanted."""
     for section in contents.custom_sections:
         if section.name == _NAME_SECTION:
-            read = partial(_read_function_names, source, section, len(contents.function_types))
-            return Names(_read_module_name(source, section), FunctionNames(read))
+            functions = function_names(source, contents.custom_sections, len(contents.function_types))
+            return Names(_read_module_name(source, section), functions)
     return Names()
+
+
+def function_names(source: bytes, sections: Sequence[CustomSection], functions: int) -> Mapping[int, str]:
+    """The names of functions that the first name section gives, which is read when they are wanted.
+
+    Parameters:
+        source: the module.
+        sections: its custom sections.
+        functions: how many functions it has, imports included.
+    """
+    for section in sections:
+        if section.name == _NAME_SECTION:
+            return FunctionNames(partial(_read_function_names, source, section, functions))
+    return {}
 
 
 def _subsections(reader: Reader) -> Iterator[int]:

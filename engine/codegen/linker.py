@@ -6,12 +6,37 @@ once, can be stored, and mapping it is all that loading takes. Nothing but relat
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from farcall.engine.codegen.elf import MACHINE_AARCH64, MACHINE_X86_64, ElfObject, Relocation, Symbol
 from farcall.engine.errors import EngineBug
+
+
+class FileView:
+    """A file that is open and mapped for reading, as long as this lives.
+
+    Attributes:
+        descriptor: of the file.
+        view: its content.
+    """
+
+    def __init__(self, descriptor: int, view: memoryview) -> None:
+        self.descriptor = descriptor
+        self.view = view
+
+    def __del__(self) -> None:
+        os.close(self.descriptor)
+
+
+@dataclass(frozen=True, slots=True)
+class FileRange:
+    """Where in a file something lies."""
+
+    file: FileView
+    offset: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +46,12 @@ class Image:
     Attributes:
         content: machine code and constants.
         functions: (offset, size, symbol name) of every function, sorted by offset.
+        file: where the content can be mapped from, if it is in a file.
     """
 
-    content: bytes
+    content: bytes | memoryview
     functions: tuple[tuple[int, int, str], ...]
+    file: FileRange | None = None
 
 
 _ALIGNMENT = 16

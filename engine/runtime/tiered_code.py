@@ -10,7 +10,7 @@ from farcall.engine.abi.layout import ContextLayout
 from farcall.engine.codegen.linker import Image
 from farcall.engine.errors import EngineBug
 from farcall.engine.runtime.compiled_module import CompiledCode, ModuleFrames
-from farcall.engine.runtime.native.code_arena import CodeArena
+from farcall.engine.runtime.native.code_arena import CodeArena, PlacedImage
 from farcall.engine.runtime.native.code_table import CodeTable
 from farcall.engine.runtime.native.machine import native_runtime
 from farcall.engine.runtime.type_registry import TypeRegistry
@@ -21,6 +21,10 @@ FirstCall = Callable[["TieredCode", int], None]
 
 NOT_COMPILED, FAST, OPTIMIZED = 0, 1, 2
 """What there is of a function; better code never gives way to worse."""
+
+
+_SYMBOL = symbol(0)[0]
+"""What the symbols of functions begin with, but for those of tail entries."""
 
 
 class TieredCode(CompiledCode):
@@ -54,6 +58,7 @@ class TieredCode(CompiledCode):
         self._first_call = first_call
         self._arena = CodeArena(ModuleFrames(module, tail_calling), native_runtime().registry)
         self._lock = threading.Lock()
+        self._placed: list[tuple[int, PlacedImage]] = []  # with their levels; guarded by _lock
         self.levels = bytearray(len(module.functions))  # guarded by _lock
         super().__init__(module, layout_, types, listening=listening)
         self.code_table = self._table.base
@@ -89,10 +94,12 @@ class TieredCode(CompiledCode):
         Raises:
             OSError: the system refuses memory.
         """
-        placed = {function.symbol: function.address for function in self._arena.place(image)}
+        image_ = self._arena.place(image)
+        placed = {function.symbol: function.address for function in image_.functions}
         first = self.module.imported_function_count
         better = 0
         with self._lock:
+            self._placed.append((level, image_))
             for name, address in placed.items():
                 index = int(name[1:])
                 if name != symbol(index) or self.levels[index - first] >= level:
@@ -101,6 +108,29 @@ class TieredCode(CompiledCode):
                 self.levels[index - first] = level
                 better += 1
         return better
+
+    @property
+    def image_count(self) -> int:
+        """How many images were installed so far: where it has grown, there is something new."""
+        with self._lock:
+            return len(self._placed)
+
+    def snapshot(self) -> list[tuple[int, Image]]:
+        """What `install` would have to be given to get the same code elsewhere: levels, and images read from memory.
+
+        Images of which no function is in use any more are left out.
+        """
+        with self._lock:
+            current = [(level, placed) for level, placed in self._placed if self._is_current(placed)]
+        return [(level, placed.read()) for level, placed in current]
+
+    def _is_current(self, placed: PlacedImage) -> bool:
+        first = self.module.imported_function_count
+        return any(
+            function.symbol[0] == _SYMBOL
+            and self._table.code(int(function.symbol[1:]) - first) == function.address
+            for function in placed.functions
+        )
 
     def counts(self) -> Sequence[int]:
         """How often each function was entered or went round, in code that counts, by position."""

@@ -62,6 +62,8 @@ class FunctionBodies(_Packed[FunctionBody]):
 
     __slots__ = ("first", "located", "read_locals", "type_indices")
 
+    WORDS = _BODY_WORDS
+
     def __init__(
         self,
         located: array[int],

@@ -76,15 +76,22 @@ class _Batch:
 class Optimizer:
     """Optimises the code of one engine's modules in the background. Thread-safe."""
 
-    def __init__(self, pool: CompilePool, on_compiled: Callable[[TieredCode, Compiled], None]) -> None:
+    def __init__(
+        self,
+        pool: CompilePool,
+        on_compiled: Callable[[TieredCode, Compiled], None],
+        on_through: Callable[[TieredCode], None] = lambda _code: None,
+    ) -> None:
         """Make one; it does nothing until it is told of code.
 
         Parameters:
             pool: compiles.
             on_compiled: told of (code, what was compiled).
+            on_through: told of code that is optimised as far as it will be, before it counts as that.
         """
         self._pool = pool
         self._on_compiled = on_compiled
+        self._on_through = on_through
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
         self._watched: dict[
@@ -174,6 +181,8 @@ class Optimizer:
         for entry in watched:
             code = entry.code()
             if code is None or not (entry.open or entry.under_way):
+                if code is not None:
+                    self._on_through(code)
                 self._forget(entry)
                 continue
             counts = code.counts()
@@ -239,22 +248,25 @@ class Optimizer:
     def _done(self, ticket: Future[CompiledImage]) -> None:
         """A batch is compiled, or cannot be: then its halves are tried, and what cannot be alone is given up."""
         with self._lock:
-            batch = self._tickets.pop(ticket)
-            batch.watched.under_way -= 1
-        if not ticket.cancelled():
-            error = ticket.exception()
-            if error is None:
-                self._install(batch, ticket.result())
-            elif (
-                isinstance(error, ExhaustionError | CompilerCrashError | EngineBug)
-                and len(batch.functions) > 1
-            ):
-                middle = len(batch.functions) // 2
-                for half in (batch.functions[:middle], batch.functions[middle:]):
-                    self._start(replace(batch, functions=half))
-        with self._lock:
-            self._news = True
-            self._changed.notify_all()
+            batch = self._tickets[ticket]
+        try:
+            if not ticket.cancelled():
+                self._take(batch, ticket)
+        finally:  # not before, or the code would count as optimised too early
+            with self._lock:
+                del self._tickets[ticket]
+                batch.watched.under_way -= 1
+                self._news = True
+                self._changed.notify_all()
+
+    def _take(self, batch: _Batch, ticket: Future[CompiledImage]) -> None:
+        error = ticket.exception()
+        if error is None:
+            self._install(batch, ticket.result())
+        elif isinstance(error, ExhaustionError | CompilerCrashError | EngineBug) and len(batch.functions) > 1:
+            middle = len(batch.functions) // 2
+            for half in (batch.functions[:middle], batch.functions[middle:]):
+                self._start(replace(batch, functions=half))
 
     def _install(self, batch: _Batch, result: CompiledImage) -> None:
         code = batch.watched.code()

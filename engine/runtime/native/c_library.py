@@ -113,6 +113,25 @@ def map_memory(size: int, protection: int, at: int | None = None, *, replace: bo
     return int(address)
 
 
+def map_file(descriptor: int, offset: int, size: int, protection: int) -> int:
+    """Map a part of a file, privately.
+
+    Parameters:
+        offset: where it begins, at a page boundary.
+
+    Returns:
+        The address.
+
+    Raises:
+        OSError: the system refuses.
+    """
+    address = _mmap(None, size, protection, _MAP_PRIVATE, descriptor, offset)
+    if address is None or address == _MAP_FAILED:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+    return int(address)
+
+
 def protect_memory(address: int, size: int, protection: int) -> None:
     """Change what may be done with mapped memory. Raises OSError if the system refuses."""
     _check(_mprotect(address, size, protection))

@@ -10,6 +10,7 @@ import bisect
 import ctypes
 import threading
 import weakref
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from farcall.engine.codegen.linker import Image
@@ -31,6 +32,20 @@ class PlacedFunction:
     symbol: str
 
 
+@dataclass(frozen=True, slots=True)
+class PlacedImage:
+    """An image that lies in memory: its address, its size in bytes, and its functions, sorted by address."""
+
+    address: int
+    size: int
+    functions: tuple[PlacedFunction, ...]
+
+    def read(self) -> Image:
+        """The image as it was placed, read back from memory. Whoever calls it keeps the arena."""
+        functions = [(each.address - self.address, each.size, each.symbol) for each in self.functions]
+        return Image(ctypes.string_at(self.address, self.size), tuple(functions))
+
+
 class _Block:
     """A stretch of memory that images are placed in, from its beginning on."""
 
@@ -43,18 +58,18 @@ class _Block:
         self._starts: list[int] = []
         self._functions: list[PlacedFunction] = []
 
-    def write(self, content: bytes) -> int:
+    def write(self, content: bytes | memoryview) -> int:
         """Place code; its address. There is room for it."""
         place = self.base + self.used
         extent = c_library.round_to_pages(len(content))
         c_library.protect_memory(place, extent, c_library.PROT_READ | c_library.PROT_WRITE)
-        ctypes.memmove(place, content, len(content))
+        ctypes.memmove(place, bytes(content), len(content))
         c_library.flush_instruction_cache(place, len(content))
         c_library.protect_memory(place, extent, c_library.PROT_READ | c_library.PROT_EXECUTE)
         self.used += extent
         return place
 
-    def add(self, functions: list[PlacedFunction]) -> None:
+    def add(self, functions: Sequence[PlacedFunction]) -> None:
         """Remember what was placed last, sorted by address."""
         self._functions += functions  # before the starts, by which they are found
         self._starts += [function.address for function in functions]
@@ -91,23 +106,23 @@ class CodeArena:
         with self._lock:
             return sum(block.used for block in self._blocks)
 
-    def place(self, image: Image) -> list[PlacedFunction]:
-        """Place an image; its functions, sorted by address.
+    def place(self, image: Image) -> PlacedImage:
+        """Place an image.
 
         Raises:
             OSError: the system refuses memory.
         """
         if not image.content:
-            return []
+            return PlacedImage(0, 0, ())
         with self._lock:
             block = self._block_for(c_library.round_to_pages(len(image.content)))
             base = block.write(image.content)
-            functions = [
-                PlacedFunction(base + offset, size, symbol) for offset, size, symbol in image.functions
-            ]
+            functions = tuple(
+                [PlacedFunction(base + offset, size, symbol) for offset, size, symbol in image.functions]
+            )
             block.add(functions)
         announce(base, image.content, image.functions, self._names.profiled_name)
-        return functions
+        return PlacedImage(base, len(image.content), functions)
 
     def _block_for(self, extent: int) -> _Block:
         if self._blocks and self._blocks[-1].used + extent <= self._blocks[-1].size:

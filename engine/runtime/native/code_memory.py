@@ -33,10 +33,8 @@ class MappedCode:
             name_of: from a symbol of it to the name for profilers.
         """
         self.size = c_library.round_to_pages(max(len(image.content), 1))
-        self.base = c_library.map_memory(self.size, c_library.PROT_READ | c_library.PROT_WRITE)
-        ctypes.memmove(self.base, image.content, len(image.content))
-        c_library.flush_instruction_cache(self.base, len(image.content))
-        c_library.protect_memory(self.base, self.size, c_library.PROT_READ | c_library.PROT_EXECUTE)
+        mapped = None if image.file is None else _map_from_file(image, self.size)
+        self.base = _map_copy(image, self.size) if mapped is None else mapped
         self._starts = [offset for offset, _size, _name in image.functions]
         self._functions = image.functions
         self.addresses = {name: self.base + offset for offset, _size, name in image.functions}
@@ -52,6 +50,29 @@ class MappedCode:
             return None
         start, size, name = self._functions[position]
         return name if start <= offset < start + max(size, 1) else None
+
+
+def _map_copy(image: Image, size: int) -> int:
+    base = c_library.map_memory(size, c_library.PROT_READ | c_library.PROT_WRITE)
+    ctypes.memmove(base, bytes(image.content), len(image.content))
+    c_library.flush_instruction_cache(base, len(image.content))
+    c_library.protect_memory(base, size, c_library.PROT_READ | c_library.PROT_EXECUTE)
+    return base
+
+
+def _map_from_file(image: Image, size: int) -> int | None:
+    """Map code where it lies; None where it is at no page boundary, or the file system forbids execution."""
+    assert image.file is not None
+    if image.file.offset % c_library.PAGE_SIZE or not image.content:
+        return None
+    try:
+        base = c_library.map_file(
+            image.file.file.descriptor, image.file.offset, size, c_library.PROT_READ | c_library.PROT_EXECUTE
+        )
+    except OSError:
+        return None
+    c_library.flush_instruction_cache(base, len(image.content))
+    return base
 
 
 class MappedRange(Protocol):

@@ -117,7 +117,9 @@ def start_profiling(profiling: Profiling) -> None:
             _record = PerfMap() if profiling is Profiling.MAP else JitDump()
 
 
-def announce(base: int, content: bytes, functions: Iterable[tuple[int, int, str]], name_of: NameOf) -> None:
+def announce(
+    base: int, content: bytes | memoryview, functions: Iterable[tuple[int, int, str]], name_of: NameOf
+) -> None:
     """An image is mapped: its functions by offset, size and symbol. Costs nothing while nobody profiles."""
     if _record is None:
         return
@@ -125,5 +127,5 @@ def announce(base: int, content: bytes, functions: Iterable[tuple[int, int, str]
         for offset, size, symbol in functions:
             # A name is the rest of a line.
             name = name_of(symbol).encode("unicode_escape").decode("ascii")
-            _record.add(base + offset, content[offset : offset + size], name)
+            _record.add(base + offset, bytes(content[offset : offset + size]), name)
         _record.flush()

@@ -1,0 +1,102 @@
+"""The key that entries are authenticated with: whoever has it may put code into the servers that use it."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import hmac
+import os
+import secrets
+import stat
+from pathlib import Path
+
+from farcall.engine.errors import FarcallError
+
+KEY_BYTES = 32
+"""Length of the keys that are made, and the least length of those that are configured."""
+_LONGEST_KEY = 4096
+
+MAC_BYTES = 32
+
+
+class UnsafeCacheKeyError(FarcallError, OSError):
+    """The file of the cache's key is not for its owner alone, or has no key in it."""
+
+
+class Authenticator:
+    """Makes and checks the authentication codes of entries: HMAC with SHA-256, for which there are instructions."""
+
+    def __init__(self, key: bytes) -> None:
+        """Use a key of at least 32 bytes. Raises ValueError."""
+        if len(key) < KEY_BYTES:
+            raise ValueError(f"the cache's key must have at least {KEY_BYTES} bytes, not {len(key)}")
+        self._key = key
+
+    def code(self, *parts: bytes | memoryview) -> bytes:
+        """The code of some bytes, given in parts."""
+        state = hmac.new(self._key, digestmod=hashlib.sha256)
+        for part in parts:
+            state.update(part)
+        return state.digest()
+
+    def is_right(self, code: bytes | memoryview, *parts: bytes | memoryview) -> bool:
+        """Whether a code is that of the bytes. It takes as long for a wrong one."""
+        return hmac.compare_digest(self.code(*parts), bytes(code))
+
+
+def read_or_make_key(path: Path) -> bytes:
+    """The key in a file; made, for its owner alone, if there is none. Of several who make it at once, one wins.
+
+    Raises:
+        UnsafeCacheKeyError: others can read the file, it is another user's, or has no key in it.
+        OSError: the file can neither be read nor made.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        return read_key(path)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}-{os.getpid()}-{secrets.token_hex(8)}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        with open(descriptor, "wb") as file:
+            file.write(secrets.token_bytes(KEY_BYTES))
+            file.flush()
+            os.fsync(file.fileno())  # an empty key after a loss of power would keep the server from starting
+        with contextlib.suppress(FileExistsError):  # unlike a renaming, a link takes no other's place
+            os.link(temporary, path)
+    finally:
+        os.unlink(temporary)
+    return read_key(path)
+
+
+def read_key(path: Path) -> bytes:
+    """The key in a file.
+
+    The file must belong to this process's user or root, and only its owner may have access; where root owns it, its
+    group may read it too (so are secrets mounted into containers).
+
+    Raises:
+        UnsafeCacheKeyError: others can read the file, it is another user's, or has no key in it.
+        OSError: the file cannot be read.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    with open(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise UnsafeCacheKeyError(f"{path}, which is to have the cache's key, is no file")
+        if status.st_uid not in (os.geteuid(), 0):
+            raise UnsafeCacheKeyError(
+                f"the cache's key {path} belongs to user {status.st_uid}, who could put code into this process; "
+                f"it must belong to user {os.geteuid()} or root"
+            )
+        forbidden = 0o037 if status.st_uid == 0 and os.geteuid() != 0 else 0o077
+        if status.st_mode & forbidden:
+            raise UnsafeCacheKeyError(
+                f"the cache's key {path} is accessible to others (mode {stat.S_IMODE(status.st_mode):04o}); "
+                f"make a new one, or say: chmod 600 {path}"
+            )
+        key = file.read(_LONGEST_KEY + 1)
+    if not KEY_BYTES <= len(key) <= _LONGEST_KEY:
+        raise UnsafeCacheKeyError(
+            f"the cache's key {path} must have {KEY_BYTES} to {_LONGEST_KEY} bytes, not {len(key)}"
+        )
+    return key
