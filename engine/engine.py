@@ -302,7 +302,7 @@ class Engine(AbstractEngine):
         """The module's code from the cache, or made for all who want it now."""
         key = _CodeKey(module.digest, options)
         in_cache = key in self._cache.known() and not self._compiling.is_under_way(key)
-        if in_cache or is_small(module):
+        if in_cache or options.tier is not Tier.WHOLE or is_small(module):  # it is there soon
             report = progress or _tell_nobody
             return self._cache.get(key, lambda: self._compile(module, options, report, Cancellation()))
         mine = False

@@ -23,14 +23,14 @@ from farcall.engine.structure.module import Module
 _OPTIMIZED_CODE_BYTES = 64 << 20
 """Function bodies of a module that are optimised at most: each megabyte takes some 20 s of processor time."""
 _SMALL_CODE_BYTES = 4 << 10
-"""Function bodies that are compiled in place, if their text is short enough too."""
+"""Function bodies, with their locals, that are compiled in place, if their text is short enough too."""
 _FAILURES = 3
 """Batches that may take too long to optimise, before no more time is spent on optimising a module."""
 
 
 def is_small(module: Module) -> bool:
     """Whether a module has so little code that it is compiled at once, where it is asked for."""
-    return sum(body.end - body.start for body in module.functions) <= _SMALL_CODE_BYTES
+    return module.functions.code_bytes <= _SMALL_CODE_BYTES
 
 
 class ModuleCompiler:

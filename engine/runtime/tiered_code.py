@@ -76,11 +76,10 @@ class TieredCode(CompiledCode):
 
     def _entry_points(self) -> tuple[Sequence[int], Sequence[int]]:
         first = self.module.imported_function_count
-        positions = range(len(self.module.functions))
-        tails = [0] * len(positions)
+        tails = [0] * len(self.module.functions)
         for index in self._tail_calling:
             tails[index - first] = self._table.tail_stub(index - first)
-        return [self._table.stub(position) for position in positions], tails
+        return self._table.stubs(), tails
 
     def install(self, image: Image, level: int) -> int:
         """Place an image and let guests call the functions in it, but for those that have as good code already.
@@ -92,21 +91,25 @@ class TieredCode(CompiledCode):
             How many functions have better code now.
 
         Raises:
+            ValueError: it has functions that are none of the module's.
             OSError: the system refuses memory.
         """
-        image_ = self._arena.place(image)
-        placed = {function.symbol: function.address for function in image_.functions}
-        first = self.module.imported_function_count
+        first, levels = self.module.imported_function_count, self.levels
+        own = [(int(name[1:]) - first, offset) for offset, _, name in image.functions if name[0] == _SYMBOL]
+        if own and not 0 <= min(own)[0] <= max(own)[0] < len(levels):
+            raise ValueError("an image with functions that are none of the module's")
+        placed = self._arena.place(image)
+        base = placed.address
+        tails = {name: base + offset for offset, _, name in image.functions if name[0] != _SYMBOL}
         better = 0
         with self._lock:
-            self._placed.append((level, image_))
-            for name, address in placed.items():
-                index = int(name[1:])
-                if name != symbol(index) or self.levels[index - first] >= level:
-                    continue
-                self._table.set(index - first, address, placed.get(tail_symbol(index), 0))
-                self.levels[index - first] = level
-                better += 1
+            self._placed.append((level, placed))
+            for position, offset in own:
+                if levels[position] < level:
+                    tail = tails.get(tail_symbol(position + first), 0) if tails else 0
+                    self._table.set(position, base + offset, tail)
+                    levels[position] = level
+                    better += 1
         return better
 
     @property
@@ -127,9 +130,8 @@ class TieredCode(CompiledCode):
     def _is_current(self, placed: PlacedImage) -> bool:
         first = self.module.imported_function_count
         return any(
-            function.symbol[0] == _SYMBOL
-            and self._table.code(int(function.symbol[1:]) - first) == function.address
-            for function in placed.functions
+            name[0] == _SYMBOL and self._table.code(int(name[1:]) - first) == placed.address + offset
+            for offset, _size, name in placed.functions
         )
 
     def counts(self) -> Sequence[int]:

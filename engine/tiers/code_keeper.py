@@ -33,7 +33,7 @@ class CodeKeeper:
                     if level not in (FAST, OPTIMIZED):
                         raise ValueError(f"no level: {level}")
                     found += code.install(image, level)
-            except (ValueError, IndexError):  # authentic, but not what is written here
+            except ValueError:  # authentic, but not what is written here
                 self._store.reject_images(code.module.digest, options)
             except (
                 OSError

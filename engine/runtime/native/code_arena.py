@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import bisect
 import ctypes
+import operator
 import threading
 import weakref
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from farcall.engine.codegen.linker import Image
@@ -24,26 +24,25 @@ _LARGEST_BLOCK = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class PlacedFunction:
-    """A function of an image that lies in memory: its address, its size in bytes and its symbol."""
-
-    address: int
-    size: int
-    symbol: str
-
-
-@dataclass(frozen=True, slots=True)
 class PlacedImage:
-    """An image that lies in memory: its address, its size in bytes, and its functions, sorted by address."""
+    """An image that lies in memory: its address, its size in bytes, and its functions as `Image` has them."""
 
     address: int
     size: int
-    functions: tuple[PlacedFunction, ...]
+    functions: tuple[tuple[int, int, str], ...]
 
     def read(self) -> Image:
         """The image as it was placed, read back from memory. Whoever calls it keeps the arena."""
-        functions = [(each.address - self.address, each.size, each.symbol) for each in self.functions]
-        return Image(ctypes.string_at(self.address, self.size), tuple(functions))
+        return Image(ctypes.string_at(self.address, self.size), self.functions)
+
+    def symbol_at(self, address: int) -> str | None:
+        """The symbol of the function that holds an address from the image's own on."""
+        offset = address - self.address
+        position = bisect.bisect_right(self.functions, offset, key=operator.itemgetter(0)) - 1
+        if position < 0:
+            return None
+        start, size, symbol = self.functions[position]
+        return symbol if offset < start + max(size, 1) else None
 
 
 class _Block:
@@ -56,7 +55,7 @@ class _Block:
         self.used = 0
         self._names = names
         self._starts: list[int] = []
-        self._functions: list[PlacedFunction] = []
+        self._images: list[PlacedImage] = []
 
     def write(self, content: bytes | memoryview) -> int:
         """Place code; its address. There is room for it."""
@@ -69,20 +68,16 @@ class _Block:
         self.used += extent
         return place
 
-    def add(self, functions: Sequence[PlacedFunction]) -> None:
-        """Remember what was placed last, sorted by address."""
-        self._functions += functions  # before the starts, by which they are found
-        self._starts += [function.address for function in functions]
+    def add(self, image: PlacedImage) -> None:
+        """Remember what was placed last."""
+        self._images.append(image)  # before the starts, by which it is found
+        self._starts.append(image.address)
 
     def frame_at(self, address: int) -> Frame | None:
         """The frame of a return address that lies in this block."""
         position = bisect.bisect_right(self._starts, address - 1) - 1
-        if position < 0:
-            return None
-        found = self._functions[position]
-        if address - 1 >= found.address + max(found.size, 1):
-            return None
-        return self._names.frame(found.symbol)
+        symbol = None if position < 0 else self._images[position].symbol_at(address - 1)
+        return None if symbol is None else self._names.frame(symbol)
 
 
 class CodeArena:
@@ -117,12 +112,10 @@ class CodeArena:
         with self._lock:
             block = self._block_for(c_library.round_to_pages(len(image.content)))
             base = block.write(image.content)
-            functions = tuple(
-                [PlacedFunction(base + offset, size, symbol) for offset, size, symbol in image.functions]
-            )
-            block.add(functions)
+            placed = PlacedImage(base, len(image.content), image.functions)
+            block.add(placed)
         announce(base, image.content, image.functions, self._names.profiled_name)
-        return PlacedImage(base, len(image.content), functions)
+        return placed
 
     def _block_for(self, extent: int) -> _Block:
         if self._blocks and self._blocks[-1].used + extent <= self._blocks[-1].size:

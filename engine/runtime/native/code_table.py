@@ -24,14 +24,12 @@ from farcall.engine.abi.code_table import (
     HALF,
     HEADER_TARGET,
     STUB_SIZE,
-    cell_offset,
     place,
     stub_offset,
 )
 from farcall.engine.codegen.target import host_target
 from farcall.engine.errors import EngineBug
 from farcall.engine.runtime.native import c_library
-from farcall.engine.runtime.native.address_space import write_words
 from farcall.engine.runtime.native.traps import address
 
 _WORDS = CELL_SIZE // 8
@@ -303,6 +301,14 @@ class CodeTable:
         """The address of the module's `position`th function, which stays the same."""
         return self.base + stub_offset(position)
 
+    def stubs(self) -> list[int]:
+        """The addresses of all functions."""
+        stubs: list[int] = []
+        for number, chunk in enumerate(self.chunks):
+            count = min(self.functions - number * CHUNK_FUNCTIONS, CHUNK_FUNCTIONS)
+            stubs += range(chunk + STUB_SIZE, chunk + STUB_SIZE * (1 + count), STUB_SIZE)
+        return stubs
+
     def tail_stub(self, position: int) -> int:
         """The address of its tail entry."""
         return self.stub(position) + HALF
@@ -313,10 +319,11 @@ class CodeTable:
         Parameters:
             tail: address of the code of its tail entry; 0 where it has none.
         """
-        cell = self.base + cell_offset(position)
+        chunk, rest = place(position)
+        words = self._cells[chunk]
         if tail:
-            write_words(cell + CELL_TAIL, [tail])
-        write_words(cell + CELL_CODE, [code])
+            words[_WORDS * rest + CELL_TAIL // 8] = tail
+        words[_WORDS * rest + CELL_CODE // 8] = code
 
     def reset(self, position: int) -> None:
         """Take the function's code away: who calls it next is told of again."""
