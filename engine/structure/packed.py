@@ -152,9 +152,30 @@ class DataSegments(_Packed[DataSegment]):
         return len(self.located) // self.WORDS
 
     def append(self, segment: DataSegment) -> None:
-        """Add one that is not as described."""
-        self.others[len(self)] = segment
-        self.located.extend((0,) * self.WORDS)
+        """Add one."""
+        constant = self._usual_constant(segment)
+        if constant is None:
+            self.others[len(self)] = segment
+            self.located.extend((0,) * self.WORDS)
+        else:
+            self.located.extend((segment.offset, segment.start, segment.end, constant & 0xFFFFFFFF))
+
+    @staticmethod
+    def _usual_constant(segment: DataSegment) -> int | None:
+        """Where a segment's bytes go, if it is as described."""
+        where = segment.memory_offset
+        if (
+            where is None
+            or segment.memory
+            or where.offset != segment.offset + 1
+            or len(where.instructions) != 1
+        ):
+            return None
+        (instruction,) = where.instructions
+        if instruction.name != "i32.const" or instruction.offset != where.offset:
+            return None
+        (constant,) = instruction.immediates
+        return constant if isinstance(constant, int) else None
 
     def in_first_memory(self, position: int) -> tuple[int, int, int] | None:
         """Where the bytes of a segment begin and end, and their place in memory 0; None of others than described."""

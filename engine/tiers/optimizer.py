@@ -32,7 +32,7 @@ _HOT = 200
 _HOT_BATCH = 12 << 10
 """Bytes of bodies that are optimised at once while others run much: some tenths of a second."""
 _SMALL_MODULE = 12 << 10
-"""Bytes of bodies of a module that is optimised as a whole, so that all its calls are direct."""
+"""Bytes of bodies, with their locals, of a module that is optimised as a whole, so that all its calls are direct."""
 _REST_BATCH = 64 << 10
 """Bytes of bodies of a batch of what does not run much; within one, calls are direct."""
 _REST_AFTER = 1.0
@@ -113,8 +113,7 @@ class Optimizer:
             if watched is None or watched.code() is not code:
                 positions = {position for position, level in enumerate(code.levels) if level != OPTIMIZED}
                 optimized = replace(options, tier=Tier.OPTIMIZED)
-                sizes = (body.end - body.start for body in code.module.functions)
-                small = len(code.levels) <= _SMALL_MODULE and sum(sizes) <= _SMALL_MODULE
+                small = code.module.functions.code_bytes <= _SMALL_MODULE
                 self._watched[id(code)] = _Watched(weakref.ref(code), optimized, positions, small)
             else:
                 watched.called_at = time.monotonic()

@@ -123,3 +123,63 @@ def test_removing_what_is_being_made():
     assert first.value() == 1
     assert second.value() in (1, 3)
     assert cache.values() == [3]
+
+
+def bounded(max_bytes: int) -> tuple[MemoryCache[str, bytearray], list[bytearray]]:
+    """A cache of bytes that may grow, and what it has forgotten."""
+    forgotten: list[bytearray] = []
+    return MemoryCache(max_bytes=max_bytes, size=len, on_eviction=forgotten.append), forgotten
+
+
+def test_what_was_asked_for_least_recently_makes_room():
+    cache, forgotten = bounded(300)
+    values = {name: cache.get(name, lambda: bytearray(100)) for name in "abc"}
+    assert (cache.counters.evictions, cache.counters.bytes) == (0, 300)
+    cache.get("a", bytearray)  # used again: it stays
+    cache.get("d", lambda: bytearray(150))
+    assert cache.known() == ["a", "d"]
+    assert list(map(id, forgotten)) == [id(values["b"]), id(values["c"])]
+    assert (cache.counters.evictions, cache.counters.bytes) == (2, 250)
+    assert cache.get("b", lambda: bytearray(1)) == bytearray(1)  # made again
+
+
+def test_what_is_larger_than_all_may_be_is_kept_as_long_as_it_is_the_last():
+    cache, forgotten = bounded(10)
+    large = cache.get("large", lambda: bytearray(100))
+    assert cache.get("large", bytearray) is large
+    cache.get("small", lambda: bytearray(1))
+    assert cache.known() == ["small"]
+    assert forgotten == [large]
+
+
+def test_values_that_grew_make_room_when_the_next_is_made():
+    cache, _ = bounded(300)
+    growing = cache.get("growing", lambda: bytearray(100))
+    cache.get("other", lambda: bytearray(100))
+    growing.extend(bytes(200))
+    assert cache.counters.bytes == 400
+    cache.get("new", lambda: bytearray(100))
+    assert cache.known() == ["other", "new"]
+
+
+def test_what_is_being_made_is_not_forgotten():
+    cache, forgotten = bounded(10)
+    go_on = threading.Event()
+    slow = Background(lambda: cache.get("slow", lambda: bytearray(8 if go_on.wait(60) else 0)))
+    wait_until(lambda: cache.known() == ["slow"])
+    cache.get("quick", lambda: bytearray(10))
+    assert (cache.known(), forgotten) == (["slow", "quick"], [])
+    go_on.set()
+    assert slow.value() == bytearray(8)
+    assert cache.known() == ["slow"]
+
+
+def test_what_is_told_of_a_forgotten_value_may_use_the_cache():
+    cache: MemoryCache[str, bytearray] = MemoryCache(
+        max_bytes=1, size=len, on_eviction=lambda _value: cache.known()
+    )
+    for name in "abc":
+        cache.get(name, lambda: bytearray(1))
+    assert cache.known() == ["c"]
+    assert cache.remove(lambda _key: True) == 1
+    assert cache.counters.bytes == 0
