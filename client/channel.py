@@ -27,7 +27,7 @@ from farcall.proto.farcall.v1 import (
 
 _MAX_RECEIVED_MESSAGE_BYTES = 256 << 20
 RETRIED_METHODS = {
-    "farcall.v1.ModuleService": ("CompileModule", "GetModule", "ListModules"),
+    "farcall.v1.ModuleService": ("CompileModule", "GetModule", "ListModules", "InspectFunction"),
     "farcall.v1.StoreService": ("CreateStore", "GetStore", "ListStores"),
     "farcall.v1.InstanceService": ("CreateInstance", "GetInstance", "ListInstances"),
     "farcall.v1.MemoryService": ("GetMemory", "ReadMemory"),

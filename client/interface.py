@@ -43,10 +43,14 @@ from farcall.client.program import Program
 from farcall.client.store import Store
 from farcall.client.stream import Pending, Stream
 from farcall.client.types import (
+    CodeLine,
+    CodeTier,
+    CompilationStatistics,
     CompileProgress,
     CustomSection,
     Export,
     ExternType,
+    FunctionCode,
     FunctionReference,
     FunctionType,
     GlobalType,
@@ -79,6 +83,9 @@ __all__ = [
     "CancelledError",
     "Client",
     "ClosedError",
+    "CodeLine",
+    "CodeTier",
+    "CompilationStatistics",
     "CompileProgress",
     "CustomSection",
     "DeadlineExceededError",
@@ -90,6 +97,7 @@ __all__ = [
     "FarcallError",
     "Frame",
     "Function",
+    "FunctionCode",
     "FunctionReference",
     "FunctionType",
     "Global",

@@ -125,6 +125,30 @@ def read_uploaded_module(message: module_service_pb2.UploadModuleResponse) -> ty
     )
 
 
+def read_function_code(message: module_service_pb2.InspectFunctionResponse) -> types.FunctionCode:
+    """A function in all its forms."""
+    fast = message.tier == module_service_pb2.CODE_TIER_FAST
+    return types.FunctionCode(
+        index=message.function_index,
+        name=message.function_name if message.HasField("function_name") else None,
+        tier=types.CodeTier.FAST if fast else types.CodeTier.OPTIMIZED,
+        target=message.target,
+        wasm=tuple(map(_code_line, message.wasm)),
+        lowered=tuple(map(_code_line, message.lowered)),
+        passed=tuple(map(_code_line, message.passed)),
+        machine=tuple(map(_code_line, message.machine)),
+    )
+
+
+def _code_line(message: module_service_pb2.CodeLine) -> types.CodeLine:
+    return types.CodeLine(
+        message.offset if message.HasField("offset") else None,
+        message.text,
+        message.address if message.HasField("address") else None,
+        message.content,
+    )
+
+
 def read_store(message: store_service_pb2.Store) -> types.StoreInfo:
     """A store."""
     quota = message.quota
@@ -188,6 +212,46 @@ def read_server_info(message: server_service_pb2.ServerInfo) -> types.ServerInfo
         ),
         counters=plain_counters
         | {f"engine.{name}": counters.engine[name] for name in sorted(counters.engine)},
+        compilation=_compilation(message.compilation),
+    )
+
+
+def _compilation(message: server_service_pb2.CompilationStatistics) -> types.CompilationStatistics:
+    queue = message.queue
+    return types.CompilationStatistics(
+        tiers=tuple(
+            types.TierStatistics(
+                entry.tier,
+                entry.functions_total,
+                entry.code_bytes_total,
+                entry.compile_duration.ToNanoseconds() / 1e9,
+            )
+            for entry in message.tiers
+        ),
+        cache_places=tuple(
+            types.CachePlaceStatistics(
+                entry.place,
+                entry.hits_total,
+                entry.misses_total,
+                entry.rejected_total,
+                entry.entries,
+                entry.size_bytes,
+            )
+            for entry in message.cache_places
+        ),
+        queue=types.CompileQueueStatistics(
+            queue.waiting, queue.running, queue.cancelled_total, queue.failed_total
+        ),
+        modules=tuple(
+            types.ModuleCodeStatistics(
+                last_part(entry.module),
+                entry.functions_uncompiled,
+                entry.functions_fast,
+                entry.functions_optimized,
+                entry.code_bytes,
+            )
+            for entry in message.modules
+        ),
     )
 
 

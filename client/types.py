@@ -341,6 +341,108 @@ class ServerLimits:
     host_directories: tuple[str, ...]
 
 
+class CodeTier(StrEnum):
+    """Whose code is shown: that of the fast tier, or of the optimising one."""
+
+    FAST = "fast"
+    OPTIMIZED = "optimized"
+
+
+@dataclass(frozen=True, slots=True)
+class CodeLine:
+    """A line of one form of a function.
+
+    Attributes:
+        offset: of the instruction that it belongs to, in bytes from the start of the module; None where that is none.
+        text: the line.
+        address: of machine code: bytes from the start of the function's object; None elsewhere.
+        content: machine code's bytes; empty elsewhere.
+    """
+
+    offset: int | None
+    text: str
+    address: int | None = None
+    content: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionCode:
+    """A function in all its forms.
+
+    Attributes:
+        index: in the module's function index space.
+        name: from the name section or an export, or None.
+        tier: whose code it is: the fast tier's also where the function is too complex to be optimised.
+        target: the machine, as LLVM's target triple.
+        wasm: instructions in the text format, after the function's signature.
+        lowered: LLVM IR as it is made from them.
+        passed: LLVM IR after the passes; empty for the largest functions.
+        machine: assembly.
+    """
+
+    index: int
+    name: str | None
+    tier: CodeTier
+    target: str
+    wasm: tuple[CodeLine, ...]
+    lowered: tuple[CodeLine, ...]
+    passed: tuple[CodeLine, ...]
+    machine: tuple[CodeLine, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TierStatistics:
+    """What a tier has compiled since the server started: functions, bytes of machine code, seconds that it took."""
+
+    tier: str
+    functions: int
+    code_bytes: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class CachePlaceStatistics:
+    """A place of the cache: look-ups that found an entry, none, or one that was refused; what it holds."""
+
+    place: str
+    hits: int
+    misses: int
+    rejected: int
+    entries: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class CompileQueueStatistics:
+    """Compile jobs: those that wait and run now, those that were cancelled or failed."""
+
+    waiting: int
+    running: int
+    cancelled: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleCodeStatistics:
+    """A module's functions by what code they have, and bytes of mapped code."""
+
+    module: str
+    uncompiled: int
+    fast: int
+    optimized: int
+    code_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class CompilationStatistics:
+    """What a server has compiled, caches, and is about to compile."""
+
+    tiers: tuple[TierStatistics, ...]
+    cache_places: tuple[CachePlaceStatistics, ...]
+    queue: CompileQueueStatistics
+    modules: tuple[ModuleCodeStatistics, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerInfo:
     """What a server is and does.
@@ -353,6 +455,7 @@ class ServerInfo:
         limits: what it allows.
         counters: what there is and what has been done, by the names of `farcall.v1.ServerCounters`; those
             of the engine begin with `engine.`.
+        compilation: what has been compiled, is cached, and waits to be compiled.
     """
 
     version: str
@@ -361,3 +464,4 @@ class ServerInfo:
     start_time: datetime | None
     limits: ServerLimits
     counters: dict[str, int]
+    compilation: CompilationStatistics

@@ -28,6 +28,7 @@ from farcall.engine.errors import (
     ExportNotFoundError,
     FarcallError,
     Frame,
+    FunctionNotFoundError,
     HostFailure,
     InvalidModuleError,
     LinkError,
@@ -48,6 +49,7 @@ from farcall.engine.host.assembly_script import assembly_script_module
 from farcall.engine.host.combined import CombinedModule
 from farcall.engine.host.emscripten import EmscriptenModule
 from farcall.engine.host.host_module import HostModule
+from farcall.engine.inspection import CodeLine, FunctionInspection, Tier, inspect_function
 from farcall.engine.instructions.instruction import features_named
 from farcall.engine.interface import (
     AbstractEngine,
@@ -127,6 +129,7 @@ __all__ = [
     "Caller",
     "Cancellation",
     "ClosedError",
+    "CodeLine",
     "CodePolicy",
     "CombinedModule",
     "CompileCancelledError",
@@ -150,7 +153,9 @@ __all__ = [
     "Frame",
     "Function",
     "FunctionDefinition",
+    "FunctionInspection",
     "FunctionListener",
+    "FunctionNotFoundError",
     "FunctionType",
     "Global",
     "GlobalType",
@@ -191,6 +196,7 @@ __all__ = [
     "TagType",
     "TailCallListener",
     "TerminatedError",
+    "Tier",
     "Trap",
     "TrapKind",
     "UnsupportedFeatureError",
@@ -205,6 +211,7 @@ __all__ = [
     "end_turn",
     "ends_soon",
     "features_named",
+    "inspect_function",
     "known_cpus",
     "section_headers",
     "try_turn",

@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 import weakref
@@ -32,18 +33,28 @@ from farcall.engine.jobs.pool import CompilePool, CompilePoolStatistics
 from farcall.engine.jobs.progress import Cancellation, CompileProgress, ProgressListener
 from farcall.engine.jobs.shared_work import SharedWork
 from farcall.engine.lowering import LoweringOptions, Tier, tail_calling
-from farcall.engine.runtime import exception_arena, heap, host_function, listening
+from farcall.engine.runtime import exception_arena, heap, host_function, listening, tiered_code
 from farcall.engine.runtime.compiled_module import CompiledCode, CompiledModule, WholeCode
 from farcall.engine.runtime.instance import Instance
 from farcall.engine.runtime.memory_budget import MemoryBudget
 from farcall.engine.runtime.module_engine import NativeModuleEngine
 from farcall.engine.runtime.native.machine import native_runtime
+from farcall.engine.runtime.native.profiling import Profiling, start_profiling
 from farcall.engine.runtime.store import Store
-from farcall.engine.runtime.tiered_code import FAST, OPTIMIZED, TieredCode
+from farcall.engine.runtime.tiered_code import TieredCode
 from farcall.engine.runtime.type_registry import TypeRegistry
+from farcall.engine.statistics import (
+    FAST,
+    OPTIMIZED,
+    CachePlaceStatistics,
+    CompilationStatistics,
+    ModuleCodeStatistics,
+    QueueStatistics,
+    TierLedger,
+)
 from farcall.engine.structure.module import Module
 from farcall.engine.tiers.completion import Completion, all_done, progress_of
-from farcall.engine.tiers.first_call import FastTier
+from farcall.engine.tiers.first_call import Compiled, FastTier
 from farcall.engine.tiers.optimizer import Optimizer
 from farcall.engine.tiers.policy import CodePolicy
 from farcall.engine.validation import validate_module
@@ -81,6 +92,7 @@ class EngineStatistics:
         memories: memories in use in the process.
         linked_groups: groups of linked instances in the process.
         compile_jobs: of the processes that compile.
+        compilation: what was compiled, is cached and waits, in detail.
     """
 
     compilations: int
@@ -94,6 +106,7 @@ class EngineStatistics:
     memories: int
     linked_groups: int
     compile_jobs: CompilePoolStatistics
+    compilation: CompilationStatistics
 
 
 def _of_artifact(digest: str, options: LoweringOptions) -> tuple[str, bool, bool]:
@@ -118,6 +131,7 @@ class Engine(AbstractEngine):
         disabled_features: Iterable[str] = (),
         code_policy: CodePolicy | str = CodePolicy.LAZY,
         compile_limits: CompileLimits | None = None,
+        profiling: Profiling | str | None = None,
     ) -> None:
         """Make an engine.
 
@@ -126,11 +140,17 @@ class Engine(AbstractEngine):
             disabled_features: names of features that modules may not use; `features` lists the others.
             code_policy: when functions are compiled, and how well: `lazy`, `optimized` or `fast`.
             compile_limits: what compiling may take.
+            profiling: what is written for Linux `perf`, by the whole process: `map` (`/tmp/perf-PID.map`), or `jitdump`
+                (`jit-PID.dump` in the working directory); None is what FARCALL_PERF in the environment says.
 
         Raises:
-            ValueError: there is no feature, or policy, of such a name.
+            ValueError: there is no feature, policy or kind of profiling of such a name.
+            OSError: the file for `perf` cannot be written.
         """
         self.code_policy = CodePolicy(code_policy)
+        profiling = profiling or os.environ.get("FARCALL_PERF") or None
+        if profiling is not None:
+            start_profiling(Profiling(profiling))
         self._disabled = features_named(disabled_features)
         native_runtime()
         self.memory_budget = MemoryBudget(total_memory_bytes)
@@ -158,6 +178,7 @@ class Engine(AbstractEngine):
         self._latest: weakref.WeakKeyDictionary[Module, _Compilation] = weakref.WeakKeyDictionary()
         self._stores: weakref.WeakSet[Store] = weakref.WeakSet()  # guarded by _lock
         self._compile_seconds = 0.0  # guarded by _lock
+        self._ledger = TierLedger()
         lazy = self.code_policy is CodePolicy.LAZY
         self._optimizer = Optimizer(self._pool, self._compiled_well) if lazy else None
         self._closed = False
@@ -267,6 +288,8 @@ class Engine(AbstractEngine):
                 artifact.image if artifact else self._compiler.compile(module, options, report, cancellation)
             )
             code = WholeCode(module, layout, image, self.types, listening=options.listeners)
+            seconds = time.perf_counter() - started
+            self._ledger.record(OPTIMIZED, len(module.functions), len(image.content), seconds)
         else:
             fast_tier = FastTier(options, self._pool, self._compiled_fast)
             code = tiered = TieredCode(
@@ -310,7 +333,7 @@ class Engine(AbstractEngine):
         if not isinstance(code, TieredCode):
             return all_done(compiled.module)
         tiered, options = code, self._options[code]
-        level = FAST if self.code_policy is CodePolicy.FAST else OPTIMIZED
+        level = tiered_code.FAST if self.code_policy is CodePolicy.FAST else tiered_code.OPTIMIZED
 
         def make(report: ProgressListener, given_up: Cancellation) -> None:
             Completion(self._pool, self._limits, tiered, options, report, given_up).run(level)
@@ -318,15 +341,18 @@ class Engine(AbstractEngine):
         self._completing.run(tiered, make, progress, cancellation)
         return progress_of(tiered)
 
-    def _compiled_fast(self, code: TieredCode, options: LoweringOptions, seconds: float) -> None:
-        with self._lock:
-            self._compile_seconds += seconds
+    def _compiled_fast(self, code: TieredCode, options: LoweringOptions, compiled: Compiled) -> None:
+        self._note(FAST, compiled)
         if self._optimizer is not None:
             self._optimizer.called(code, options)
 
-    def _compiled_well(self, code: TieredCode, functions: int, seconds: float) -> None:
+    def _compiled_well(self, code: TieredCode, compiled: Compiled) -> None:
+        self._note(OPTIMIZED, compiled)
+
+    def _note(self, tier: str, compiled: Compiled) -> None:
         with self._lock:
-            self._compile_seconds += seconds
+            self._compile_seconds += compiled.seconds
+        self._ledger.record(tier, compiled.functions, compiled.code_bytes, compiled.seconds)
 
     # -- Ahead of time ---------------------------------------------------------------------------------------------
 
@@ -447,6 +473,37 @@ class Engine(AbstractEngine):
             memories=space.memories.used + space.regions.used,
             linked_groups=space.contexts.used,
             compile_jobs=self._pool.statistics(),
+            compilation=self._compilation_statistics(),
+        )
+
+    def _compilation_statistics(self) -> CompilationStatistics:
+        counters, codes = self._cache.counters, self._cache.values()
+        jobs = self._pool.statistics()
+        by_module: dict[str, ModuleCodeStatistics] = {}
+        for code in codes:
+            digest = code.module.digest
+            known = by_module.get(digest, ModuleCodeStatistics(digest, 0, 0, 0, 0))
+            uncompiled, fast, optimized = code.functions_by_tier()
+            # A module that was compiled in several ways has each function as often.
+            by_module[digest] = ModuleCodeStatistics(
+                digest,
+                known.uncompiled + uncompiled,
+                known.fast + fast,
+                known.optimized + optimized,
+                known.code_bytes + code.size,
+            )
+        memory = CachePlaceStatistics(
+            "memory",
+            hits=counters.hits,
+            misses=counters.misses,
+            entries=len(codes),
+            bytes=sum(code.size for code in codes),
+        )
+        return CompilationStatistics(
+            tiers=self._ledger.statistics(),
+            queue=QueueStatistics(jobs.queued, jobs.running, jobs.cancelled, jobs.failed),
+            cache_places=(memory,),
+            modules=tuple(by_module[digest] for digest in sorted(by_module)),
         )
 
     def _check_open(self) -> None:

@@ -24,6 +24,7 @@
     ├── ArgumentError               a value for a parameter has the wrong type or range; carries its index
     ├── RangeError                  an offset or length lies outside of a memory or table
     ├── ExportNotFoundError         no export of that name, or of that kind
+    ├── FunctionNotFoundError       a module has no function of that name, or several, or it is imported
     ├── ClosedError                 the engine, store or instance has been closed
     ├── NameTakenError              the store has an open instance of that name
     ├── MountError                  what a guest is to have as a file system is none, or cannot be had
@@ -356,6 +357,10 @@ class ExportNotFoundError(FarcallError, KeyError):
 
     def __str__(self) -> str:
         return Exception.__str__(self)  # a KeyError would quote the message
+
+
+class FunctionNotFoundError(FarcallError):
+    """A module defines no function, or several, to which a name or index refers."""
 
 
 class ClosedError(FarcallError):

@@ -53,6 +53,7 @@ class ServerConfiguration:
         compile_queue: how many compile jobs may wait; a module of a megabyte makes some ten.
         compile_seconds: processor time of a compile job at most; None is what its size makes reasonable.
         compile_memory: bytes of address space that a compile job may have.
+        perf: what is written for Linux `perf`: `map`, `jitdump`, or None for nothing.
     """
 
     address: str = "127.0.0.1:7070"
@@ -88,6 +89,7 @@ class ServerConfiguration:
     compile_queue: int = 10_000
     compile_seconds: int | None = None
     compile_memory: int = 4096 * MEBIBYTE
+    perf: str | None = None
 
     def __post_init__(self) -> None:
         for name in (

@@ -24,11 +24,14 @@ from farcall.engine import (
     Engine,
     Module,
     ModuleError,
+    Tier,
+    inspect_function,
 )
 from farcall.proto.farcall.v1 import error_details_pb2 as details
-from farcall.proto.farcall.v1 import module_pb2
+from farcall.proto.farcall.v1 import module_pb2, module_service_pb2
 from farcall.server.artifacts import ArtifactFileError, read_artifact
 from farcall.server.errors import RequestError, limit_reached, not_found
+from farcall.server.messages.inspection import inspection_message
 from farcall.server.messages.modules import module_message
 from farcall.server.module_files import DamagedModuleError, ModuleFiles, StoredModule
 from farcall.server.resource_names import module_name
@@ -372,6 +375,20 @@ class ModuleLibrary:
         module = await self.module(record)
         work = partial(module_message, module, record.create_time, content)
         return work() if not content and is_small(module) else await self._in_thread(work)
+
+    async def inspect(
+        self, record: ModuleRecord, function: str, tier: Tier
+    ) -> module_service_pb2.InspectFunctionResponse:
+        """A function in all its forms; errors as `compiled`, and as `engine.inspect_function`."""
+        module = (await self.compiled(record)).module
+        message = await self._in_thread(lambda: inspection_message(inspect_function(module, function, tier)))
+        if message.ByteSize() > self._max_message_bytes:
+            raise limit_reached(
+                "server",
+                f"the function's code takes {message.ByteSize()} bytes to tell, a message has at most "
+                f"{self._max_message_bytes}",
+            )
+        return message
 
     def _load(self, sha256: str) -> Module:
         assert self._files is not None

@@ -104,6 +104,7 @@ class Server:
         directory = configuration.data_directory
         files = None if directory is None else ModuleFiles(directory)
         self.engine = Engine(
+            profiling=configuration.perf,
             total_memory_bytes=configuration.total_memory_pages * WASM_PAGE,
             disabled_features=configuration.disabled_features,
             code_policy=configuration.code_policy,

@@ -172,6 +172,11 @@ _ROWS: dict[type[engine.FarcallError], _Row] = {
         _uncaught_exception,
         lambda error: {} if error.tag.name is None else {"tag": error.tag.name},
     ),
+    engine.HostFailure: _Row(
+        details.ERROR_REASON_IMPORT_FAILURE,
+        lambda error: details.ImportFailure(message=error.message, frames=frame_messages(error.backtrace)),
+        _no_metadata,
+    ),
     ImportFailedError: _Row(
         details.ERROR_REASON_IMPORT_FAILURE,
         _import_failure,
@@ -197,6 +202,7 @@ _ROWS: dict[type[engine.FarcallError], _Row] = {
     engine.MountError: _Row(details.ERROR_REASON_INVALID_ARGUMENT, _no_detail, _no_metadata),
     engine.RangeError: _Row(details.ERROR_REASON_OUT_OF_RANGE, _no_detail, _no_metadata),
     engine.ExportNotFoundError: _Row(details.ERROR_REASON_EXPORT_NOT_FOUND, _no_detail, _no_metadata),
+    engine.FunctionNotFoundError: _Row(details.ERROR_REASON_RESOURCE_NOT_FOUND, _no_detail, _no_metadata),
     engine.ClosedError: _Row(details.ERROR_REASON_CLOSED, _no_detail, _no_metadata),
     engine.NameTakenError: _Row(details.ERROR_REASON_RESOURCE_ALREADY_EXISTS, _no_detail, _no_metadata),
     engine.ReentrancyError: _Row(details.ERROR_REASON_FAILED_PRECONDITION, _no_detail, _no_metadata),

@@ -18,7 +18,15 @@ from farcall.client.calls.invocations import DEFAULT_WINDOW
 from farcall.client.calls.programs import Mounts, ProgramResult, program_request
 from farcall.client.channel import Retries, Tls
 from farcall.client.errors import ServerError
-from farcall.client.types import CompileProgress, Module, ServerInfo, StoreInfo, UploadedModule
+from farcall.client.types import (
+    CodeTier,
+    CompileProgress,
+    FunctionCode,
+    Module,
+    ServerInfo,
+    StoreInfo,
+    UploadedModule,
+)
 
 
 class Client:
@@ -125,6 +133,28 @@ class Client:
     async def delete_module(self, module: Module | str, *, timeout: float | None = None) -> None:
         """Deletes a module, given itself or its digest; instances of it go on."""
         await self._connection.run(modules.delete_module(module), timeout)
+
+    async def inspect_function(
+        self,
+        module: Module | str,
+        function: str | int,
+        *,
+        tier: CodeTier = CodeTier.OPTIMIZED,
+        timeout: float | None = None,
+    ) -> FunctionCode:
+        """Compiles one function of a module on the server, and shows it: instructions, LLVM IR and machine code.
+
+        Args:
+            module: itself or its digest.
+            function: its index, an export's name, or a name of the name section.
+            tier: whose code.
+            timeout: in seconds.
+
+        Raises:
+            NotFoundError: there is no such module, or the module defines no such function, or several.
+            ResourceExhaustedError: the function is too large or too complex.
+        """
+        return await self._connection.run(modules.inspect_function(module, function, tier), timeout)
 
     def store(self, name: str = "default") -> Store:
         """The store of that name, without asking the server whether there is one."""

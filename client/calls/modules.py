@@ -1,4 +1,4 @@
-"""Modules: upload, compile, get, list, delete."""
+"""Modules: upload, compile, get, list, delete, inspect."""
 
 from __future__ import annotations
 
@@ -84,6 +84,18 @@ def delete_module(module: types.Module | str) -> Call[None]:
     return Call(
         "DeleteModule", module_service_pb2.DeleteModuleRequest(name=module_resource(module)), read_nothing
     )
+
+
+def inspect_function(
+    module: types.Module | str, function: str | int, tier: types.CodeTier
+) -> Call[types.FunctionCode]:
+    """Compiles the function anew, which may take seconds."""
+    request = module_service_pb2.InspectFunctionRequest(
+        name=module_resource(module),
+        function=str(function),
+        tier=module_service_pb2.CodeTier.Value(f"CODE_TIER_{tier.name}"),
+    )
+    return Call("InspectFunction", request, messages.read_function_code)
 
 
 def is_whole_digest(text: str) -> bool:

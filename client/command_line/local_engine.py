@@ -15,10 +15,12 @@ from farcall.client import errors
 from farcall.client.command_line.engine_errors import client_error, frames_of
 from farcall.client.command_line.guest_arguments import read_arguments
 from farcall.client.floats import f32_bits, f32_from_bits, f64_bits, f64_from_bits
-from farcall.client.messages import read_module
+from farcall.client.messages import read_function_code, read_module
 from farcall.client.types import (
     AnyValueType,
     Argument,
+    CodeTier,
+    FunctionCode,
     FunctionReference,
     FunctionType,
     Module,
@@ -41,12 +43,28 @@ def read_module_file(source: bytes) -> Module:
     """What a server would tell about a module; InvalidModuleError where it would refuse it."""
     from farcall.server.messages.modules import module_message  # noqa: PLC0415 - so that both ways show the same
 
+    return read_module(module_message(_valid_module(source), 0, content=False))
+
+
+def inspect_function(source: bytes, function: str, tier: CodeTier) -> FunctionCode:
+    """A function in all its forms, as a server would tell; errors as a client raises."""
+    from farcall.server.messages.inspection import inspection_message  # noqa: PLC0415 - so that both ways show the same
+
+    module = _valid_module(source)
+    try:
+        inspection = engine.inspect_function(module, function, engine.Tier(tier.value))
+    except engine.FarcallError as error:
+        raise client_error(error) from None
+    return read_function_code(inspection_message(inspection))
+
+
+def _valid_module(source: bytes) -> engine.Module:
     try:
         module = decode_module(source)
         validate_module(module)
     except engine.FarcallError as error:
         raise client_error(error) from None
-    return read_module(module_message(module, 0, content=False))
+    return module
 
 
 def module_file_warnings(source: bytes) -> list[str]:

@@ -10,9 +10,10 @@ from pathlib import Path
 import click
 
 from farcall.client.command_line import output
+from farcall.client.command_line.code_view import print_code
 from farcall.client.command_line.progress import CompilationProgress, UploadProgress
 from farcall.client.command_line.settings import REMOTE, Settings, pass_settings, shared_options
-from farcall.client.types import Module, Section
+from farcall.client.types import CodeTier, FunctionCode, Module, Section
 
 _DIGEST = re.compile(r"(modules/)?[0-9a-fA-F]{1,64}")
 """A module on the server, or the start of its name."""
@@ -94,10 +95,23 @@ def rm(settings: Settings, modules: tuple[str, ...]) -> None:
 
 @click.command()
 @click.argument("module", metavar="FILE|MODULE")
+@click.option(
+    "--code",
+    "function",
+    metavar="FUNCTION",
+    help="Show a function's Wasm, LLVM IR and machine code: by its index, or a name of it.",
+)
+@click.option(
+    "--tier",
+    type=click.Choice([tier.value for tier in CodeTier]),
+    default=CodeTier.OPTIMIZED.value,
+    show_default=True,
+    help="Whose code to show.",
+)
 @shared_options(*REMOTE)
 @pass_settings
-def inspect(settings: Settings, module: str) -> None:
-    """Show a module's sections, types, imports and exports.
+def inspect(settings: Settings, module: str, function: str | None, tier: str) -> None:
+    """Show a module's sections, types, imports and exports, or the code of one function.
 
     A FILE (`-`: standard input) is read here, without a server, and what is wrong with its name section and
     branch hints, which are ignored then, is told in warnings. Otherwise it is a MODULE on the server, given as its
@@ -107,8 +121,11 @@ def inspect(settings: Settings, module: str) -> None:
     if module == "-" or Path(module).is_file():
         from farcall.client.command_line import local_engine  # noqa: PLC0415 - the engine only where it is needed
 
-        source = _source(module)
-        source = source if isinstance(source, bytes) else source.read_bytes()
+        given = _source(module)
+        source = given if isinstance(given, bytes) else given.read_bytes()
+        if function is not None:
+            _show_code(settings, local_engine.inspect_function(source, function, CodeTier(tier)))
+            return
         content = local_engine.read_module_file(source)
         warnings = local_engine.module_file_warnings(source)
     elif not _DIGEST.fullmatch(module):
@@ -118,6 +135,10 @@ def inspect(settings: Settings, module: str) -> None:
         )
     else:
         with settings.client() as client:
+            if function is not None:
+                found = client.module(module)
+                _show_code(settings, client.inspect_function(found, function, tier=CodeTier(tier)))
+                return
             content = client.module(module)
     if settings.json:
         output.print_json(content)
@@ -125,6 +146,13 @@ def inspect(settings: Settings, module: str) -> None:
         _print_module(content)
     for warning in warnings:
         output.print_warning(warning)
+
+
+def _show_code(settings: Settings, code: FunctionCode) -> None:
+    if settings.json:
+        output.print_json(code)
+    else:
+        print_code(code)
 
 
 def _print_module(module: Module) -> None:

@@ -107,6 +107,11 @@ def _encryption(command: Callable[..., Any]) -> Callable[..., Any]:
     help="Refuse modules that need this WebAssembly feature; may be repeated.",
 )
 @click.option(
+    "--perf",
+    type=click.Choice(["map", "jitdump"]),
+    help="Tell Linux perf the names of guest functions: in /tmp/perf-PID.map, or in jit-PID.dump here.",
+)
+@click.option(
     "--log-level",
     type=click.Choice(["debug", "info", "warning", "error"], case_sensitive=False),
     default="info",

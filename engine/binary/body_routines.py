@@ -11,7 +11,7 @@ BODY_WORDS = 3
 
 
 @routine
-def locate_bodies(
+def locate_bodies(  # noqa: PLR0911
     source: int, size: int, position: int, count: int, parameter_counts: int, types: int, located: int
 ) -> int:
     """Locate bodies one after the other, up to the first about which Python has to decide.
@@ -63,5 +63,3 @@ def locate_bodies(
         position = end
         index += 1
     return index
-
-

@@ -31,7 +31,7 @@ def decode_custom_section(reader: Reader, contents: Contents, end: int) -> None:
 
 
 def decode_names(source: bytes, contents: Contents) -> Names:
-    """Read the names that the first name section gives, as far as it is well-formed; functions' when they are wanted."""
+    """Read the names that the first name section gives, as far as it is well-formed; functions' when wanted."""
     for section in contents.custom_sections:
         if section.name == _NAME_SECTION:
             read = partial(_read_function_names, source, section, len(contents.function_types))

@@ -12,15 +12,15 @@ from farcall.engine.structure.packed import DataSegments
 
 _READING = Compiled(locate_bodies, scan_indices, locate_data)
 
-_MANY = 4_000
+MANY = 4_000
 """Entries of a vector from which on it pays to compile the routines first, if that has not been done."""
 
-_MANY_ONCE_PREPARED = 32
+MANY_ONCE_PREPARED = 32
 
 
 def is_worth_it(count: int) -> bool:
     """Whether a vector of so many entries is read faster by a routine."""
-    return count >= (_MANY_ONCE_PREPARED if _READING.is_there else _MANY)
+    return count >= (MANY_ONCE_PREPARED if _READING.is_there else MANY)
 
 
 def address_of(source: bytes) -> int:
@@ -29,7 +29,7 @@ def address_of(source: bytes) -> int:
 
 
 def read_indices(source: bytes, position: int, count: int) -> tuple[array[int], array[int], int] | None:
-    """Read unsigned 32-bit integers: the values, their positions and the position after them; None if one is malformed."""
+    """Read unsigned 32-bit integers: the values, their positions, the position after them; None if one is malformed."""
     if count > len(source) - position:  # each takes a byte
         return None
     values, offsets = array("I", bytes(4 * count)), array("I", bytes(4 * count))

@@ -84,8 +84,13 @@ def _read_reference(source: bytes, position: int, nullable: bool) -> tuple[Encod
 
 def read_storage_type(source: bytes, position: int) -> tuple[StorageType | IndexedReference, int]:
     """Read the type of a field: a value type or a packed one; raises like `read_value_type`."""
-    packed = _PACKED.get(source[position])
-    return read_value_type(source, position) if packed is None else (packed, position + 1)
+    code = source[position]
+    packed = _PACKED.get(code)
+    if packed is not None:
+        return packed, position + 1
+    if code not in VALUE_TYPES and code not in _PREFIXES:
+        raise _malformed(source, position, "malformed storage type")
+    return read_value_type(source, position)
 
 
 def read_value_types(source: bytes, position: int) -> tuple[tuple[EncodedType, ...], int]:

@@ -71,6 +71,19 @@ def compile_to_object(text: str, target: Target, optimization: Optimization = Op
     Raises:
         RuntimeError: LLVM refuses the text, which is a defect of the lowering.
     """
+    machine = _machine(target, optimization)
+    return bytes(machine.emit_object(_prepare(text, target, optimization)))
+
+
+def compile_visibly(text: str, target: Target, optimization: Optimization) -> tuple[str, bytes]:
+    """As `compile_to_object`, with what LLVM's code generator is given: the text after the passes; raises alike."""
+    module = _prepare(text, target, optimization)
+    passed = str(module)
+    return passed, bytes(_machine(target, optimization).emit_object(module))
+
+
+def _prepare(text: str, target: Target, optimization: Optimization) -> llvm.ModuleRef:
+    """The module, verified and with the passes run."""
     context = llvm.create_context()
     module = llvm.parse_assembly(text, context)
     machine = _machine(target, optimization)
@@ -79,4 +92,4 @@ def compile_to_object(text: str, target: Target, optimization: Optimization = Op
     module.verify()
     if optimization is Optimization.FULL:
         _run_passes(module, machine)
-    return bytes(machine.emit_object(module))
+    return module

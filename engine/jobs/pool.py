@@ -12,7 +12,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from farcall.engine.errors import ClosedError, QueueFullError
+from farcall.engine.errors import ClosedError, ExhaustionError, QueueFullError
 from farcall.engine.jobs.job import CompiledImage, CompileJob
 from farcall.engine.jobs.job_queue import JobQueue
 from farcall.engine.jobs.outcome import result_of
@@ -153,11 +153,22 @@ class CompilePool:
         self._pending[pending.key] = pending
         self._queue.push(pending)
         if self._waiting_threads < len(self._queue) and len(self._threads) < self.processes:
-            thread = threading.Thread(target=self._serve, name="farcall-compile", daemon=True)
-            self._threads.add(thread)
-            thread.start()
+            self._start_thread(pending)
         self._changed.notify()
         return pending
+
+    def _start_thread(self, pending: _Pending) -> None:
+        """Start another thread that sees to processes. ExhaustionError: there is none, and none can be started."""
+        thread = threading.Thread(target=self._serve, name="farcall-compile", daemon=True)
+        self._threads.add(thread)
+        try:
+            thread.start()
+        except RuntimeError as error:
+            self._threads.discard(thread)
+            if not self._threads:
+                self._queue.remove(pending)
+                del self._pending[pending.key]
+                raise ExhaustionError(f"no thread for compile jobs can be started: {error}") from error
 
     def abandon(self, pending: _Pending, ticket: CompileTicket) -> bool:
         """Somebody does not wait any longer; whether it was not done yet. Use `CompileTicket.cancel`."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable
 from concurrent.futures import Future
 from typing import Generic, TypeVar
 
-from farcall.engine.errors import CompileCancelledError
+from farcall.engine.errors import CompileCancelledError, ExhaustionError
 from farcall.engine.jobs.progress import Cancellation, CompileProgress, ProgressListener
 
 Key = TypeVar("Key", bound=Hashable)
@@ -59,15 +59,21 @@ class SharedWork(Generic[Key, Value]):
 
         Raises:
             CompileCancelledError: it was cancelled by this caller.
+            ExhaustionError: no thread can be started.
             Exception: what `make` raises.
         """
         waiter = _Waiter[Value](listener)
         with self._lock:
             work = self._works.get(key)
             if work is None:
-                work = self._works[key] = _Work()
+                work = _Work()
                 arguments = (key, work, make)
-                threading.Thread(target=self._make, args=arguments, name="farcall-work", daemon=True).start()
+                thread = threading.Thread(target=self._make, args=arguments, name="farcall-work", daemon=True)
+                try:
+                    thread.start()  # it cannot end before this has let go of the lock
+                except RuntimeError as error:
+                    raise ExhaustionError(f"no thread for compiling can be started: {error}") from error
+                self._works[key] = work
             work.waiters.append(waiter)
             progress = work.progress
         try:

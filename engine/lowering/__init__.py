@@ -5,7 +5,7 @@
 
 from farcall.engine.lowering.complexity import is_complex, is_soon_compiled
 from farcall.engine.lowering.context import LoweringOptions, Tier, tail_calling
-from farcall.engine.lowering.module import lower_functions, lower_group
+from farcall.engine.lowering.module import lower_functions, lower_group, lower_located
 
 __all__ = [
     "LoweringOptions",
@@ -14,5 +14,6 @@ __all__ = [
     "is_soon_compiled",
     "lower_functions",
     "lower_group",
+    "lower_located",
     "tail_calling",
 ]

@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from farcall.engine.abi import layout as abi
@@ -46,17 +46,58 @@ def lower_body(context: ModuleContext, body: FunctionBody) -> str:
         return _lower_body(FunctionLowering(context, body, changed_where_caught(context.module, body)))
 
 
+def lower_located_body(context: ModuleContext, body: FunctionBody, locate: Callable[[str, int], str]) -> str:
+    """As `lower_body`, for those who look at code: each part of the text goes through `locate`.
+
+    Parameters:
+        locate: from lines that one instruction was lowered to and its offset in the module to the lines that are to
+            stand there.
+    """
+    try:
+        return _lower_located_body(FunctionLowering(context, body), locate)
+    except ChangedLocalsWantedError:
+        changed = changed_where_caught(context.module, body)
+        return _lower_located_body(FunctionLowering(context, body, changed), locate)
+
+
+def _lower_located_body(function: FunctionLowering, locate: Callable[[str, int], str]) -> str:
+    # Of each instruction: the line that its code begins in, and its offset.
+    begins: list[tuple[int, int]] = []
+
+    def noting(instructions: _Instructions) -> _Instructions:
+        for instruction in instructions:
+            begins.append((len(function.lines), instruction[2]))
+            yield instruction
+
+    body = function.body
+    _lower_code(function, noting(decode_body(function.context.module.source, body.start, body.end)))
+    offsets = [body.start] * len(function.lines)
+    ends = [line for line, _ in begins[1:]] + [len(function.lines)]
+    for (first, offset), end in zip(begins, ends, strict=True):
+        # Lines can have been taken back since: then what came in their place overwrites this.
+        offsets[first:end] = [offset] * len(range(*slice(first, end).indices(len(offsets))))
+    function.lines = [
+        locate(line, offset) if line else line for line, offset in zip(function.lines, offsets, strict=True)
+    ]
+    return _assemble(function)
+
+
 def _lower_body(function: FunctionLowering) -> str:
-    context, body = function.context, function.body
+    body = function.body
+    _lower_code(function, decode_body(function.context.module.source, body.start, body.end))
+    return _assemble(function)
+
+
+def _lower_code(function: FunctionLowering, instructions: _Instructions) -> None:
+    context = function.context
     function.carry(len(function.signature.parameters))
     if context.options.listeners:
         _report_call(function)
-    _lower_instructions(function, decode_body(context.module.source, body.start, body.end))
+    _lower_instructions(function, instructions)
     if function.reachable:
         if context.options.listeners:
             report(function, RuntimeFunction.LISTENER_AFTER, function.stack)
         emit_last_return(function)
-    return _assemble(function)
 
 
 def _report_call(function: FunctionLowering) -> None:

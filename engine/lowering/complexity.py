@@ -6,9 +6,15 @@ Its passes are linear on what compilers make, but not on everything that validat
 
 from __future__ import annotations
 
+from array import array
+
+from farcall.engine.binary.function_facts import function_facts
 from farcall.engine.binary.instructions import decode_body
+from farcall.engine.instructions.atomic import ALIGNED_RULES
+from farcall.engine.instructions.control import CATCHING_RULES
 from farcall.engine.instructions.table import INSTRUCTIONS
 from farcall.engine.lowering.memory_access import is_guarded
+from farcall.engine.structure.function_facts import Fact
 from farcall.engine.structure.module import FunctionBody, Module
 
 _SIMPLE_BYTES = 4096
@@ -23,39 +29,13 @@ _CHECKED_ACCESSES = 4_000
 Atomic ones count as well, since they check their alignment: 4,000 took 1.4 s, 16,000 seven times as long.
 """
 
-_ATOMIC_RULES = frozenset(
-    {"atomic_load", "atomic_store", "atomic_rmw", "atomic_cmpxchg", "atomic_wait", "atomic_notify"}
-)
-
 _MANY_VALUES = 100
 """Parameters and results of a function type: with a thousand of each, functions that do nothing else took 10 s."""
 
 _CATCHING_BLOCKS = 200
 """Blocks that catch, over each of which registers are kept: 200 took 0.5 s, 1,000 took 14 s."""
 
-_BRANCHING_RULES = frozenset(
-    {
-        "block",
-        "loop",
-        "if",
-        "br",
-        "br_if",
-        "br_on_null",
-        "br_on_non_null",
-        "br_on_cast",
-        "br_on_cast_fail",
-        "br_on_cast_desc_eq",
-        "br_on_cast_desc_eq_fail",
-        "return",
-        "throw",
-        "rethrow",
-    }
-)
-_CATCHING_RULES = frozenset({"try_table", "try"})
-_TYPED_CALL_RULES = frozenset({"call_indirect", "call_ref", "return_call_indirect", "return_call_ref"})
-
-
-_CATCHING_OPCODES = tuple(bytes([row.opcode]) for row in INSTRUCTIONS if row.rule in _CATCHING_RULES)
+_CATCHING_OPCODES = tuple(bytes([row.opcode]) for row in INSTRUCTIONS if row.rule in CATCHING_RULES)
 
 
 def _perhaps_catching(module: Module, body: FunctionBody) -> int:
@@ -74,33 +54,31 @@ def is_complex(module: Module, body: FunctionBody) -> bool:
         return True
     if body.end - body.start <= _SIMPLE_BYTES and _perhaps_catching(module, body) <= _CATCHING_BLOCKS:
         return False
-    changed: set[int] = set()
-    branches = trapping = checked = catching = 0
-    unguarded = {index for index, memory in enumerate(module.memories) if not is_guarded(memory)}
-    for row, immediates, _ in decode_body(module.source, body.start, body.end):
-        catching += row.rule in _CATCHING_RULES
-        if row.traps:
-            trapping += 1
-        elif row.access is not None:
-            checked += immediates[0][1] in unguarded or row.rule in _ATOMIC_RULES
-        elif row.rule in ("call", "return_call"):
-            if _is_wide(module, module.function_types[immediates[0]]):
-                return True
-        elif row.rule in _TYPED_CALL_RULES:
-            if _is_wide(module, immediates[0]):
-                return True
-        elif row.rule in ("local_set", "local_tee"):
-            changed.add(immediates[0])
-        elif row.rule == "br_table":
-            branches += len(immediates[0])
-        elif row.rule in _BRANCHING_RULES:
-            branches += 1
+    counts = function_facts(module, body.index - module.imported_function_count).counts
     return (
-        branches * len(changed) > _BRANCHES_TIMES_LOCALS
-        or trapping > _TRAPPING_ARITHMETIC
-        or checked > _CHECKED_ACCESSES
-        or catching > _CATCHING_BLOCKS
+        counts[Fact.WIDEST_CALLEE] > _MANY_VALUES
+        or counts[Fact.BRANCHES] * counts[Fact.CHANGED_LOCALS] > _BRANCHES_TIMES_LOCALS
+        or counts[Fact.TRAPPING_ARITHMETIC] > _TRAPPING_ARITHMETIC
+        or _checked_accesses(module, body, counts) > _CHECKED_ACCESSES
+        or counts[Fact.CATCHING_BLOCKS] > _CATCHING_BLOCKS
     )
+
+
+def _checked_accesses(module: Module, body: FunctionBody, counts: array[int]) -> int:
+    """How many accesses end LLVM blocks: all atomic ones, and those to memories without guard pages."""
+    checked = [not is_guarded(memory) for memory in module.memories]
+    others = counts[Fact.ACCESSES_OTHER]
+    if others and len(set(checked[1:])) > 1:
+        unguarded = {index for index, found in enumerate(checked) if found}
+        others = sum(
+            immediates[0][1] in unguarded
+            for row, immediates, _ in decode_body(module.source, body.start, body.end)
+            if row.access is not None and row.rule not in ALIGNED_RULES and immediates[0][1]
+        )
+    elif others and not checked[1]:
+        others = 0
+    first = counts[Fact.ACCESSES_0] if checked and checked[0] else 0
+    return counts[Fact.ATOMIC_ACCESSES] + first + others
 
 
 _SHORT_TEXT = 64 << 10

@@ -9,12 +9,13 @@ from enum import Enum
 from farcall.engine.abi.calls import result_type
 from farcall.engine.abi.layout import ContextLayout
 from farcall.engine.abi.objects import StructLayout, struct_layout
-from farcall.engine.binary.instructions import decode_body
+from farcall.engine.binary.function_facts import function_facts
 from farcall.engine.errors import ExhaustionError
 from farcall.engine.instructions.control import TAIL_CALL_RULES
 from farcall.engine.instructions.table import INSTRUCTIONS
 from farcall.engine.structure.defined_types import DefinedType
-from farcall.engine.structure.module import FunctionBody, Module
+from farcall.engine.structure.function_facts import FACT_COUNT, Fact
+from farcall.engine.structure.module import Module
 from farcall.engine.structure.types import ExternKind, FunctionType
 
 
@@ -72,17 +73,23 @@ class Signature:
 _TAIL_CALL_OPCODES = tuple(bytes([row.opcode]) for row in INSTRUCTIONS if row.rule in TAIL_CALL_RULES)
 
 
-def makes_tail_calls(module: Module, body: FunctionBody) -> bool:
-    """Whether a function makes tail calls, and so has a tail entry."""
-    source, start, end = module.source, body.start, body.end
-    if all(source.find(opcode, start, end) < 0 for opcode in _TAIL_CALL_OPCODES):
+def makes_tail_calls(module: Module, position: int) -> bool:
+    """Whether the module's `position`th function makes tail calls, and so has a tail entry."""
+    if module.facts.is_known(position):
+        return bool(module.facts.get(position, Fact.TAIL_CALLS))
+    body = module.functions[position]
+    if all(module.source.find(opcode, body.start, body.end) < 0 for opcode in _TAIL_CALL_OPCODES):
         return False
-    return any(row.rule in TAIL_CALL_RULES for row, _, _ in decode_body(source, start, end))
+    return bool(function_facts(module, position).counts[Fact.TAIL_CALLS])
 
 
 def tail_calling(module: Module) -> frozenset[int]:
     """The functions of a module that make tail calls."""
-    return frozenset(body.index for body in module.functions if makes_tail_calls(module, body))
+    first, rows = module.imported_function_count, module.facts.rows
+    if rows and all(rows[Fact.KNOWN :: FACT_COUNT]) and not any(rows[Fact.TAIL_CALLS :: FACT_COUNT]):
+        return frozenset()
+    positions = range(len(module.functions))
+    return frozenset(first + position for position in positions if makes_tail_calls(module, position))
 
 
 @dataclass(slots=True)
@@ -128,8 +135,9 @@ class ModuleContext:
         """Whether function `index`, which the module defines, makes tail calls."""
         found = self._tail_entries.get(index)
         if found is None:
-            body = self.module.functions[index - self.module.imported_function_count]
-            found = self._tail_entries[index] = makes_tail_calls(self.module, body)
+            found = self._tail_entries[index] = makes_tail_calls(
+                self.module, index - self.module.imported_function_count
+            )
         return found
 
     def struct_layout(self, type_index: int) -> StructLayout:

@@ -8,7 +8,7 @@ from collections.abc import Set as AbstractSet
 from farcall.engine.abi.calls import CALLING_CONVENTION, symbol
 from farcall.engine.abi.layout import ContextLayout, needs_descriptors
 from farcall.engine.errors import ExhaustionError
-from farcall.engine.lowering.body import lower_body
+from farcall.engine.lowering.body import lower_body, lower_located_body
 from farcall.engine.lowering.context import LoweringOptions, ModuleContext, Tier
 from farcall.engine.lowering.metadata import DEFINITIONS, GUEST_FUNCTION, LENGTH, OBJECT_DEFINITIONS
 from farcall.engine.lowering.tail_call import tail_entry_declaration
@@ -93,6 +93,18 @@ def lower_group(
         parts.append(part)
         size += len(part)
     return bodies, _text(context, bodies, parts)
+
+
+def lower_located(
+    module: Module,
+    layout: ContextLayout,
+    options: LoweringOptions,
+    body: FunctionBody,
+    locate: Callable[[str, int], str],
+) -> str:
+    """As `lower_functions` of one function, with its text given by `locate`: see `body.lower_located_body`."""
+    context = ModuleContext(module, layout, options)
+    return _text(context, [body], [lower_located_body(context, body, locate)])
 
 
 def _text(context: ModuleContext, functions: Sequence[FunctionBody], definitions: Sequence[str]) -> str:

@@ -40,24 +40,17 @@ class Compiled:
 
 
 def _compile(entries: tuple[Callable[..., int], ...]) -> dict[str, Callable[..., int]]:
+    """Compile without optimisation: that would take longer than it saves on all but the largest modules."""
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     triple = llvm.get_process_triple()
     machine = llvm.Target.from_triple(triple).create_target_machine(
-        cpu=llvm.get_host_cpu_name(), features=llvm.get_host_cpu_features().flatten(), opt=1, jit=True
+        cpu=llvm.get_host_cpu_name(), features=llvm.get_host_cpu_features().flatten(), opt=0, jit=True
     )
     module = llvm.parse_assembly(routine_texts(entries), llvm.create_context())
     module.triple = triple
     module.data_layout = str(machine.target_data)
     module.verify()
-    builder = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=1))
-    passes = llvm.create_new_function_pass_manager()
-    passes.add_sroa_pass()  # variables become values
-    passes.add_simplify_cfg_pass()
-    passes.add_instruction_combine_pass()
-    passes.add_simplify_cfg_pass()
-    for function in module.functions:
-        passes.run(function, builder)
     engine = llvm.create_mcjit_compiler(module, machine)
     engine.finalize_object()
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(engine))

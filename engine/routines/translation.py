@@ -1,7 +1,8 @@
 """Routines to LLVM IR: the subset of Python that a routine may be written in, and what becomes of it.
 
 A routine is a function of integers that returns an integer. It has assignments to names, `if`, `while`, `match`
-over constants, `break`, `continue`, `return`; arithmetic, comparisons, `and`, `or`, `not`, conditional expressions;
+over constants, `break`, `continue`, `return`; arithmetic, comparisons, `and`, `or`, `not`, `in` of a tuple (which
+evaluates what is on its left for each entry), conditional expressions, `int` of a comparison;
 calls of other routines and of what `routines.memory` has. Every value is a signed integer of 64 bits that wraps, `>>`
 shifts zeros in, and names that are not the routine's own are constants. Anything else is refused with the line.
 """
@@ -10,8 +11,9 @@ from __future__ import annotations
 
 import ast
 import inspect
-import textwrap
+import sys
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any, TypeVar
 
 from farcall.engine.routines.memory import LOADS, STORES
@@ -42,7 +44,12 @@ _MARK = "__routine__"
 
 
 def routine(function: F) -> F:
-    """Say that a function is a routine. It stays what it is in Python."""
+    """Say that a function is a routine. It stays what it is in Python.
+
+    Raises:
+        OSError: the source of its module is not there.
+    """
+    _source(function.__module__)  # now: later, the file may be that of another version
     vars(function)[_MARK] = True
     return function
 
@@ -75,10 +82,8 @@ class _Translation:
     def __init__(self, function: Callable[..., int], internal: bool) -> None:
         self.called: list[Callable[..., int]] = []
         self._function = function
-        self._globals = inspect.getmodule(function).__dict__
-        tree = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
-        assert isinstance(tree, ast.FunctionDef)
-        self._tree = tree
+        self._globals = vars(sys.modules[function.__module__])
+        self._tree = tree = _definitions(function.__module__)[function.__name__]
         self._linkage = "internal " if internal else ""
         self._parameters = [argument.arg for argument in tree.args.args]
         self._variables = dict.fromkeys([*self._parameters, *_assigned(tree)])
@@ -125,7 +130,7 @@ class _Translation:
         self._terminated = False
 
     def _refuse(self, node: ast.AST) -> UnsupportedCodeError:
-        line = self._function.__code__.co_firstlineno + getattr(node, "lineno", 1) - 1
+        line = getattr(node, "lineno", self._tree.lineno)
         return UnsupportedCodeError(f"{self._function.__name__}, line {line}: {ast.unparse(node)}")
 
     # -- Statements ------------------------------------------------------------------------------------------------
@@ -231,7 +236,7 @@ class _Translation:
                 return getattr(self._global(value), name)
         raise self._refuse(node)
 
-    def _value(self, node: ast.expr) -> str:
+    def _value(self, node: ast.expr) -> str:  # noqa: PLR0911 - one for each kind of expression
         match node:
             case ast.Name(id=name) if name in self._variables:
                 return self._define(f"load i64, ptr %{name}.place")
@@ -279,11 +284,18 @@ class _Translation:
                 self._branch(last, then, otherwise)
             case ast.UnaryOp(op=ast.Not(), operand=operand):
                 self._branch(operand, otherwise, then)
-            case ast.Compare(left=left, ops=[operator], comparators=[right]) if type(operator) in _COMPARISONS:
+            case ast.Compare(left=left, ops=[operator], comparators=[right]) if (
+                type(operator) in _COMPARISONS
+            ):
                 first_value, second_value = self._value(left), self._value(right)
                 truth = self._define(f"icmp {_COMPARISONS[type(operator)]} i64 {first_value}, {second_value}")
                 self._emit(f"br i1 {truth}, label %{then}, label %{otherwise}")
                 self._terminated = True
+            case ast.Compare(left=left, ops=[ast.In()], comparators=[ast.Tuple(elts=choices)]):
+                checks: list[ast.expr] = [ast.Compare(left, [ast.Eq()], [choice]) for choice in choices]
+                self._branch(ast.BoolOp(ast.Or(), checks), then, otherwise)
+            case ast.Compare(left=left, ops=[ast.NotIn()], comparators=[ast.Tuple() as choices]):
+                self._branch(ast.Compare(left, [ast.In()], [choices]), otherwise, then)
             case ast.Compare():
                 raise self._refuse(test)
             case _:
@@ -295,6 +307,8 @@ class _Translation:
         if not isinstance(node.func, ast.Name) or node.keywords:
             raise self._refuse(node)
         name = node.func.id
+        if name == "int":
+            return self._value(node.args[0])
         arguments = [self._value(argument) for argument in node.args]
         if name in LOADS:
             width = LOADS[name]
@@ -316,6 +330,21 @@ class _Translation:
         return self._define(f"call i64 @{name}({', '.join(f'i64 {argument}' for argument in arguments)})")
 
 
+@cache
+def _source(module: str) -> str:
+    """The text of a module."""
+    return inspect.getsource(sys.modules[module])
+
+
+@cache
+def _definitions(module: str) -> dict[str, ast.FunctionDef]:
+    """The functions of a module as they are written, by name."""
+    tree = ast.parse(_source(module))
+    return {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
+
+
 def _assigned(tree: ast.FunctionDef) -> list[str]:
     """The names that a function assigns to."""
-    return [node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]
+    return [
+        node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    ]

@@ -54,6 +54,10 @@ class CompiledCode(ABC):
         """Bytes of memory that the code takes."""
 
     @abstractmethod
+    def functions_by_tier(self) -> tuple[int, int, int]:
+        """How many functions are not compiled, compiled fast, and compiled well."""
+
+    @abstractmethod
     def _entry_points(self) -> tuple[Sequence[int], Sequence[int]]:
         """Addresses of the functions that the module defines, and of their tail entries: 0 where there is none."""
 
@@ -103,6 +107,11 @@ class ModuleFrames:
         self._module = module
         self._tail_calling = tail_calling
 
+    def profiled_name(self, symbol_: str) -> str:
+        """What profilers call a symbol: as backtraces do."""
+        index = int(symbol_[1:])
+        return str(Frame(index, self._module.function_name(index), self._module.names.module))
+
     def frame(self, symbol_: str) -> Frame | None:
         """The frame of the function with that symbol."""
         index = int(symbol_[1:])
@@ -117,8 +126,9 @@ class WholeCode(CompiledCode):
     def __init__(
         self, module: Module, layout_: ContextLayout, image: Image, types: TypeRegistry, *, listening: bool
     ) -> None:
-        self._mapped = MappedCode(image)
-        self._frames = ModuleFrames(module, self._tail_calling(module))
+        tail_calling = self._tail_calling(module, image)
+        self._frames = ModuleFrames(module, tail_calling)
+        self._mapped = MappedCode(image, self._frames.profiled_name)
         super().__init__(module, layout_, types, listening=listening)
         native_runtime().registry.register(self._mapped, self)
 
@@ -127,9 +137,14 @@ class WholeCode(CompiledCode):
         """Bytes of memory that the code takes."""
         return self._mapped.size
 
-    def _tail_calling(self, module: Module) -> frozenset[int]:
-        addresses = self._mapped.addresses
-        return frozenset(body.index for body in module.functions if tail_symbol(body.index) in addresses)
+    @staticmethod
+    def _tail_calling(module: Module, image: Image) -> frozenset[int]:
+        tail_entries = {name for _, _, name in image.functions if not name.startswith("f")}
+        return frozenset(body.index for body in module.functions if tail_symbol(body.index) in tail_entries)
+
+    def functions_by_tier(self) -> tuple[int, int, int]:
+        """All functions are compiled as well as they will be."""
+        return 0, 0, len(self.module.functions)
 
     def _entry_points(self) -> tuple[Sequence[int], Sequence[int]]:
         addresses = self._mapped.addresses
@@ -139,6 +154,11 @@ class WholeCode(CompiledCode):
             [addresses[symbol(index)] for index in indices],
             [addresses.get(tail_symbol(index), 0) for index in indices],
         )
+
+    def _name_of(self, name: str) -> str:
+        """What profilers call a symbol: as backtraces do."""
+        index = int(name[1:])
+        return str(Frame(index, self.module.function_name(index), self.module.names.module))
 
     def frame_at(self, address: int) -> Frame | None:
         """The frame of a return address that lies in this code."""

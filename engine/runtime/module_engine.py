@@ -31,6 +31,7 @@ from farcall.engine.runtime.object_constants import ObjectConstants
 from farcall.engine.runtime.table import Table
 from farcall.engine.runtime.tag import Tag
 from farcall.engine.runtime.values import ValueConverter
+from farcall.engine.structure.packed import FunctionElements
 from farcall.engine.structure.types import ExternKind, FunctionType, ValueType, refers_to
 
 if TYPE_CHECKING:
@@ -349,8 +350,15 @@ class NativeModuleEngine(ModuleEngine, Member):
         count = len(segment.initializers)
         references = (ctypes.c_uint64 * count)()
         if segment.type.top == "func":
+            packed = segment.initializers if isinstance(segment.initializers, FunctionElements) else None
             for first in range(0, count, _ENTRIES_AT_ONCE):
                 check_stop()
+                if packed is not None:
+                    indices = packed.indices[first : first + _ENTRIES_AT_ONCE]
+                    references[first : first + len(indices)] = [
+                        self.function_instance_reference(index) for index in indices
+                    ]
+                    continue
                 entries = segment.initializers[first : first + _ENTRIES_AT_ONCE]
                 references[first : first + len(entries)] = [self.evaluate(entry) for entry in entries]
             return references
@@ -369,17 +377,27 @@ class NativeModuleEngine(ModuleEngine, Member):
         """
         source = self.module.source
         start = ctypes.cast(ctypes.c_char_p(source), ctypes.c_void_p).value or 0
-        for index, segment in enumerate(self.module.data):
+        segments = self.module.data
+        for index in range(len(segments)):
+            usual = segments.in_first_memory(index)  # there may be 100,000 of them
+            if usual is not None:
+                self._copy_data(self.memories[0], usual[2], start + usual[0], usual[1] - usual[0])
+                continue
+            segment = segments[index]
             length = segment.end - segment.start
             if segment.mode == "passive":
                 place = self.context + self._layout.data_segment(index)
                 write_words(place, [start + segment.start, length])
                 continue
             assert segment.memory_offset is not None
-            memory, offset = self.memories[segment.memory], self.evaluate(segment.memory_offset)
-            if offset + length > memory.size:
-                raise Trap(TrapKind.OUT_OF_BOUNDS_MEMORY_ACCESS)
-            ctypes.memmove(memory.base + offset, start + segment.start, length)
+            offset = self.evaluate(segment.memory_offset)
+            self._copy_data(self.memories[segment.memory], offset, start + segment.start, length)
+
+    @staticmethod
+    def _copy_data(memory: Memory, offset: int, origin: int, length: int) -> None:
+        if offset + length > memory.size:
+            raise Trap(TrapKind.OUT_OF_BOUNDS_MEMORY_ACCESS)
+        ctypes.memmove(memory.base + offset, origin, length)
 
     def done_instantiation(self) -> None:
         """Called at the end of instantiation; nothing is left to do."""

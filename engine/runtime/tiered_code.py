@@ -64,6 +64,11 @@ class TieredCode(CompiledCode):
         """Bytes of memory that the code takes."""
         return self._table.size + self._arena.size
 
+    def functions_by_tier(self) -> tuple[int, int, int]:
+        """How many functions are not compiled, compiled fast, and compiled well."""
+        levels = bytes(self.levels)
+        return levels.count(NOT_COMPILED), levels.count(FAST), levels.count(OPTIMIZED)
+
     def _entry_points(self) -> tuple[Sequence[int], Sequence[int]]:
         first = self.module.imported_function_count
         positions = range(len(self.module.functions))

@@ -34,7 +34,6 @@ from farcall.engine.structure.types import (
     ValueType,
 )
 
-
 __all__ = [
     "ConstantExpression",
     "ConstantInstruction",

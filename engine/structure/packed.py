@@ -43,7 +43,9 @@ class _Packed(Sequence[T]):
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Sequence):
             return NotImplemented
-        return len(self) == len(other) and all(mine == theirs for mine, theirs in zip(self, other, strict=True))
+        return len(self) == len(other) and all(
+            mine == theirs for mine, theirs in zip(self, other, strict=True)
+        )
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -151,6 +153,13 @@ class DataSegments(_Packed[DataSegment]):
         """Add one that is not as described."""
         self.others[len(self)] = segment
         self.located.extend((0,) * self.WORDS)
+
+    def in_first_memory(self, position: int) -> tuple[int, int, int] | None:
+        """Where the bytes of a segment begin and end, and their place in memory 0; None of others than described."""
+        if position in self.others:
+            return None
+        place = self.WORDS * position
+        return self.located[place + 1], self.located[place + 2], self.located[place + 3]
 
     @property
     def end(self) -> int:

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass
 
 from farcall.engine.codegen.compiler import Optimization, compile_to_object
 from farcall.engine.codegen.elf import read_object
@@ -21,6 +22,15 @@ _GROUP_TEXT = 12_000
 """Characters of LLVM IR after which nothing more is compiled along with what is called."""
 
 
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """What a tier has compiled: how many functions, bytes of machine code, and the seconds that it took."""
+
+    functions: int
+    code_bytes: int
+    seconds: float
+
+
 class FastTier:
     """Gives functions their first code."""
 
@@ -28,14 +38,14 @@ class FastTier:
         self,
         options: LoweringOptions,
         pool: CompilePool,
-        on_compiled: Callable[[TieredCode, LoweringOptions, float], None],
+        on_compiled: Callable[[TieredCode, LoweringOptions, Compiled], None],
     ) -> None:
         """Make one for code with these options.
 
         Parameters:
             options: of the tier `FAST`.
             pool: compiles what may take long.
-            on_compiled: told of (code, the options, seconds).
+            on_compiled: told of (code, the options, what was compiled).
         """
         self._options = options
         self._pool = pool
@@ -90,8 +100,9 @@ class FastTier:
             image = link([read_object(compile_to_object(text, host_target(), Optimization.FAST))])
         else:
             image = self._compile_elsewhere(module, [body.index for body in bodies])
-        code.install(image, FAST)
-        self._on_compiled(code, self._options, time.perf_counter() - started)
+        better = code.install(image, FAST)
+        compiled = Compiled(better, len(image.content), time.perf_counter() - started)
+        self._on_compiled(code, self._options, compiled)
 
     def _compile_elsewhere(self, module: Module, functions: Sequence[int]) -> Image:
         """Compile what may take LLVM long, in a process that has limits."""

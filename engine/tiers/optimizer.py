@@ -25,6 +25,7 @@ from farcall.engine.jobs import (
 from farcall.engine.lowering import LoweringOptions, Tier, is_complex
 from farcall.engine.runtime.tiered_code import OPTIMIZED, TieredCode
 from farcall.engine.structure.module import Module
+from farcall.engine.tiers.first_call import Compiled
 
 _HOT = 200
 """Calls and turns of loops from which on a function runs much."""
@@ -75,12 +76,12 @@ class _Batch:
 class Optimizer:
     """Optimises the code of one engine's modules in the background. Thread-safe."""
 
-    def __init__(self, pool: CompilePool, on_compiled: Callable[[TieredCode, int, float], None]) -> None:
+    def __init__(self, pool: CompilePool, on_compiled: Callable[[TieredCode, Compiled], None]) -> None:
         """Make one; it does nothing until it is told of code.
 
         Parameters:
             pool: compiles.
-            on_compiled: told of (code, how many functions have better code now, seconds of processor time).
+            on_compiled: told of (code, what was compiled).
         """
         self._pool = pool
         self._on_compiled = on_compiled
@@ -258,5 +259,6 @@ class Optimizer:
     def _install(self, batch: _Batch, result: CompiledImage) -> None:
         code = batch.watched.code()
         if code is not None:  # else nobody uses it any more
-            better = code.install(result.linked_image(), OPTIMIZED)
-            self._on_compiled(code, better, result.seconds)
+            image = result.linked_image()
+            better = code.install(image, OPTIMIZED)
+            self._on_compiled(code, Compiled(better, len(image.content), result.seconds))

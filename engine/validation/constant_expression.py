@@ -9,9 +9,9 @@ from farcall.engine.instructions.table import BY_NAME
 from farcall.engine.structure.module import ConstantExpression, ConstantInstruction
 from farcall.engine.structure.types import FunctionType, ValueType
 from farcall.engine.validation.control_rules import Rule
-from farcall.engine.validation.function_validator import BASE, FunctionValidator
+from farcall.engine.validation.function_validator import FunctionValidator
 from farcall.engine.validation.module_context import Control, ModuleContext
-from farcall.engine.validation.rejection import Rejection, shorten
+from farcall.engine.validation.rejection import BASE, Rejection, shorten
 from farcall.engine.validation.rules import RULES
 
 _EXTENDED = frozenset(

@@ -20,16 +20,16 @@ from farcall.engine.structure.matching import BOTTOM
 from farcall.engine.structure.module import FunctionBody
 from farcall.engine.structure.types import FunctionType, ReferenceType, ValueType
 from farcall.engine.validation.module_context import Control, ModuleContext
-from farcall.engine.validation.rejection import LimitReached, Rejection, TypeMismatch
+from farcall.engine.validation.rejection import BASE, LimitReached, Rejection, TypeMismatch, shorten
 from farcall.engine.validation.type_lists import UNKNOWN, operand_fits
-
-BASE = ValueType("nothing", 0, 0, "")
-"""Marker: no more operands in this block. Its name completes 'expected i32, found ...'."""
 
 POLYMORPHIC = ValueType("anything", 0, 0, "")
 """Marker: no more operands, but as many of any type as are wanted, because this code is unreachable."""
 
 _EXPANDED_LOCALS = 1000
+
+_SHOWN_TYPES = 50
+"""In a message, at most."""
 
 _SHORT_LIST = 8
 """Types that are looked at one by one. Longer lists that are wanted live as long as the module: see `TypeLists`."""
@@ -247,9 +247,13 @@ class FunctionValidator:
         results = control.type.results
         if results:
             self.pop_all(results)
-        marker = self.operands.pop()
-        if marker is not BASE and marker is not POLYMORPHIC:
-            raise Rejection(f"type mismatch: a value of type {marker.name} is left at the end of a block")
+        if len(self.operands) - 1 != self.markers[-1]:
+            left = [*self.operands[self.markers[-1] + 1 :][:_SHOWN_TYPES], *results]
+            wanted, found = (
+                shorten(" ".join([value.name for value in types[:_SHOWN_TYPES]])) for types in (results, left)
+            )
+            raise Rejection(f"type mismatch: block requires [{wanted}] but stack has [{found}]")
+        self.operands.pop()
         self.controls.pop()
         self.markers.pop()
         if self.unset_locals is not None and self.controls:

@@ -9,7 +9,8 @@ from farcall.engine.binary.features import require
 from farcall.engine.errors import InvalidModuleError, UnsupportedFeatureError
 from farcall.engine.instructions.instruction import NONE_DISABLED, Feature, Features
 from farcall.engine.structure.matching import value_matches
-from farcall.engine.structure.module import DataSegment, ElementSegment, Module
+from farcall.engine.structure.module import ConstantExpression, DataSegment, ElementSegment, Module
+from farcall.engine.structure.packed import FunctionElements
 from farcall.engine.structure.types import (
     I32,
     I64,
@@ -222,7 +223,8 @@ def _check_start(context: ModuleContext) -> None:
 def _check_element_segment(context: ModuleContext, segment: ElementSegment) -> None:
     module = context.module
     globals_known = len(module.global_types)
-    for initializer in distinct(segment.initializers):
+    # Elements given as functions are of the segment's type, if the functions are there.
+    for initializer in [] if _are_functions(segment.initializers) else distinct(segment.initializers):
         validate_constant_expression(context, initializer, segment.type, globals_known)
     if segment.table_offset is None:
         return
@@ -235,6 +237,13 @@ def _check_element_segment(context: ModuleContext, segment: ElementSegment) -> N
         )
     index_type = module.tables[segment.table].index_type
     validate_constant_expression(context, segment.table_offset, index_type, globals_known)
+
+
+def _are_functions(elements: Sequence[ConstantExpression]) -> bool:
+    """Whether elements are given as functions, all of which are there."""
+    if not isinstance(elements, FunctionElements):
+        return False
+    return max(elements.indices, default=-1) < elements.function_count
 
 
 def _check_data_segment(context: ModuleContext, segment: DataSegment) -> None:

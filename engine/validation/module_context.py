@@ -118,7 +118,8 @@ class ModuleContext:
     def __init__(self, module: Module, disabled: Features = NONE_DISABLED) -> None:
         self.module = module
         self.disabled = disabled
-        self.functions = [module.signature(index) for index in module.function_types]
+        signatures = {index: module.signature(index) for index in set(module.function_types)}
+        self.functions = [signatures[index] for index in module.function_types]
         self.declared_functions = _declared_functions(module)
         imported = enumerate(module.imported(ExternKind.FUNCTION))
         self._inexact_functions = frozenset([index for index, entry in imported if not entry.exact])
@@ -166,9 +167,12 @@ def distinct(expressions: Sequence[ConstantExpression]) -> list[ConstantExpressi
 def _declared_functions(module: Module) -> frozenset[int]:
     expressions = [entry.initializer for entry in module.globals]
     expressions += [initializer for initializer in module.table_initializers if initializer is not None]
-    for segment in module.elements:
-        expressions.extend(distinct(segment.initializers))
     declared = {export.index for export in module.exports if export.kind is ExternKind.FUNCTION}
+    for segment in module.elements:
+        if isinstance(segment.initializers, FunctionElements):
+            declared.update(segment.initializers.indices)
+        else:
+            expressions.extend(distinct(segment.initializers))
     for expression in expressions:
         for instruction in expression.instructions:
             if instruction.name == "ref.func":

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from farcall.engine.structure.types import ValueType
 
+BASE = ValueType("nothing", 0, 0, "")
+"""Marker on the stack of operands: no more of them in this block."""
+
 _LONGEST = 200
 
 
@@ -37,6 +40,8 @@ class TypeMismatch(Rejection):
         self.found = found
 
     def explain(self, instruction: str) -> str:
-        """The reason with the instruction's name and both types."""
-        expected = "a value" if self.expected is None else self.expected.name
-        return f"{self.reason}: {instruction} expected {expected}, found {self.found.name}"
+        """The reason with the instruction's name and both types, in the words of the specification's interpreter."""
+        if self.expected is None:
+            return f"{self.reason}: {instruction} expected a value, found nothing"
+        there = "" if self.found is BASE else self.found.name
+        return f"{self.reason}: instruction requires [{self.expected.name}] but stack has [{there}]: {instruction}"

@@ -1,4 +1,4 @@
-"""ModuleService: upload, compile, get, list, delete."""
+"""ModuleService: upload, compile, get, list, delete, inspect."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from farcall.proto.farcall.v1 import module_pb2, module_service_pb2_grpc
 from farcall.proto.farcall.v1 import module_service_pb2 as messages
 from farcall.server.errors import bad_request, limit_reached, upload_stalled
 from farcall.server.messages.compilation import progress_message
+from farcall.server.messages.inspection import TIERS
 from farcall.server.messages.modules import basic_module_message
 from farcall.server.module_library import Announcement, ModuleLibrary, ModuleRecord
 from farcall.server.pagination import page
@@ -155,3 +156,15 @@ class ModuleService(module_service_pb2_grpc.ModuleServiceServicer):
         """Delete a module."""
         await self._library.delete(parse_module_name(request.name, "name"))
         return messages.DeleteModuleResponse()
+
+    async def InspectFunction(  # noqa: N802 - the name of the method in the API
+        self, request: messages.InspectFunctionRequest, context: _Context
+    ) -> messages.InspectFunctionResponse:
+        """Compile one function for people to look at."""
+        record = self._library.record(parse_module_name(request.name, "name"))
+        if not request.function:
+            raise bad_request("function", "is missing: an index or a name is wanted")
+        tier = TIERS.get(request.tier)
+        if tier is None:
+            raise bad_request("tier", f"there is no tier {request.tier}")
+        return await self._library.inspect(record, request.function, tier)

@@ -15,6 +15,7 @@ from farcall.proto.farcall.v1 import server_service_pb2 as messages
 from farcall.proto.farcall.v1 import server_service_pb2_grpc
 from farcall.server.configuration import ServerConfiguration
 from farcall.server.messages.modules import timestamp
+from farcall.server.messages.statistics import compilation_message
 
 _Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -51,6 +52,7 @@ class ServerService(server_service_pb2_grpc.ServerServiceServicer):
                 start_time=timestamp(self._start_time),
                 limits=self._limits(),
                 counters=self._count(),
+                compilation=compilation_message(self._engine.statistics().compilation),
             )
         )
 

@@ -12,10 +12,12 @@ from farcall.client import AsyncClient, Client, Retries, UnavailableError
 from farcall.client.channel import RETRIED_METHODS, service_config
 from farcall.proto.farcall.v1 import (
     global_service_pb2,
+    import_service_pb2,
     instance_service_pb2,
     invocation_service_pb2,
     memory_service_pb2,
     module_service_pb2,
+    program_service_pb2,
     server_service_pb2,
     store_service_pb2,
     table_service_pb2,
@@ -31,6 +33,9 @@ NEVER_REPEATED = {
     "DeleteModule",
     "CloseStore",
     "CloseInstance",
+    "TakeOutput",
+    "RunProgram",
+    "ProvideImports",
 }
 
 
@@ -64,6 +69,8 @@ def test_every_method_of_the_api_is_either_safe_to_repeat_or_not():
         global_service_pb2,
         table_service_pb2,
         server_service_pb2,
+        import_service_pb2,
+        program_service_pb2,
     )
     services = [service for module in modules for service in module.DESCRIPTOR.services_by_name.values()]
     repeated = {(service, method) for service, methods in RETRIED_METHODS.items() for method in methods}

@@ -51,6 +51,9 @@ EXAMPLES = {
     ),
     engine.LinkError: (engine.LinkError("m", "n", "wanted", None), "FAILED_PRECONDITION", "LINK_FAILURE"),
     engine.Trap: (engine.Trap(engine.TrapKind.UNREACHABLE, FRAMES), "ABORTED", "TRAP"),
+    engine.AbortTrap: (engine.AbortTrap("the guest gave up", FRAMES), "ABORTED", "TRAP"),
+    engine.HostFailure: (engine.HostFailure("no more", FRAMES), "ABORTED", "IMPORT_FAILURE"),
+    engine.ProgramExit: (engine.ProgramExit(3), "ABORTED", "PROGRAM_EXIT"),
     engine.TerminatedError: (engine.TerminatedError("closing", FRAMES), "CANCELLED", "CANCELLED"),
     engine.ExhaustionError: (engine.ExhaustionError("no slot"), "RESOURCE_EXHAUSTED", "LIMIT_REACHED"),
     engine.CompileLimitError: (

@@ -106,7 +106,9 @@ async def one_sequence(service, store, chance):
 
 @pytest.mark.timeout(300)
 async def test_everything_at_once():
-    async with running(max_concurrent_uploads=1000, max_concurrent_calls=8) as service:
+    async with running(
+        code_policy="optimized", max_concurrent_uploads=1000, max_concurrent_calls=8
+    ) as service:
         await service.upload(GUEST)
         await service.upload(APPLICATION)
         before = await service.counters()

@@ -29,7 +29,7 @@ async def health(channel, name=""):
 
 
 async def test_all_services_are_healthy(service):
-    assert len(SERVICES) == 8
+    assert len(SERVICES) == 10
     for name in ("", *SERVICES):
         assert await health(service.channel, name) == SERVING
 

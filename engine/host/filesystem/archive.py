@@ -20,6 +20,9 @@ from farcall.engine.host.filesystem.tree import Content, DirectoryNode, FileNode
 from farcall.engine.host.filesystem.tree_file_system import TreeFileSystem
 from farcall.engine.host.wasi.errno import Errno, WasiError
 
+_ENTRY_OVERHEAD = 768
+"""Bytes that an entry takes as a Python object, with its name."""
+
 
 @dataclass(frozen=True, slots=True)
 class ArchiveLimits:
@@ -270,6 +273,8 @@ class ArchiveTree(TreeFileSystem):
         return node
 
     def _count(self) -> None:
+        """One entry more. Raises MountError, ExhaustionError."""
+        self.hold(_ENTRY_OVERHEAD)
         self._entries += 1
         if self._entries > self.limits.entries:
             raise MountError(f"the archive has more than {self.limits.entries} entries, which is the limit")

@@ -22,18 +22,18 @@ def open_archive(
     Parameters:
         data: the archive.
         limits: what it may be.
-        budget: what is taken for decompressed bytes.
+        budget: what decompressed bytes are taken from, and some hundred bytes for each entry.
 
     Raises:
         MountError: it is neither, damaged, or one that is refused; its text says what is wrong with which entry.
         ExhaustionError: the budget has not enough left.
     """
     tree = ArchiveTree(limits, budget)
-    if data.startswith(MAGICS):
-        read_zip(tree, data)
-        return tree
     try:
-        read_tar(tree, _decompressed(tree, data) if is_compressed(data) else data)
+        if data.startswith(MAGICS):
+            read_zip(tree, data)
+        else:
+            read_tar(tree, _decompressed(tree, data) if is_compressed(data) else data)
     except BaseException:
         tree.close()
         raise

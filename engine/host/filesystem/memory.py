@@ -20,6 +20,12 @@ DEFAULT_NAME_LIMIT = 65536
 _CHUNK = 65536
 """Bytes of a file that lie together. Growing a file moves no more than that."""
 
+_CHUNK_OVERHEAD, _NAME_OVERHEAD = 256, 1024
+"""Bytes that a chunk takes beside its own, and that a name takes with what it is the name of."""
+
+_LEAST_OVERHEAD = 1 << 16
+"""Bytes that names and chunks may take in the smallest file system."""
+
 _BUDGET_STEP = 1 << 20
 """Bytes that are taken from a budget at a time."""
 
@@ -39,30 +45,41 @@ class Budget(Protocol):
 class Quota:
     """The bytes that a file system holds, and may hold. Guarded by the file system's lock.
 
+    Beside the bytes of files, which guests count, there is what the names and chunks themselves take: it is limited,
+    too, lest a guest fill the memory with files of a byte, or a file with holes. All of it is taken from the budget.
+
     Attributes:
-        limit: how many it may hold.
+        limit: how many bytes of files it may hold.
         used: how many it holds.
+        overhead: bytes that are held besides.
     """
 
-    def __init__(self, limit: int, budget: Budget | None) -> None:
+    def __init__(self, limit: int, budget: Budget | None, overhead_limit: int | None = None) -> None:
         self.limit = limit
         self.used = 0
+        self.overhead = 0
+        self._overhead_limit = limit + _LEAST_OVERHEAD if overhead_limit is None else overhead_limit
         self._budget = budget
         self._taken = 0  # from the budget, in steps
 
     def take(self, wanted: int) -> int:
         """Take bytes, or as many of them as are left; how many that is."""
-        granted = min(wanted, self.limit - self.used)
-        if self._budget is not None and self.used + granted > self._taken:
-            steps = -(-(self.used + granted - self._taken) // _BUDGET_STEP)
-            try:
-                self._budget.take(steps * _BUDGET_STEP)
-            except ExhaustionError:
-                granted = max(self._taken - self.used, 0)
-            else:
-                self._taken += steps * _BUDGET_STEP
+        granted = self._reserve(min(wanted, self.limit - self.used))
         self.used += granted
         return granted
+
+    def _reserve(self, wanted: int) -> int:
+        """See that the budget has as many more; how many of them it has."""
+        held = self.used + self.overhead
+        if self._budget is None or held + wanted <= self._taken:
+            return wanted
+        size = -(-(held + wanted - self._taken) // _BUDGET_STEP) * _BUDGET_STEP
+        try:
+            self._budget.take(size)
+        except ExhaustionError:
+            return max(self._taken - held, 0)
+        self._taken += size
+        return wanted
 
     def take_all(self, wanted: int) -> None:
         """Take bytes. Raises WasiError(NOSPC) where they are not left; none is taken then."""
@@ -73,13 +90,21 @@ class Quota:
                 Errno.NOSPC, f"{self.used} of {self.limit} bytes are in use, {wanted} more are wanted"
             )
 
-    def give(self, size: int) -> None:
+    def take_overhead(self, size: int) -> None:
+        """Take bytes that are no file's. Raises WasiError(NOSPC)."""
+        if self.overhead + size > self._overhead_limit or self._reserve(size) < size:
+            raise WasiError(Errno.NOSPC, f"names and holes take {self.overhead} bytes already")
+        self.overhead += size
+
+    def give(self, size: int, *, overhead: int = 0) -> None:
         """Give back bytes."""
         self.used -= size
-        if self._budget is not None and self._taken - self.used >= 2 * _BUDGET_STEP:
-            steps = (self._taken - self.used) // _BUDGET_STEP
-            self._taken -= steps * _BUDGET_STEP
-            self._budget.give(steps * _BUDGET_STEP)
+        self.overhead -= overhead
+        spare = self._taken - self.used - self.overhead
+        if self._budget is not None and spare >= 2 * _BUDGET_STEP:
+            size = spare // _BUDGET_STEP * _BUDGET_STEP
+            self._taken -= size
+            self._budget.give(size)
 
     def close(self) -> None:
         """Give all back to the budget."""
@@ -175,15 +200,22 @@ class MemoryContent(Content):
 
     def _write_chunk(self, number: int, start: int, data: memoryview) -> int:
         """Write a part of a chunk; how many bytes went, 0 if there is no room."""
+        if not data:
+            return 0
         chunk = self._chunks.get(number)
         held = 0 if chunk is None else len(chunk)
+        overhead = _CHUNK_OVERHEAD if chunk is None else 0
         growth = start + len(data) - held
         if growth > 0:
+            try:
+                self._quota.take_overhead(overhead)
+            except WasiError:
+                return 0
             granted = self._quota.take(growth)
             if granted < growth:
                 data = data[: max(held + granted - start, 0)]
                 if not data:
-                    self._quota.give(granted)
+                    self._quota.give(granted, overhead=overhead)
                     return 0
         if chunk is None:
             chunk = self._chunks[number] = bytearray()
@@ -198,39 +230,52 @@ class MemoryContent(Content):
 
     def set_size(self, size: int) -> None:
         """Cut, or let grow with zeros, which take no room."""
-        if size < self._size:
-            last, rest = divmod(size, _CHUNK)
-            if rest and last in self._chunks:
-                chunk = self._chunks[last]
+        if size <= self._size:
+            self._cut(size)
+        self._size = size
+
+    def _cut(self, size: int) -> None:
+        """Let all chunks go that lie behind a size."""
+        last, rest = divmod(size, _CHUNK)
+        if rest:
+            chunk = self._chunks.get(last)
+            if chunk is not None:
                 self._quota.give(max(len(chunk) - rest, 0))
                 del chunk[rest:]
-                last += 1
-            elif rest:
-                last += 1
-            for number in [number for number in self._chunks if number >= last]:
-                self._quota.give(len(self._chunks.pop(number)))
-        self._size = size
+            last += 1
+        for number in [number for number in self._chunks if number >= last]:
+            self._quota.give(len(self._chunks.pop(number)), overhead=_CHUNK_OVERHEAD)
 
     def allocate(self, offset: int, length: int) -> None:
         """Make sure that there is room for this part, and that it exists."""
         if length > self._quota.limit:
             raise WasiError(Errno.NOSPC, f"{length} bytes in a file system of {self._quota.limit}")
         end = offset + length
-        for number in range(offset // _CHUNK, -(-end // _CHUNK)):
-            chunk = self._chunks.get(number, b"")
-            missing = min(end - number * _CHUNK, _CHUNK) - len(chunk)
-            if missing > 0:
-                self._quota.take_all(missing)
-                chunk = self._chunks.setdefault(number, bytearray())
-                chunk += _ZEROS[:missing]
+        try:
+            for number in range(offset // _CHUNK, -(-end // _CHUNK)):
+                self._fill_chunk(number, min(end - number * _CHUNK, _CHUNK))
+        except WasiError:
+            self._cut(self._size)
+            raise
         self._size = max(self._size, end)
+
+    def _fill_chunk(self, number: int, size: int) -> None:
+        """Make sure that a chunk has as many bytes. Raises WasiError(NOSPC)."""
+        chunk = self._chunks.get(number)
+        if chunk is None:
+            self._quota.take_overhead(_CHUNK_OVERHEAD)
+            chunk = self._chunks[number] = bytearray()
+        if len(chunk) < size:
+            self._quota.take_all(size - len(chunk))
+            chunk += _ZEROS[: size - len(chunk)]
 
 
 class MemoryFileSystem(TreeFileSystem):
     """A file system in memory, empty at first.
 
     What it holds goes with it, and counts: the contents of files as far as they were written, the targets of symbolic
-    links, and names. A file that is open counts until it is closed, even if it has no name any more.
+    links, and names. Every name takes a kilobyte of the budget besides. A file that is open counts until it is closed,
+    even if it has no name any more.
     """
 
     read_only = False
@@ -249,7 +294,8 @@ class MemoryFileSystem(TreeFileSystem):
             name_limit: names (of files, directories and links) that it may have.
             budget: what the bytes are taken from besides, in steps of a megabyte.
         """
-        self._quota = Quota(size_limit, budget)
+        overhead = size_limit + name_limit * _NAME_OVERHEAD + _LEAST_OVERHEAD
+        self._quota = Quota(size_limit, budget, overhead)
         self._name_limit = name_limit
         self._names = 0
         super().__init__()
@@ -268,11 +314,13 @@ class MemoryFileSystem(TreeFileSystem):
         """A name is about to be given to something. Raises WasiError(NOSPC)."""
         if self._names >= self._name_limit:
             raise WasiError(Errno.NOSPC, f"there are {self._names} names already")
+        self._quota.take_overhead(_NAME_OVERHEAD)
         self._names += 1
 
     def give_name(self) -> None:
         """A name has been taken away."""
         self._names -= 1
+        self._quota.give(0, overhead=_NAME_OVERHEAD)
 
     def new_file(self) -> FileNode:
         """An empty file."""

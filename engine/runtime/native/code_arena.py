@@ -16,6 +16,7 @@ from farcall.engine.codegen.linker import Image
 from farcall.engine.errors import Frame
 from farcall.engine.runtime.native import c_library
 from farcall.engine.runtime.native.code_memory import CodeRegistry, FrameNames
+from farcall.engine.runtime.native.profiling import announce
 
 _FIRST_BLOCK = 256 << 10
 _LARGEST_BLOCK = 64 << 20
@@ -105,7 +106,8 @@ class CodeArena:
                 PlacedFunction(base + offset, size, symbol) for offset, size, symbol in image.functions
             ]
             block.add(functions)
-            return functions
+        announce(base, image.content, image.functions, self._names.profiled_name)
+        return functions
 
     def _block_for(self, extent: int) -> _Block:
         if self._blocks and self._blocks[-1].used + extent <= self._blocks[-1].size:

@@ -15,6 +15,7 @@ from typing import NamedTuple, Protocol
 from farcall.engine.codegen.linker import Image
 from farcall.engine.errors import Frame
 from farcall.engine.runtime.native import c_library
+from farcall.engine.runtime.native.profiling import NameOf, announce
 
 
 class MappedCode:
@@ -25,7 +26,12 @@ class MappedCode:
         size: mapped bytes.
     """
 
-    def __init__(self, image: Image) -> None:
+    def __init__(self, image: Image, name_of: NameOf = "farcall!{}".format) -> None:
+        """Map an image.
+
+        Parameters:
+            name_of: from a symbol of it to the name for profilers.
+        """
         self.size = c_library.round_to_pages(max(len(image.content), 1))
         self.base = c_library.map_memory(self.size, c_library.PROT_READ | c_library.PROT_WRITE)
         ctypes.memmove(self.base, image.content, len(image.content))
@@ -34,6 +40,7 @@ class MappedCode:
         self._starts = [offset for offset, _size, _name in image.functions]
         self._functions = image.functions
         self.addresses = {name: self.base + offset for offset, _size, name in image.functions}
+        announce(self.base, image.content, image.functions, name_of)
         # Not at interpreter exit: threads may still run guests then, and the process's end frees all anyway.
         weakref.finalize(self, c_library.unmap_memory, self.base, self.size).atexit = False
 
@@ -56,6 +63,9 @@ class MappedRange(Protocol):
 
 class FrameNames(Protocol):
     """What the functions of code are called in backtraces."""
+
+    def profiled_name(self, symbol: str) -> str:
+        """What profilers call a function, by its symbol."""
 
     def frame(self, symbol: str) -> Frame | None:
         """The frame of a function by its symbol; None where it is none of its own."""

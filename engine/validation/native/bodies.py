@@ -6,8 +6,10 @@ import ctypes
 import os
 import threading
 from array import array
-from itertools import accumulate
+from bisect import bisect_left
+from itertools import accumulate, pairwise
 
+from farcall.engine.binary.body_routines import BODY_WORDS
 from farcall.engine.structure.function_facts import FACT_COUNT, Fact
 from farcall.engine.structure.module import Module
 from farcall.engine.validation.module_context import ModuleContext
@@ -18,10 +20,10 @@ from farcall.engine.validation.native.tables import Context
 SMALLEST_CODE = 100_000
 """Bytes of code from which on it pays to compile the routine first, if that has not been done."""
 
-_SMALLEST_PREPARED = 4_000
+SMALLEST_PREPARED = 4_000
 """The same, once it is compiled: it takes tables of the module."""
 
-_BYTES_PER_THREAD = 1 << 20
+BYTES_PER_THREAD = 1 << 20
 
 
 def undecided_bodies(context: ModuleContext) -> list[int]:
@@ -32,12 +34,12 @@ def undecided_bodies(context: ModuleContext) -> list[int]:
     module = context.module
     functions = module.functions
     code = functions.code_bytes
-    if code < (_SMALLEST_PREPARED if VALIDATION.is_there else SMALLEST_CODE):
+    if not code or code < (SMALLEST_PREPARED if VALIDATION.is_there else SMALLEST_CODE):
         return list(range(len(functions)))
     tables = Context(context)
     validate = VALIDATION.function(validate_bodies)
-    ranges = _ranges(module, min(code // _BYTES_PER_THREAD + 1, len(os.sched_getaffinity(0))))
-    callees = [array("I")] * len(ranges)
+    ranges = _ranges(module, min(code // BYTES_PER_THREAD + 1, len(os.sched_getaffinity(0))))
+    callees: list[array[int] | None] = [None] * len(ranges)
 
     def run(position: int) -> None:
         first, last = ranges[position]
@@ -48,14 +50,24 @@ def undecided_bodies(context: ModuleContext) -> list[int]:
         callees[position] = array("I", memoryview(room)[: sum(rows[Fact.CALL_COUNT :: FACT_COUNT])].tobytes())
 
     threads = [threading.Thread(target=run, args=(position,)) for position in range(1, len(ranges))]
+    started = []
     for thread in threads:
-        thread.start()
-    run(0)
-    for thread in threads:
+        try:
+            thread.start()
+        except RuntimeError:  # no more threads can be had
+            break
+        started.append(thread)
+    for position in (0, *range(1 + len(started), len(ranges))):
+        run(position)
+    for thread in started:
         thread.join()
     facts = module.facts
+    for found in callees:
+        if found is None:  # a thread had not the memory that it needed
+            facts.callees = array("I")
+            return list(range(len(functions)))
+        facts.callees.extend(found)
     facts.rows = tables.facts
-    facts.callees = sum(callees, array("I"))
     facts.first_callees = array("Q", accumulate(facts.rows[Fact.CALL_COUNT :: FACT_COUNT], initial=0))
     known = facts.rows[Fact.KNOWN :: FACT_COUNT]
     return [position for position, value in enumerate(known) if not value]
@@ -64,11 +76,8 @@ def undecided_bodies(context: ModuleContext) -> list[int]:
 def _ranges(module: Module, count: int) -> list[tuple[int, int]]:
     """All functions in so many ranges, first and last position, with about as much code each."""
     functions = module.functions
+    starts = functions.located[::BODY_WORDS]
     share = functions.code_bytes // count + 1
-    ranges = []
-    first = 0
-    for last in range(1, len(functions) + 1):
-        if last == len(functions) or functions.bytes_between(first, last) >= share:
-            ranges.append((first, last))
-            first = last
-    return ranges
+    wanted = [starts[0] + share * position for position in range(1, count)]
+    bounds = sorted({0, len(functions), *[bisect_left(starts, place) for place in wanted]})
+    return list(pairwise(bounds))

@@ -5,39 +5,57 @@ from __future__ import annotations
 from functools import cache
 
 from farcall.engine.instructions.atomic import ALIGNED_RULES
-from farcall.engine.instructions.control import BRANCHING_RULES
+from farcall.engine.instructions.control import BRANCHING_RULES, CATCHING_RULES
 from farcall.engine.instructions.instruction import Features, Immediate, Instruction
 from farcall.engine.instructions.table import INSTRUCTIONS
 from farcall.engine.structure.types import ValueType
 from farcall.engine.validation.memory_rules import signature_only
-from farcall.engine.validation.native.layout import MOST_PARAMETERS, MOST_RESULTS, ROW_BYTES, Kind, Row, RowFlag, TypeId
+from farcall.engine.validation.native.layout import (
+    MOST_PARAMETERS,
+    MOST_RESULTS,
+    ROW_BYTES,
+    At,
+    Kind,
+    Row,
+    RowFlag,
+    TypeId,
+)
 from farcall.engine.validation.native.type_numbers import type_number
 from farcall.engine.validation.rules import RULES
 
 _BY_IMMEDIATES: dict[tuple[Immediate, ...], tuple[Kind, int]] = {
     (): (Kind.SIGNATURE, 0),
-    (Immediate.SIGNED_32,): (Kind.SIGNED_32, 0),
-    (Immediate.SIGNED_64,): (Kind.SIGNED_64, 0),
+    (Immediate.SIGNED_32,): (Kind.SIGNED_32, 32),
+    (Immediate.SIGNED_64,): (Kind.SIGNED_64, 64),
     (Immediate.FLOAT_32,): (Kind.FIXED_BYTES, 4),
     (Immediate.FLOAT_64,): (Kind.FIXED_BYTES, 8),
     (Immediate.VECTOR,): (Kind.FIXED_BYTES, 16),
-    (Immediate.ZERO_BYTE,): (Kind.ZERO_BYTE, 0),
+    (Immediate.ZERO_BYTE,): (Kind.ZERO_BYTE, 1),
+    (Immediate.LANE,): (Kind.LANE, 1),
+    (Immediate.LANES,): (Kind.LANES, 16),
 }
-"""Kind and number of instructions of whose immediates only the encoding matters."""
+"""Kind and number of instructions of whose immediates only the encoding matters, or that lanes are there."""
 
 _BY_RULE: dict[str, Kind] = {
     "nop": Kind.SIGNATURE,
     "extract_lane": Kind.LANE,
     "replace_lane": Kind.LANE,
     "shuffle": Kind.LANES,
-    **dict.fromkeys(("load", "store", "vector_load", *ALIGNED_RULES), Kind.ACCESS),
-    **dict.fromkeys(("load_lane", "store_lane"), Kind.LANE_ACCESS),
+    **dict.fromkeys(("load", "store", "vector_load", "load_lane", "store_lane", *ALIGNED_RULES), Kind.ACCESS),
     "unreachable": Kind.UNREACHABLE,
     "block": Kind.BLOCK,
     "loop": Kind.LOOP,
     "if": Kind.IF,
+    "try": Kind.TRY,
+    "try_table": Kind.TRY_TABLE,
     "else": Kind.ELSE,
+    "catch": Kind.CATCH,
+    "catch_all": Kind.CATCH_ALL,
+    "delegate": Kind.DELEGATE,
     "end": Kind.END,
+    "throw": Kind.THROW,
+    "throw_ref": Kind.THROW_REF,
+    "rethrow": Kind.RETHROW,
     "br": Kind.BR,
     "br_if": Kind.BR_IF,
     "br_table": Kind.BR_TABLE,
@@ -61,7 +79,7 @@ _BY_RULE: dict[str, Kind] = {
     "table_fill": Kind.TABLE_FILL,
     "table_copy": Kind.TABLE_COPY,
     "table_init": Kind.TABLE_INIT,
-    "elem_drop": Kind.ELEM_DROP,
+    "elem_drop": Kind.SIGNATURE,
     "ref_null": Kind.REF_NULL,
     "ref_is_null": Kind.REF_IS_NULL,
     "ref_func": Kind.REF_FUNC,
@@ -70,9 +88,23 @@ _BY_RULE: dict[str, Kind] = {
     "memory_fill": Kind.MEMORY_FILL,
     "memory_copy": Kind.MEMORY_COPY,
     "memory_init": Kind.MEMORY_INIT,
-    "data_drop": Kind.DATA_DROP,
+    "data_drop": Kind.SIGNATURE,
 }
 """The kinds of instructions that have a rule. Those of other rules are undecided, unless their signature says all."""
+
+_LIMITS: dict[Immediate, At] = {
+    Immediate.LABEL: At.ANY,
+    Immediate.LOCAL: At.ANY,
+    Immediate.FUNCTION: At.FUNCTION_COUNT,
+    Immediate.TYPE: At.TYPE_COUNT,
+    Immediate.TABLE: At.TABLE_COUNT,
+    Immediate.GLOBAL: At.GLOBAL_COUNT,
+    Immediate.ELEMENT_SEGMENT: At.ELEMENT_COUNT,
+    Immediate.DATA_SEGMENT: At.DATA_COUNT,
+    Immediate.MEMORY: At.MEMORY_COUNT,
+    Immediate.TAG: At.TAG_COUNT,
+}
+"""Where the context says how many there are of what an immediate is the index of; labels and locals are for later."""
 
 _SINGLE_ROWS = 256
 
@@ -83,7 +115,9 @@ def _kind(row: Instruction) -> tuple[Kind, int]:
         return _BY_RULE.get(row.rule or "", Kind.UNDECIDED), row.access.size.bit_length() - 1
     if row.rule is None or RULES[row.rule] is signature_only:
         return _BY_IMMEDIATES.get(row.immediates, (Kind.UNDECIDED, 0))
-    return _BY_RULE.get(row.rule, Kind.UNDECIDED), 0
+    kind = _BY_RULE.get(row.rule, Kind.UNDECIDED)
+    number = _BY_IMMEDIATES[row.immediates][1] if kind in (Kind.LANE, Kind.LANES) else 0
+    return kind, number
 
 
 def _fill(place: bytearray, start: int, row: Instruction) -> None:
@@ -91,7 +125,11 @@ def _fill(place: bytearray, start: int, row: Instruction) -> None:
     own: tuple[ValueType, ...] = row.parameters if row.access is None else row.parameters[1:]
     parameters = [type_number(value) for value in reversed(own)]
     results = [type_number(value) for value in row.results]
-    if len(parameters) > MOST_PARAMETERS or len(results) > MOST_RESULTS or TypeId.OTHER in (*parameters, *results):
+    if (
+        len(parameters) > MOST_PARAMETERS
+        or len(results) > MOST_RESULTS
+        or TypeId.OTHER in (*parameters, *results)
+    ):
         kind = Kind.UNDECIDED
         parameters = results = []
     place[start + Row.KIND] = kind
@@ -103,9 +141,13 @@ def _fill(place: bytearray, start: int, row: Instruction) -> None:
     place[start + Row.FLAGS] = (
         RowFlag.TRAPS * bool(row.traps)
         | RowFlag.BRANCHES * (row.rule in BRANCHING_RULES)
+        | RowFlag.CATCHES * (row.rule in CATCHING_RULES)
         | RowFlag.NATURALLY_ALIGNED * (row.rule in ALIGNED_RULES)
     )
-    place[start + Row.LANES] = row.lanes
+    place[start + Row.LANES] = 1 if kind is Kind.ZERO_BYTE else row.lanes
+    limits = [_LIMITS.get(immediate, 0) // 8 for immediate in row.immediates]
+    if kind is not Kind.UNDECIDED and all(limits) and limits:
+        place[start + Row.FIRST_LIMIT : start + Row.FIRST_LIMIT + len(limits)] = bytes(limits)
 
 
 @cache

@@ -34,6 +34,11 @@ class At(IntEnum):
     IMPORTED_FUNCTIONS = 184
     INDEXED_BLOCK_TYPES = 192
     LOCAL_TYPE_CODES = 200
+    ANY = 208  # more than an index of 32 bits can be
+    TAGS = 216  # words of 32 bits: the types' indices
+    TAG_COUNT = 224
+    EXCEPTION = 232  # the number of the type of references to exceptions
+    CAUGHT_EXCEPTION = 240  # the same of those that are not null
 
 
 CONTEXT_WORDS = max(At) // 8 + 1
@@ -47,14 +52,16 @@ class Row(IntEnum):
     RESULT_COUNT = 2
     PARAMETERS = 3  # four, the topmost first; of accesses without the address
     RESULTS = 7  # two
-    NUMBER = 9  # exponent of an access's size; of a constant: bytes; how many lanes
+    NUMBER = 9  # exponent of an access's size; of a constant: bits or bytes; of lanes: how many are named
     FLAGS = 10
-    LANES = 11
+    LANES = 11  # what each of the named must be less than
     GROUP_START = 12  # two bytes: of a prefix, the first row of its instructions
     GROUP_SIZE = 14  # two bytes
+    FIRST_LIMIT = 16  # the first immediate is an index less than this word of the context; 0: it is none
+    SECOND_LIMIT = 17  # the same of the second one
 
 
-ROW_BYTES = 16
+ROW_BYTES = 18
 MOST_PARAMETERS = 4
 MOST_RESULTS = 2
 
@@ -65,10 +72,14 @@ class RowFlag(IntEnum):
     TRAPS = 1
     BRANCHES = 2
     NATURALLY_ALIGNED = 4
+    CATCHES = 8
 
 
 class Kind(IntEnum):
-    """How the routine treats an instruction. UNDECIDED leaves its function to Python."""
+    """How the routine treats an instruction.
+
+    UNDECIDED leaves its function to Python. Of those before ACCESS, the row's signature says what they take and leave.
+    """
 
     UNDECIDED = 0
     PREFIX = auto()
@@ -76,17 +87,24 @@ class Kind(IntEnum):
     FIXED_BYTES = auto()
     SIGNED_32 = auto()
     SIGNED_64 = auto()
+    ZERO_BYTE = auto()
     LANE = auto()
     LANES = auto()
-    ZERO_BYTE = auto()
     ACCESS = auto()
-    LANE_ACCESS = auto()
     UNREACHABLE = auto()
     BLOCK = auto()
     LOOP = auto()
     IF = auto()
+    TRY = auto()
+    TRY_TABLE = auto()
     ELSE = auto()
+    CATCH = auto()
+    CATCH_ALL = auto()
+    DELEGATE = auto()
     END = auto()
+    THROW = auto()
+    THROW_REF = auto()
+    RETHROW = auto()
     BR = auto()
     BR_IF = auto()
     BR_TABLE = auto()
@@ -104,13 +122,12 @@ class Kind(IntEnum):
     GLOBAL_GET = auto()
     GLOBAL_SET = auto()
     TABLE_GET = auto()
-    TABLE_SET = auto()
     TABLE_SIZE = auto()
+    TABLE_SET = auto()
     TABLE_GROW = auto()
     TABLE_FILL = auto()
     TABLE_COPY = auto()
     TABLE_INIT = auto()
-    ELEM_DROP = auto()
     REF_NULL = auto()
     REF_IS_NULL = auto()
     REF_FUNC = auto()
@@ -119,7 +136,6 @@ class Kind(IntEnum):
     MEMORY_FILL = auto()
     MEMORY_COPY = auto()
     MEMORY_INIT = auto()
-    DATA_DROP = auto()
 
 
 class TypeId(IntEnum):
@@ -185,4 +201,4 @@ LOCALS_IN_ANY = 1000
 """Locals that any function may have; larger functions may have as many more as they have bytes."""
 
 MOST_BRANCHED_VALUES = 16
-"""Values that labels of `br_table` may take: it has many of them, each of which is compared with the stack."""
+"""Values that labels of `br_table` and of catch clauses may take: there are many of them in one instruction."""

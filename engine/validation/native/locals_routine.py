@@ -27,7 +27,7 @@ def expand_locals(
     """
     # A run of locals takes few bytes: no more is written out than the function's size accounts for.
     most = end - position + LOCALS_IN_ANY
-    if most > MOST_LOCALS:
+    if most > MOST_LOCALS:  # noqa: PLR1730
         most = MOST_LOCALS
     if parameter_count > most:
         return -1

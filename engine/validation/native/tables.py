@@ -8,10 +8,17 @@ from array import array
 from farcall.engine.instructions.instruction import Feature
 from farcall.engine.structure.function_facts import FACT_COUNT
 from farcall.engine.structure.module import Module
-from farcall.engine.structure.types import GlobalType, TableType, ValueType
+from farcall.engine.structure.types import EXNREF, GlobalType, TableType, ValueType
 from farcall.engine.validation.module_context import ModuleContext
 from farcall.engine.validation.native.instruction_rows import instruction_rows
-from farcall.engine.validation.native.layout import CONTEXT_WORDS, MUTABLE, TABLE_BYTES, TYPE_BYTES, At, TypeId
+from farcall.engine.validation.native.layout import (
+    CONTEXT_WORDS,
+    MUTABLE,
+    TABLE_BYTES,
+    TYPE_BYTES,
+    At,
+    TypeId,
+)
 from farcall.engine.validation.native.type_numbers import (
     BLOCK_TYPE,
     HEAP_TYPE,
@@ -61,6 +68,11 @@ class Context:
         elements = bytes([type_number(segment.type) for segment in module.elements])
         self._set_list(At.ELEMENTS, At.ELEMENT_COUNT, elements)
         self._set(At.DATA_COUNT, module.data_count or 0)
+        self._set(At.ANY, 1 << 32)
+        self._set(At.TAGS, self._place(array("I", module.tag_types)))
+        self._set(At.TAG_COUNT, len(module.tag_types))
+        self._set(At.EXCEPTION, type_number(EXNREF))
+        self._set(At.CAUGHT_EXCEPTION, type_number(EXNREF.with_null(False)))
 
     def _set(self, word: At, value: int) -> None:
         self._words[word // 8] = value

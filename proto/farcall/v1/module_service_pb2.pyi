@@ -45,6 +45,30 @@ COMPILATION_TIER_OPTIMIZED: CompilationTier.ValueType  # 2
 """Optimised."""
 Global___CompilationTier: _TypeAlias = CompilationTier  # noqa: Y015
 
+class _CodeTier:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _CodeTierEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CodeTier.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CODE_TIER_UNSPECIFIED: _CodeTier.ValueType  # 0
+    """The optimising tier's."""
+    CODE_TIER_FAST: _CodeTier.ValueType  # 1
+    """The fast tier's."""
+    CODE_TIER_OPTIMIZED: _CodeTier.ValueType  # 2
+    """The optimising tier's."""
+
+class CodeTier(_CodeTier, metaclass=_CodeTierEnumTypeWrapper):
+    """Whose code is shown."""
+
+CODE_TIER_UNSPECIFIED: CodeTier.ValueType  # 0
+"""The optimising tier's."""
+CODE_TIER_FAST: CodeTier.ValueType  # 1
+"""The fast tier's."""
+CODE_TIER_OPTIMIZED: CodeTier.ValueType  # 2
+"""The optimising tier's."""
+Global___CodeTier: _TypeAlias = CodeTier  # noqa: Y015
+
 @_typing.final
 class UploadModuleRequest(_message.Message):
     """One piece of an upload. All but `data` is read in the first one only."""
@@ -368,3 +392,134 @@ class DeleteModuleResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DeleteModuleResponse: _TypeAlias = DeleteModuleResponse  # noqa: Y015
+
+@_typing.final
+class InspectFunctionRequest(_message.Message):
+    """Request of InspectFunction."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    FUNCTION_FIELD_NUMBER: _builtins.int
+    TIER_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`modules/{sha256}`."""
+    function: _builtins.str
+    """The function: its index, an export's name, or a name of the name section."""
+    tier: Global___CodeTier.ValueType
+    """Whose code."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        function: _builtins.str = ...,
+        tier: Global___CodeTier.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["function", b"function", "name", b"name", "tier", b"tier"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___InspectFunctionRequest: _TypeAlias = InspectFunctionRequest  # noqa: Y015
+
+@_typing.final
+class InspectFunctionResponse(_message.Message):
+    """Response of InspectFunction: the function in all its forms."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FUNCTION_INDEX_FIELD_NUMBER: _builtins.int
+    FUNCTION_NAME_FIELD_NUMBER: _builtins.int
+    TIER_FIELD_NUMBER: _builtins.int
+    TARGET_FIELD_NUMBER: _builtins.int
+    WASM_FIELD_NUMBER: _builtins.int
+    LOWERED_FIELD_NUMBER: _builtins.int
+    PASSED_FIELD_NUMBER: _builtins.int
+    MACHINE_FIELD_NUMBER: _builtins.int
+    function_index: _builtins.int
+    """In the module's function index space."""
+    function_name: _builtins.str
+    """From the name section or an export."""
+    tier: Global___CodeTier.ValueType
+    """Whose code it is: the fast tier's also where the function is too complex to be optimised."""
+    target: _builtins.str
+    """The machine, as LLVM's triple."""
+    @_builtins.property
+    def wasm(self) -> _containers.RepeatedCompositeFieldContainer[Global___CodeLine]:
+        """Instructions in the text format, after the function's signature."""
+
+    @_builtins.property
+    def lowered(self) -> _containers.RepeatedCompositeFieldContainer[Global___CodeLine]:
+        """LLVM IR as the lowering makes it."""
+
+    @_builtins.property
+    def passed(self) -> _containers.RepeatedCompositeFieldContainer[Global___CodeLine]:
+        """LLVM IR after the passes; empty where the function is so large that LLVM compiled it in another process."""
+
+    @_builtins.property
+    def machine(self) -> _containers.RepeatedCompositeFieldContainer[Global___CodeLine]:
+        """Assembly."""
+
+    def __init__(
+        self,
+        *,
+        function_index: _builtins.int = ...,
+        function_name: _builtins.str | None = ...,
+        tier: Global___CodeTier.ValueType = ...,
+        target: _builtins.str = ...,
+        wasm: _abc.Iterable[Global___CodeLine] | None = ...,
+        lowered: _abc.Iterable[Global___CodeLine] | None = ...,
+        passed: _abc.Iterable[Global___CodeLine] | None = ...,
+        machine: _abc.Iterable[Global___CodeLine] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_function_name", b"_function_name", "function_name", b"function_name"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_function_name", b"_function_name", "function_index", b"function_index", "function_name", b"function_name", "lowered", b"lowered", "machine", b"machine", "passed", b"passed", "target", b"target", "tier", b"tier", "wasm", b"wasm"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__function_name: _TypeAlias = _typing.Literal["function_name"]  # noqa: Y015
+    _WhichOneofArgType__function_name: _TypeAlias = _typing.Literal["_function_name", b"_function_name"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__function_name) -> _WhichOneofReturnType__function_name | None: ...
+
+Global___InspectFunctionResponse: _TypeAlias = InspectFunctionResponse  # noqa: Y015
+
+@_typing.final
+class CodeLine(_message.Message):
+    """A line of one form of a function."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OFFSET_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    ADDRESS_FIELD_NUMBER: _builtins.int
+    CONTENT_FIELD_NUMBER: _builtins.int
+    offset: _builtins.int
+    """Of the instruction that it belongs to, in bytes from the start of the module; not set where that is none."""
+    text: _builtins.str
+    """The line."""
+    address: _builtins.int
+    """Of machine code: bytes from the start of the function's object."""
+    content: _builtins.bytes
+    """Machine code's bytes."""
+    def __init__(
+        self,
+        *,
+        offset: _builtins.int | None = ...,
+        text: _builtins.str = ...,
+        address: _builtins.int | None = ...,
+        content: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_address", b"_address", "_offset", b"_offset", "address", b"address", "offset", b"offset"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_address", b"_address", "_offset", b"_offset", "address", b"address", "content", b"content", "offset", b"offset", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__address: _TypeAlias = _typing.Literal["address"]  # noqa: Y015
+    _WhichOneofArgType__address: _TypeAlias = _typing.Literal["_address", b"_address"]  # noqa: Y015
+    _WhichOneofReturnType__offset: _TypeAlias = _typing.Literal["offset"]  # noqa: Y015
+    _WhichOneofArgType__offset: _TypeAlias = _typing.Literal["_offset", b"_offset"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__address) -> _WhichOneofReturnType__address | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__offset) -> _WhichOneofReturnType__offset | None: ...
+
+Global___CodeLine: _TypeAlias = CodeLine  # noqa: Y015

@@ -60,6 +60,11 @@ class ModuleServiceStub:
                 request_serializer=farcall_dot_v1_dot_module__service__pb2.DeleteModuleRequest.SerializeToString,
                 response_deserializer=farcall_dot_v1_dot_module__service__pb2.DeleteModuleResponse.FromString,
                 _registered_method=True)
+        self.InspectFunction = channel.unary_unary(
+                '/farcall.v1.ModuleService/InspectFunction',
+                request_serializer=farcall_dot_v1_dot_module__service__pb2.InspectFunctionRequest.SerializeToString,
+                response_deserializer=farcall_dot_v1_dot_module__service__pb2.InspectFunctionResponse.FromString,
+                _registered_method=True)
 
 
 class ModuleServiceServicer:
@@ -107,6 +112,14 @@ class ModuleServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def InspectFunction(self, request, context):
+        """Compiles one function of a module for people to look at. NOT_FOUND: the module defines no such function, or
+        several. RESOURCE_EXHAUSTED: it is too complex, or its code takes more than a message.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ModuleServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -134,6 +147,11 @@ def add_ModuleServiceServicer_to_server(servicer, server):
                     servicer.DeleteModule,
                     request_deserializer=farcall_dot_v1_dot_module__service__pb2.DeleteModuleRequest.FromString,
                     response_serializer=farcall_dot_v1_dot_module__service__pb2.DeleteModuleResponse.SerializeToString,
+            ),
+            'InspectFunction': grpc.unary_unary_rpc_method_handler(
+                    servicer.InspectFunction,
+                    request_deserializer=farcall_dot_v1_dot_module__service__pb2.InspectFunctionRequest.FromString,
+                    response_serializer=farcall_dot_v1_dot_module__service__pb2.InspectFunctionResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -272,6 +290,33 @@ class ModuleService:
             '/farcall.v1.ModuleService/DeleteModule',
             farcall_dot_v1_dot_module__service__pb2.DeleteModuleRequest.SerializeToString,
             farcall_dot_v1_dot_module__service__pb2.DeleteModuleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def InspectFunction(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/farcall.v1.ModuleService/InspectFunction',
+            farcall_dot_v1_dot_module__service__pb2.InspectFunctionRequest.SerializeToString,
+            farcall_dot_v1_dot_module__service__pb2.InspectFunctionResponse.FromString,
             options,
             channel_credentials,
             insecure,

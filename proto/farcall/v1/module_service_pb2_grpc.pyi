@@ -51,6 +51,10 @@ class ModuleServiceStub:
     """Lists modules, ordered by name."""
     DeleteModule: _grpc.UnaryUnaryMultiCallable[_module_service_pb2.DeleteModuleRequest, _module_service_pb2.DeleteModuleResponse]
     """Deletes a module. Instances of it, and calls running in them, go on."""
+    InspectFunction: _grpc.UnaryUnaryMultiCallable[_module_service_pb2.InspectFunctionRequest, _module_service_pb2.InspectFunctionResponse]
+    """Compiles one function of a module for people to look at. NOT_FOUND: the module defines no such function, or
+    several. RESOURCE_EXHAUSTED: it is too complex, or its code takes more than a message.
+    """
 
 @_typing.type_check_only
 class ModuleServiceAsyncStub(ModuleServiceStub):
@@ -75,6 +79,10 @@ class ModuleServiceAsyncStub(ModuleServiceStub):
     """Lists modules, ordered by name."""
     DeleteModule: _aio.UnaryUnaryMultiCallable[_module_service_pb2.DeleteModuleRequest, _module_service_pb2.DeleteModuleResponse]  # type: ignore[assignment]
     """Deletes a module. Instances of it, and calls running in them, go on."""
+    InspectFunction: _aio.UnaryUnaryMultiCallable[_module_service_pb2.InspectFunctionRequest, _module_service_pb2.InspectFunctionResponse]  # type: ignore[assignment]
+    """Compiles one function of a module for people to look at. NOT_FOUND: the module defines no such function, or
+    several. RESOURCE_EXHAUSTED: it is too complex, or its code takes more than a message.
+    """
 
 class ModuleServiceServicer(metaclass=_abc_1.ABCMeta):
     """Keeps modules, each once, whoever uploads it."""
@@ -126,5 +134,15 @@ class ModuleServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_module_service_pb2.DeleteModuleResponse, _abc.Awaitable[_module_service_pb2.DeleteModuleResponse]]:
         """Deletes a module. Instances of it, and calls running in them, go on."""
+
+    @_abc_1.abstractmethod
+    def InspectFunction(
+        self,
+        request: _module_service_pb2.InspectFunctionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_module_service_pb2.InspectFunctionResponse, _abc.Awaitable[_module_service_pb2.InspectFunctionResponse]]:
+        """Compiles one function of a module for people to look at. NOT_FOUND: the module defines no such function, or
+        several. RESOURCE_EXHAUSTED: it is too complex, or its code takes more than a message.
+        """
 
 def add_ModuleServiceServicer_to_server(servicer: ModuleServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -73,6 +73,7 @@ class ServerInfo(_message.Message):
     START_TIME_FIELD_NUMBER: _builtins.int
     LIMITS_FIELD_NUMBER: _builtins.int
     COUNTERS_FIELD_NUMBER: _builtins.int
+    COMPILATION_FIELD_NUMBER: _builtins.int
     version: _builtins.str
     """farcall's version."""
     target: _builtins.str
@@ -93,6 +94,10 @@ class ServerInfo(_message.Message):
     def counters(self) -> Global___ServerCounters:
         """What there is and what has been done."""
 
+    @_builtins.property
+    def compilation(self) -> Global___CompilationStatistics:
+        """What has been compiled, is cached, and waits to be compiled."""
+
     def __init__(
         self,
         *,
@@ -102,14 +107,207 @@ class ServerInfo(_message.Message):
         start_time: _timestamp_pb2.Timestamp | None = ...,
         limits: Global___ServerLimits | None = ...,
         counters: Global___ServerCounters | None = ...,
+        compilation: Global___CompilationStatistics | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["counters", b"counters", "limits", b"limits", "start_time", b"start_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["compilation", b"compilation", "counters", b"counters", "limits", b"limits", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["counters", b"counters", "features", b"features", "limits", b"limits", "start_time", b"start_time", "target", b"target", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["compilation", b"compilation", "counters", b"counters", "features", b"features", "limits", b"limits", "start_time", b"start_time", "target", b"target", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ServerInfo: _TypeAlias = ServerInfo  # noqa: Y015
+
+@_typing.final
+class CompilationStatistics(_message.Message):
+    """What has been compiled, is cached, and waits to be compiled."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TIERS_FIELD_NUMBER: _builtins.int
+    CACHE_PLACES_FIELD_NUMBER: _builtins.int
+    QUEUE_FIELD_NUMBER: _builtins.int
+    MODULES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def tiers(self) -> _containers.RepeatedCompositeFieldContainer[Global___TierStatistics]:
+        """By tier."""
+
+    @_builtins.property
+    def cache_places(self) -> _containers.RepeatedCompositeFieldContainer[Global___CachePlaceStatistics]:
+        """The cache's places, in the order in which they are asked."""
+
+    @_builtins.property
+    def queue(self) -> Global___CompileQueueStatistics:
+        """Compile jobs."""
+
+    @_builtins.property
+    def modules(self) -> _containers.RepeatedCompositeFieldContainer[Global___ModuleCodeStatistics]:
+        """The modules whose code is in memory, ordered by digest."""
+
+    def __init__(
+        self,
+        *,
+        tiers: _abc.Iterable[Global___TierStatistics] | None = ...,
+        cache_places: _abc.Iterable[Global___CachePlaceStatistics] | None = ...,
+        queue: Global___CompileQueueStatistics | None = ...,
+        modules: _abc.Iterable[Global___ModuleCodeStatistics] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["queue", b"queue"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache_places", b"cache_places", "modules", b"modules", "queue", b"queue", "tiers", b"tiers"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CompilationStatistics: _TypeAlias = CompilationStatistics  # noqa: Y015
+
+@_typing.final
+class TierStatistics(_message.Message):
+    """What a tier has compiled since the server started."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TIER_FIELD_NUMBER: _builtins.int
+    FUNCTIONS_TOTAL_FIELD_NUMBER: _builtins.int
+    CODE_BYTES_TOTAL_FIELD_NUMBER: _builtins.int
+    COMPILE_DURATION_FIELD_NUMBER: _builtins.int
+    tier: _builtins.str
+    """`fast` or `optimized`."""
+    functions_total: _builtins.int
+    """Functions compiled."""
+    code_bytes_total: _builtins.int
+    """Machine code made, in bytes."""
+    @_builtins.property
+    def compile_duration(self) -> _duration_pb2.Duration:
+        """Time that LLVM took, in all processes together."""
+
+    def __init__(
+        self,
+        *,
+        tier: _builtins.str = ...,
+        functions_total: _builtins.int = ...,
+        code_bytes_total: _builtins.int = ...,
+        compile_duration: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["compile_duration", b"compile_duration"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code_bytes_total", b"code_bytes_total", "compile_duration", b"compile_duration", "functions_total", b"functions_total", "tier", b"tier"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TierStatistics: _TypeAlias = TierStatistics  # noqa: Y015
+
+@_typing.final
+class CachePlaceStatistics(_message.Message):
+    """A place of the cache."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLACE_FIELD_NUMBER: _builtins.int
+    HITS_TOTAL_FIELD_NUMBER: _builtins.int
+    MISSES_TOTAL_FIELD_NUMBER: _builtins.int
+    REJECTED_TOTAL_FIELD_NUMBER: _builtins.int
+    ENTRIES_FIELD_NUMBER: _builtins.int
+    SIZE_BYTES_FIELD_NUMBER: _builtins.int
+    place: _builtins.str
+    """`memory`, `disk` or `objects`."""
+    hits_total: _builtins.int
+    """Look-ups that found an entry."""
+    misses_total: _builtins.int
+    """Look-ups that found none."""
+    rejected_total: _builtins.int
+    """Entries found that were corrupt or foreign."""
+    entries: _builtins.int
+    """Entries now."""
+    size_bytes: _builtins.int
+    """Their size."""
+    def __init__(
+        self,
+        *,
+        place: _builtins.str = ...,
+        hits_total: _builtins.int = ...,
+        misses_total: _builtins.int = ...,
+        rejected_total: _builtins.int = ...,
+        entries: _builtins.int = ...,
+        size_bytes: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "hits_total", b"hits_total", "misses_total", b"misses_total", "place", b"place", "rejected_total", b"rejected_total", "size_bytes", b"size_bytes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CachePlaceStatistics: _TypeAlias = CachePlaceStatistics  # noqa: Y015
+
+@_typing.final
+class CompileQueueStatistics(_message.Message):
+    """Compile jobs."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WAITING_FIELD_NUMBER: _builtins.int
+    RUNNING_FIELD_NUMBER: _builtins.int
+    CANCELLED_TOTAL_FIELD_NUMBER: _builtins.int
+    FAILED_TOTAL_FIELD_NUMBER: _builtins.int
+    waiting: _builtins.int
+    """Jobs that wait now."""
+    running: _builtins.int
+    """Jobs that run now."""
+    cancelled_total: _builtins.int
+    """Jobs given up because nobody waited for them any more."""
+    failed_total: _builtins.int
+    """Jobs that failed."""
+    def __init__(
+        self,
+        *,
+        waiting: _builtins.int = ...,
+        running: _builtins.int = ...,
+        cancelled_total: _builtins.int = ...,
+        failed_total: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancelled_total", b"cancelled_total", "failed_total", b"failed_total", "running", b"running", "waiting", b"waiting"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CompileQueueStatistics: _TypeAlias = CompileQueueStatistics  # noqa: Y015
+
+@_typing.final
+class ModuleCodeStatistics(_message.Message):
+    """The code of one module."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODULE_FIELD_NUMBER: _builtins.int
+    FUNCTIONS_UNCOMPILED_FIELD_NUMBER: _builtins.int
+    FUNCTIONS_FAST_FIELD_NUMBER: _builtins.int
+    FUNCTIONS_OPTIMIZED_FIELD_NUMBER: _builtins.int
+    CODE_BYTES_FIELD_NUMBER: _builtins.int
+    module: _builtins.str
+    """`modules/{sha256}`."""
+    functions_uncompiled: _builtins.int
+    """Functions that have no code yet."""
+    functions_fast: _builtins.int
+    """Functions with the fast tier's code."""
+    functions_optimized: _builtins.int
+    """Functions with the optimising tier's code."""
+    code_bytes: _builtins.int
+    """Mapped code."""
+    def __init__(
+        self,
+        *,
+        module: _builtins.str = ...,
+        functions_uncompiled: _builtins.int = ...,
+        functions_fast: _builtins.int = ...,
+        functions_optimized: _builtins.int = ...,
+        code_bytes: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code_bytes", b"code_bytes", "functions_fast", b"functions_fast", "functions_optimized", b"functions_optimized", "functions_uncompiled", b"functions_uncompiled", "module", b"module"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ModuleCodeStatistics: _TypeAlias = ModuleCodeStatistics  # noqa: Y015
 
 @_typing.final
 class ServerLimits(_message.Message):

@@ -64,7 +64,7 @@ def program(tmp_path_factory):
     return aarch64_command(PROGRAM, definitions, tmp_path_factory.mktemp("program"))
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("capabilities", [AARCH64.capabilities, frozenset()], ids=["aarch64", "any machine"])
 def test_random_vector_programs(program, capabilities, tmp_path):
     for seed, optimization in [(1, Optimization.FULL), (2, Optimization.FULL), (3, Optimization.FAST)]:

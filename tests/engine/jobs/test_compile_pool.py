@@ -7,7 +7,7 @@ from concurrent.futures import CancelledError, wait
 
 import pytest
 
-from farcall.engine import ClosedError, EngineBug, QueueFullError
+from farcall.engine import ClosedError, EngineBug, ExhaustionError, QueueFullError
 from farcall.engine.abi.layout import context_layout
 from farcall.engine.binary import decode_module
 from farcall.engine.codegen.compiler import Optimization, compile_to_object
@@ -191,3 +191,16 @@ def test_several_jobs_run_at_a_time(endless):
     wait_until(lambda: pool.statistics().running == 2 and len(levels()) == 3 and len(levels()[2]) == 2)
     tickets[0].cancel()
     pool.close()
+
+
+def test_without_another_thread_it_is_refused_and_leaves_nothing(pool, small, monkeypatch):
+    def fail(_):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr("threading.Thread.start", fail)
+    for _ in range(2):
+        with pytest.raises(ExhaustionError, match="no thread for compile jobs can be started: can't start"):
+            pool.submit(job_for(small))
+    assert pool.statistics().queued == 0
+    monkeypatch.undo()
+    assert pool.submit(job_for(small)).result().image is not None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import wasmtime
 
@@ -140,8 +142,11 @@ def test_the_offset_of_an_unknown_type_is_the_index_s():
 @pytest.mark.parametrize(
     ("expression", "reason"),
     [
-        ("(i32.add (i32.const 1) (i64.const 2))", "type mismatch: i32.add expected i32, found i64"),
-        ("i32.const 1 i32.mul", "type mismatch: i32.mul expected i32, found nothing"),
+        (
+            "(i32.add (i32.const 1) (i64.const 2))",
+            "type mismatch: instruction requires [i32] but stack has [i64]: i32.add",
+        ),
+        ("i32.const 1 i32.mul", "type mismatch: instruction requires [i32] but stack has []: i32.mul"),
         (
             "(i32.add (i32.const 1) (i32.const 2)) i32.const 3",
             "constant expression expected i32, found i32, i32",
@@ -151,7 +156,7 @@ def test_the_offset_of_an_unknown_type_is_the_index_s():
     ],
 )
 def test_operands_of_arithmetic_in_constant_expressions_are_checked(expression, reason):
-    with pytest.raises(InvalidModuleError, match=reason):
+    with pytest.raises(InvalidModuleError, match=re.escape(reason)):
         validate_module(decode_module(assemble(f"(global i32 {expression})")))
 
 

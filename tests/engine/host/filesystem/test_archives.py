@@ -338,18 +338,23 @@ class _Budget:
 
 
 def test_what_is_decompressed_is_taken_from_the_budget():
-    budget = _Budget(15_000)
-    tree = open_archive(
-        zip_of([(name, name.encode() * 10_000) for name in "ab"] + [("large", bytes(20_000))]), budget=budget
-    )
+    budget = _Budget(20_000)
+    files = [(name, name.encode() * 10_000) for name in "ab"] + [("large", bytes(40_000))]
+    tree = open_archive(zip_of(files), budget=budget)
     root = root_of(tree)
-    assert budget.left == 15_000
+    left = budget.left
+    assert 10_000 < left < 20_000  # the entries themselves take some
     assert get(root, b"a") == b"a" * 10_000
     assert get(root, b"b") == b"b" * 10_000
-    assert budget.left == 5_000
+    assert budget.left == left - 10_000
     assert errno_of(get, root, b"large") is Errno.NOMEM
     tree.close()
-    assert budget.left == 15_000
+    tree.close()
+    assert budget.left == 20_000
+
+
+def test_a_compressed_tar_archive_is_taken_from_the_budget():
+    budget = _Budget(15_000)
     data = tar_files({"a": bytes(20_000)}, mode="w:gz")
     with pytest.raises(ExhaustionError):
         open_archive(data, budget=budget)
@@ -361,13 +366,26 @@ def test_what_is_decompressed_is_taken_from_the_budget():
     assert budget.left == 50_000
 
 
+def test_a_refused_archive_gives_back_what_was_taken_for_it():
+    budget = _Budget(10_000)
+    for data in (zip_of([("a", b""), ("../b", b"")]), tar_files({"a": b"", "/b": b""})):
+        with pytest.raises(MountError):
+            open_archive(data, budget=budget)
+        assert budget.left == 10_000
+    for kind in ("zip", "pax"):
+        with pytest.raises(ExhaustionError):
+            open_archive(archive_of(kind, {str(number): b"" for number in range(50)}), budget=budget)
+        assert budget.left == 10_000
+
+
 def test_a_damaged_file_gives_back_what_was_taken_for_it():
     budget = _Budget(10_000)
     data = bytearray(zip_of([("a", os.urandom(1000))]))
     data[100] ^= 0xFF
     root = root_of(open_archive(bytes(data), budget=budget))
+    left = budget.left
     assert errno_of(get, root, b"a") is Errno.IO
-    assert budget.left == 10_000
+    assert budget.left == left
 
 
 @pytest.mark.parametrize(

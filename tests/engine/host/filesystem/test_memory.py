@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -186,15 +188,58 @@ def test_a_budget_is_taken_from_in_steps_and_given_back():
     file = new_file(root)
     assert file.write([memoryview(bytes(100))]) == 100
     assert budget.left == 2 << 20
-    assert file.write([memoryview(bytes(5 << 20))]) == (3 << 20) - 100
+    written = file.write([memoryview(bytes(5 << 20))])
+    assert (3 << 20) - 20_000 < written < 3 << 20  # the rest is what name and chunks take
     assert budget.left == 0
-    assert errno_of(file.write, [memoryview(b"x")]) is Errno.NOSPC
+    assert errno_of(file.pwrite, [memoryview(bytes(CHUNK))], 50 << 20) is Errno.NOSPC
+    assert system.size == written + 100
     file.set_size(10)
     assert budget.left == 2 << 20
     system.close()
     assert budget.left == 3 << 20
     system.close()
     assert budget.left == 3 << 20
+
+
+def test_names_are_taken_from_the_budget():
+    budget = Budget(2 << 20)
+    system = MemoryFileSystem(budget=budget)
+    root = root_of(system)
+    made = 0
+    while outcome(partial(root.create_directory, b"%d" % made)) is None:
+        made += 1
+    assert made == 2048
+    for number in range(made):
+        root.remove_directory(b"%d" % number)
+    assert budget.left >= 1 << 20
+    system.close()
+    assert budget.left == 2 << 20
+
+
+def test_allocating_in_vain_leaves_nothing():
+    budget = Budget(3 << 20)
+    system = MemoryFileSystem(size_limit=8 << 20, budget=budget)
+    file = new_file(root_of(system))
+    assert errno_of(file.allocate, 0, 5 << 20) is Errno.NOSPC
+    assert (system.size, file.status().size) == (0, 0)
+    file.write([memoryview(b"abc")])
+    assert errno_of(file.allocate, 1 << 20, 5 << 20) is Errno.NOSPC
+    assert (system.size, file.status().size) == (3, 3)
+    file.allocate(0, 2 << 20)
+    assert system.size == 2 << 20
+
+
+def test_a_file_of_holes_is_limited():
+    system = MemoryFileSystem(size_limit=100_000, name_limit=10)
+    file = new_file(root_of(system))
+    written = 0
+    while outcome(partial(file.pwrite, [memoryview(b"x")], written * CHUNK)) == 1:
+        written += 1
+    assert written < 1000
+    assert system.size == written
+    file.set_size(0)
+    assert system.size == 0
+    assert file.write([memoryview(bytes(100_000))]) == 100_000
 
 
 def test_cookies_stay_valid_while_the_directory_changes():

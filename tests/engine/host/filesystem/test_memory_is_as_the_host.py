@@ -73,7 +73,7 @@ class SameAsTheHost(RuleBasedStateMachine):
         self._paths = [tempfile.mkdtemp() for _ in range(2)]
         self._systems = [
             MemoryFileSystem(),
-            HostDirectory(self._paths[0], openat2=True),
+            HostDirectory(self._paths[0]),
             HostDirectory(self._paths[1], openat2=False),
         ]
         self._open = [OpenHandles() for _ in self._systems]
