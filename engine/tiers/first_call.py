@@ -18,7 +18,7 @@ from farcall.engine.runtime.native.compile_thread import run_with_stack
 from farcall.engine.runtime.tiered_code import FAST, TieredCode
 from farcall.engine.structure.module import Module
 
-_GROUP_TEXT = 12_000
+_GROUP_TEXT = 40_000
 """Characters of LLVM IR after which nothing more is compiled along with what is called."""
 
 
