@@ -18,6 +18,7 @@ from typing import Any
 import click
 from rich.console import Console
 
+from benchmarks.cold_start import measure_cold_start
 from benchmarks.embedding import measure_embedding
 from benchmarks.kernel_runs import ResultMismatchError, measure_kernels
 from benchmarks.kernels import KERNELS, VECTOR_KERNELS
@@ -25,6 +26,7 @@ from benchmarks.peers.native_peer import compiler_version
 from benchmarks.peers.process import PeerError, PeerProcess
 from benchmarks.program_output import measure_program_output
 from benchmarks.report import (
+    print_cold_start,
     print_embedding,
     print_kernels,
     print_program_output,
@@ -35,7 +37,7 @@ from benchmarks.service import measure_service
 from benchmarks.targets import targets
 
 ENGINES = ("farcall", "farcall_unchecked", "wasmtime")
-PARTS = ("kernels", "embedding", "service")
+PARTS = ("kernels", "embedding", "cold", "service")
 
 stdout, stderr = Console(width=150), Console(stderr=True)
 
@@ -93,6 +95,8 @@ def measure(parts: tuple[str, ...], rounds: int) -> dict[str, Any]:
             engines = {name: peers[name] for name in ENGINES}
             results["embedding"] = measure_embedding(KERNELS, engines, Path(directory), rounds, progress)
         running.close()  # the service is measured without them
+        if "cold" in parts:
+            results["cold_start"] = measure_cold_start(max(1, rounds // 3), progress)
         if "service" in parts:
             results["service"] = measure_service(max(1, rounds // 2), progress=progress)
             results["program_output"] = measure_program_output(max(1, rounds // 2), progress=progress)
@@ -131,6 +135,8 @@ def main(json_path: Path | None, rounds: int, quick: bool, parts: tuple[str, ...
         print_kernels(stdout, "Kernels of vectors", results["vector_kernels"], results["vector_ratios"])
     if "embedding" in results:
         print_embedding(stdout, results)
+    if "cold_start" in results:
+        print_cold_start(stdout, results)
     if "service" in results:
         print_service(stdout, results)
         print_program_output(stdout, results)

@@ -57,6 +57,22 @@ def print_embedding(console: Console, results: Mapping[str, Any]) -> None:
     console.print(table)
 
 
+def print_cold_start(console: Console, results: Mapping[str, Any]) -> None:
+    """From bytes to the first result."""
+    measured: Mapping[str, Mapping[str, float]] = results["cold_start"]["seconds"]
+    table = Table(
+        title="Cold start: milliseconds from a module's bytes to the first result, with a small part of it in use",
+        title_justify="left",
+    )
+    for title in ("", "farcall", "wasmtime", "farcall / wasmtime"):
+        table.add_column(title, justify="right" if title else "left")
+    for size, seconds in measured.items():
+        times = [seconds["farcall"], seconds["wasmtime"]]
+        ratio = results["cold_start"]["ratios"][size]
+        table.add_row(size, *(f"{each * 1e3:,.0f}" for each in times), f"{ratio:.2f}")
+    console.print(table)
+
+
 def print_service(console: Console, results: Mapping[str, Any]) -> None:
     """What the service carries."""
     measured: Mapping[str, Mapping[str, float]] = results["service"]

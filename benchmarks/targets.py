@@ -59,6 +59,9 @@ def targets(results: dict[str, Any]) -> Iterator[Target]:
         yield Target("a call from Python into a trivial function", call * 1e6, 2.0, unit="us")
         yield Target("what a trap adds to it, the slowest kind", (slowest_trap - call) * 1e6, 15.0, unit="us")
         yield Target("instantiating a module with one page", instantiate * 1e6, 300.0, unit="us")
+    for size, ratio in results.get("cold_start", {}).get("ratios", {}).items():
+        bound = 1.0 if size == "1 MB" else 0.5
+        yield Target(f"cold start of a module of {size}, farcall / wasmtime", ratio, bound)
     if "service" in results:
         ratios, rates = results["service"]["ratios"], results["service"]["per_second"]
         yield Target("unary calls, of a bare echo server's rate", ratios["unary"], 0.80, at_least=True)

@@ -11,7 +11,7 @@ from farcall.engine import CompiledModule, Engine, Instance, Store, Trap
 
 
 class FarcallPeer(EnginePeer):
-    """farcall.
+    """farcall, with all of a module optimised before its first call.
 
     Args:
         ensure_termination: whether guests can be stopped, as the service has it.
@@ -21,7 +21,7 @@ class FarcallPeer(EnginePeer):
 
     def __init__(self, ensure_termination: bool) -> None:
         self._ensure_termination = ensure_termination
-        self._engine = Engine()
+        self._engine = Engine(code_policy="optimized")
         self._store = Store(self._engine)
 
     def kernel(self, path: str) -> Callable[[int], int]:

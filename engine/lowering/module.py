@@ -47,6 +47,10 @@ def _together(options: LoweringOptions, functions: Sequence[FunctionBody]) -> Ab
             return frozenset(body.index for body in functions)
 
 
+_TEXT_PER_BYTE = 25
+"""Characters of text that a byte of code becomes, about."""
+
+
 def lower_group(
     module: Module,
     layout: ContextLayout,
@@ -81,7 +85,7 @@ def lower_group(
             continue
         seen.add(index)
         body = module.functions[index - module.imported_function_count]
-        if body.end - body.start > limit:  # and even more characters
+        if (body.end - body.start) * _TEXT_PER_BYTE > limit:  # it waits for its own first call
             continue
         context.found.clear()
         try:

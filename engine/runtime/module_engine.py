@@ -9,12 +9,14 @@ import array
 import ctypes
 import itertools
 import struct
+import threading
 import weakref
-from typing import TYPE_CHECKING
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, TypeVar
 
 from farcall.engine.abi import layout
 from farcall.engine.abi.traps import TrapKind
-from farcall.engine.errors import EngineBug, Trap
+from farcall.engine.errors import EngineBug, TerminatedError, Trap
 from farcall.engine.interface import ModuleEngine
 from farcall.engine.runtime import listening
 from farcall.engine.runtime.constant_expression import evaluate
@@ -41,6 +43,8 @@ if TYPE_CHECKING:
     from farcall.engine.runtime.instance import Instance
     from farcall.engine.structure.module import ConstantExpression, ElementSegment, Import
 
+T = TypeVar("T")
+
 _FLOAT_CONSTANTS = struct.pack("<4d4f", 0.0, -0.0, 1.0, -1.0, 0.0, -0.0, 1.0, -1.0)
 _RECORD_TYPE_SIZE = layout.FUNCTION_RECORD_SIZE - layout.FUNCTION_RECORD_TYPE_ID
 _ENTRIES_AT_ONCE = 4096
@@ -49,6 +53,7 @@ _SMALL_CONTEXT = 64 * 1024
 """Bytes of a context up to which it counts as nothing, like the Python objects of an instance; the number of instances
 is limited. A larger one, of a module with thousands of functions or globals, is taken from the store's budget."""
 _identities = itertools.count(1)
+_by_context: weakref.WeakValueDictionary[int, NativeModuleEngine] = weakref.WeakValueDictionary()
 
 
 class NativeModuleEngine(ModuleEngine, Member):
@@ -91,6 +96,7 @@ class NativeModuleEngine(ModuleEngine, Member):
         self.at_release: list[Callable[[], None]] = []
         self._segment_roots: Roots = []  # element segments as far as they are evaluated
         self._objects = ObjectConstants(self.module, self._heap, code.descriptors)
+        _by_context[self.context] = self
         self._write_header()
         instance.store.adopt(self)
         references.add_source(self.context, self)
@@ -528,3 +534,23 @@ def _native(engine: ModuleEngine) -> NativeModuleEngine:
 
 def _carries_functions(type: FunctionType) -> bool:
     return any(refers_to(value_type, "func") for value_type in (*type.parameters, *type.results))
+
+
+def wait_for_guest(outcome: Future[T]) -> T:
+    """Wait, in a host function or its like, for what another thread does for the guest.
+
+    Raises:
+        TerminatedError: the guest is to stop; what is done is done nevertheless.
+        BaseException: what the other thread raised.
+    """
+    engine = _by_context.get(native_runtime().caller_context())
+    if engine is None:
+        return outcome.result()
+    group, awake = engine.group, threading.Event()
+    outcome.add_done_callback(lambda _: awake.set())
+    with group.waking(awake.set):
+        if group.stop_reason is None:
+            awake.wait()
+    if not outcome.done():
+        raise TerminatedError(group.stop_reason or "stopped")
+    return outcome.result()

@@ -14,11 +14,12 @@ from farcall.engine.codegen.linker import Image, link
 from farcall.engine.codegen.target import host_target
 from farcall.engine.jobs import FOREGROUND, CompileJob, CompilePool, allowed_seconds
 from farcall.engine.lowering import LoweringOptions, is_soon_compiled, lower_group
-from farcall.engine.runtime.native.compile_thread import run_with_stack
+from farcall.engine.runtime.module_engine import wait_for_guest
+from farcall.engine.runtime.native.compile_thread import start_with_stack
 from farcall.engine.runtime.tiered_code import FAST, TieredCode
 from farcall.engine.structure.module import Module
 
-_GROUP_TEXT = 12_000
+_GROUP_TEXT = 40_000
 """Characters of LLVM IR after which nothing more is compiled along with what is called."""
 
 
@@ -59,30 +60,23 @@ class FastTier:
         Raises:
             ExhaustionError: that would take too much time or memory.
             CompilerCrashError: the compiler crashed.
+            TerminatedError: the guest is to stop, and does not wait for it.
         """
         with self._lock:
             running = self._running.get(index)
             if running is None:
-                mine = self._running[index] = Future()
-        if running is not None:
-            running.result()
-            return
-        try:
-            run_with_stack(lambda: self._compile_group(code, index))
-        except BaseException as error:
-            self._end(index, mine, error)
-            raise
-        self._end(index, mine, None)
-
-    def _end(self, index: int, mine: Future[None], error: BaseException | None) -> None:
-        with self._lock:
-            del self._running[index]
-        if error is None:
-            mine.set_result(None)
-        else:
-            mine.set_exception(error)
+                started = start_with_stack(lambda: self._compile_group(code, index))
+                running = self._running[index] = started
+        wait_for_guest(running)
 
     def _compile_group(self, code: TieredCode, index: int) -> None:
+        try:
+            self._compile(code, index)
+        finally:
+            with self._lock:
+                del self._running[index]
+
+    def _compile(self, code: TieredCode, index: int) -> None:
         module = code.module
         first = module.imported_function_count
         if code.levels[index - first]:

@@ -17,8 +17,8 @@ SUITE = Path(os.environ.get("FARCALL_WASI_TESTSUITE", _HOME.parent / "shared" / 
 PROGRAMS = sorted(SUITE.glob("tests/*/testsuite/wasm32-wasip1/*.wasm"))
 
 _MISSING = (
-    f"no WASI test suite in {SUITE}: git clone -b prod/testsuite-base"
-    " https://github.com/WebAssembly/wasi-testsuite, and set FARCALL_WASI_TESTSUITE to the clone"
+    f"no WASI test suite in {SUITE}: clone the repository WebAssembly/wasi-testsuite, branch prod/testsuite-base,"
+    " and set FARCALL_WASI_TESTSUITE to the clone"
 )
 
 

@@ -9,9 +9,9 @@ from farcall.engine import Engine
 from .wasmtime_oracle import MISSING_FEATURES, WasmtimeOracle
 
 
-@pytest.fixture(scope="session")
-def engine():
-    with Engine() as engine:
+@pytest.fixture(scope="session", params=["optimized", "fast"])
+def engine(request):
+    with Engine(code_policy=request.param) as engine:
         yield engine
 
 

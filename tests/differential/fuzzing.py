@@ -8,7 +8,7 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from farcall.engine import Engine
+from farcall.engine import CodePolicy, Engine
 from farcall.engine.errors import ModuleError
 
 from .binaryen_generator import BinaryenGenerator
@@ -56,7 +56,9 @@ class Fuzzer:
     """Engine, oracle and generators of a process; a context manager."""
 
     def __init__(self, wasm_opt: Path | None) -> None:
-        self.engine = Engine()
+        # Under each policy: code of both tiers, and code that gives way to other.
+        self.engines = [Engine(code_policy=policy) for policy in CodePolicy]
+        self.engine = self.engines[0]
         self.comparable_engine = Engine(disabled_features=MISSING_FEATURES)
         self.oracle = WasmtimeOracle()
         self.directory = tempfile.TemporaryDirectory()
@@ -68,13 +70,15 @@ class Fuzzer:
 
     def __exit__(self, *_: object) -> None:
         self.oracle.__exit__()
-        self.engine.close()
+        for engine in self.engines:
+            engine.close()
         self.comparable_engine.close()
         self.directory.cleanup()
 
     def run(self, seed: int) -> Counts:
         """The round of this seed."""
         source, counts = random.Random(seed), Counts()
+        self.engine = self.engines[seed % len(self.engines)]
         module = self._program(source, counts)
         self._damage(source, module, counts)
         if self.binaryen is not None:

@@ -197,7 +197,7 @@ def prepare_to_check(
 def prepare_to_compile(seeds: Sequence[Seed], seed: int, current: Synchronized[int]) -> None:
     """Once in a process that compiles."""
     global _check  # noqa: PLW0603
-    _check = partial(check_compilation, Engine(), seeds, seed, current=current)
+    _check = partial(check_compilation, Engine(code_policy="optimized"), seeds, seed, current=current)
 
 
 def check(numbers: Sequence[int]) -> Findings:

@@ -22,7 +22,7 @@ def test_random_vector_programs(engine, oracle, seed, length, ensure_termination
 def test_programs_with_the_templates_for_any_machine(oracle, monkeypatch):
     host = host_target()
     monkeypatch.setattr("farcall.engine.engine.host_target", lambda: Target(host.triple, host.cpu, ""))
-    with Engine() as engine:
+    with Engine(code_policy="optimized") as engine:
         for seed in range(12):
             case = vector_case(seed, 120)
             assert run_on_farcall(engine, case, ensure_termination=True) == oracle.run(case), seed

@@ -73,6 +73,11 @@ EXAMPLES = {
     engine.MountError: (engine.MountError("no archive"), "INVALID_ARGUMENT", "INVALID_ARGUMENT"),
     engine.RangeError: (engine.RangeError("past the end"), "OUT_OF_RANGE", "OUT_OF_RANGE"),
     engine.ExportNotFoundError: (engine.ExportNotFoundError("none"), "NOT_FOUND", "EXPORT_NOT_FOUND"),
+    engine.FunctionNotFoundError: (
+        engine.FunctionNotFoundError("none"),
+        "NOT_FOUND",
+        "RESOURCE_NOT_FOUND",
+    ),
     engine.ClosedError: (engine.ClosedError("closed"), "FAILED_PRECONDITION", "CLOSED"),
     engine.NameTakenError: (engine.NameTakenError("taken"), "ALREADY_EXISTS", "RESOURCE_ALREADY_EXISTS"),
     engine.ReentrancyError: (engine.ReentrancyError("inside"), "FAILED_PRECONDITION", "FAILED_PRECONDITION"),

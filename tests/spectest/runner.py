@@ -99,11 +99,20 @@ class Scope:
 
 
 class Variant(Enum):
-    """How modules are compiled; the value is the command line's word for it."""
+    """How modules are compiled; the value is the command line's word for it.
+
+    `FAST` is code as it is compiled at the first call; the others are optimised.
+    """
 
     STOPPABLE = "stoppable"
+    FAST = "fast"
     PLAIN = "plain"
     LISTENED = "listened"
+
+    @property
+    def policy(self) -> str:
+        """The engine's policy."""
+        return "fast" if self is Variant.FAST else "optimized"
 
 
 class IdleListener:
@@ -138,7 +147,7 @@ def run_file(
     except ScriptSyntaxError as error:
         report(Outcome(1, "script", "failed", expected="a script", got=str(error)))
         return
-    with Engine() as engine, Store(engine) as store:
+    with Engine(code_policy=variant.policy) as engine, Store(engine) as store:
         scope = Scope(registered={HOST_MODULE: spectest_externs(store)})
         runner = ScriptRunner(engine, store, report, progress, variant, superseded_assertions(path))
         runner.run(commands, scope)

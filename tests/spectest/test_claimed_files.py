@@ -26,9 +26,10 @@ def report_of(path, variant=Variant.STOPPABLE):
     return report
 
 
+@pytest.mark.parametrize("variant", [Variant.STOPPABLE, Variant.FAST])
 @pytest.mark.parametrize("name", WHOLE)
-def test_whole_files(directory, name):
-    report = report_of(directory / name)
+def test_whole_files(directory, name, variant):
+    report = report_of(directory / name, variant)
     assert report.failures == []
     assert set(report.skipped) | set(report.skipped_modules) <= {TEXT_FORMAT, TEXT_ANNOTATIONS}
 

@@ -67,6 +67,7 @@ class _Access:
     def close(self) -> None:
         """Give back what was opened; the descriptor itself stays open."""
         self._close()
+        self.descriptor = -1  # its number may be another's from now on
         if self.socket is not None:
             self.socket.close()
 
@@ -157,3 +158,4 @@ class DescriptorOutput(OutputStream):
     def close(self) -> None:
         """The descriptor stays open."""
         self._access.close()
+        self._descriptor = -1

@@ -10,12 +10,8 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def run_with_stack(task: Callable[[], T]) -> T:
-    """Run a task in a thread of its own: one that runs guests may have less of its stack left than LLVM needs.
-
-    Raises:
-        BaseException: what the task raises.
-    """
+def start_with_stack(task: Callable[[], T]) -> Future[T]:
+    """Run a task in a thread of its own: one that runs guests may have less of its stack left than LLVM needs."""
     outcome: Future[T] = Future()
 
     def run() -> None:
@@ -27,4 +23,13 @@ def run_with_stack(task: Callable[[], T]) -> T:
             outcome.set_result(result)
 
     threading.Thread(target=run, name="farcall-first-call").start()
-    return outcome.result()
+    return outcome
+
+
+def run_with_stack(task: Callable[[], T]) -> T:
+    """The same, and wait for it.
+
+    Raises:
+        BaseException: what the task raises.
+    """
+    return start_with_stack(task).result()

@@ -175,7 +175,7 @@ def test_a_function_that_is_too_large_to_be_shown_is_refused():
 
 
 def test_statistics_count_functions_by_tier_and_module():
-    with Engine() as engine:
+    with Engine(code_policy="optimized") as engine:
         module = engine.load_module(bytes(wasmtime.wat2wasm(SIMPLE)))
         engine.compile_module(module)
         engine.compile_module(module)

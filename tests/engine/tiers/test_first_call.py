@@ -9,6 +9,7 @@ import pytest
 from farcall.engine import (
     I32,
     I64,
+    CompileLimitError,
     Engine,
     ExhaustionError,
     FunctionType,
@@ -18,6 +19,7 @@ from farcall.engine import (
     TrapKind,
 )
 from farcall.engine.lowering import context
+from farcall.engine.tiers.first_call import FastTier
 from tests.engine.guests import Background, wait_until, wasm
 
 NOT_COMPILED, FAST = 0, 1
@@ -210,3 +212,39 @@ def test_more_functions_than_a_chunk_of_the_table_holds(make):
         (func (export "last") (result i32) (i32.add (call 16383) (call {count - 1}))))""")
     assert [instance.exports.go(number) for number in range(5)] == [0, count - 1, 16382, 16383, 16384]
     assert instance.exports.last() == 16383 + count - 1
+
+
+def test_a_guest_that_waits_for_its_compilation_can_be_stopped(make, monkeypatch):
+    go_on = threading.Event()
+    real = FastTier._compile_group
+
+    def wait(*arguments):
+        go_on.wait(60)
+        real(*arguments)
+
+    monkeypatch.setattr(FastTier, "_compile_group", wait)
+    instance = make('(module (func (export "one") (result i32) (i32.const 1)))')
+    invocation = instance.function("one").invocation(())
+    running = Background(invocation.run)
+    wait_until(lambda: instance.engine.group.targets)
+    invocation.terminate("enough")
+    assert isinstance(running.join().error, TerminatedError)
+    go_on.set()
+    assert instance.exports.one() == 1
+
+
+def test_what_takes_llvm_long_is_compiled_in_another_process(engine, make):
+    chain = " i64.popcnt" * 30_000
+    instance = make(f'(module (func (export "f") (param i64) (result i64) (local.get 0) {chain}))')
+    assert instance.exports.f(7) == 1
+    assert engine.statistics().compile_jobs.compiled == 1
+
+
+def test_what_takes_too_long_even_so_is_refused_and_nothing_else(make, monkeypatch):
+    monkeypatch.setattr("farcall.engine.tiers.first_call.allowed_seconds", lambda *_: 1)
+    conversions = " i64.trunc_sat_f64_s f64.convert_i64_s" * 12_000
+    instance = make(f"""(module (func (export "f") (param f64) (result f64) (local.get 0) {conversions})
+        (func (export "one") (result i32) (i32.const 1)))""")
+    with pytest.raises(CompileLimitError, match="more than 1 s"):
+        instance.exports.f(1.0)
+    assert instance.exports.one() == 1

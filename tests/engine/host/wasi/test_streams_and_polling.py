@@ -151,6 +151,23 @@ def test_streams_on_what_is_not_open_are_refused():
         DescriptorOutput(write_end)
 
 
+def test_what_was_opened_for_a_stream_is_closed_with_it(store):
+    read_end, write_end = os.pipe()
+    before = len(os.listdir("/proc/self/fd"))
+    output = DescriptorOutput(write_end)
+    guest = WasiGuest(store, WasiSystem(input=DescriptorInput(read_end), output=output, error=output))
+    assert guest.write(1, b"ab") == (0, 2)
+    assert guest.read(0, 1) == (0, b"a")
+    assert guest.fd_close(1) == 0
+    assert guest.write(2, b"x")[0] == Errno.BADF  # and not into whatever got the number since
+    guest.instance.close()
+    assert len(os.listdir("/proc/self/fd")) == before
+    os.fstat(read_end)
+    os.fstat(write_end)
+    os.close(read_end)
+    os.close(write_end)
+
+
 def test_a_queue_passes_on_whole_chunks_and_its_end():
     queue = ByteQueue(10)
     assert queue.take() is None
