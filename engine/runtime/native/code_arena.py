@@ -62,7 +62,7 @@ class _Block:
         place = self.base + self.used
         extent = c_library.round_to_pages(len(content))
         c_library.protect_memory(place, extent, c_library.PROT_READ | c_library.PROT_WRITE)
-        ctypes.memmove(place, bytes(content), len(content))
+        memoryview((ctypes.c_char * len(content)).from_address(place)).cast("B")[:] = content
         c_library.flush_instruction_cache(place, len(content))
         c_library.protect_memory(place, extent, c_library.PROT_READ | c_library.PROT_EXECUTE)
         self.used += extent

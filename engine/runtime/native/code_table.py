@@ -35,14 +35,15 @@ from farcall.engine.runtime.native.traps import address
 _WORDS = CELL_SIZE // 8
 
 
-def _stub_x86_64(position: int) -> bytes:
+_HALF_X86_64 = struct.Struct("<2siBIBi")
+_HALF_AARCH64 = struct.Struct("<IIII")
+
+
+def _halves_x86_64(numbers: range) -> list[bytes]:
+    """Halves of stubs; of position n, the first is number 2n, which says to the runtime which function is wanted."""
     # jmp *CELLS(%rip), counted from its end; mov $which, %eax; jmp to the chunk's begin
-    jump = b"\xff\x25" + struct.pack("<i", CELLS - 6)
-    halves = []
-    for half in range(2):
-        end = STUB_SIZE * position + HALF * (half + 1)
-        halves.append(jump + struct.pack("<BIBi", 0xB8, 2 * position + half, 0xE9, -end))
-    return b"".join(halves)
+    pack, distance = _HALF_X86_64.pack, CELLS - 6
+    return [pack(b"\xff\x25", distance, 0xB8, which, 0xE9, -HALF * (which + 1)) for which in numbers]
 
 
 def _header_x86_64(target: int) -> bytes:
@@ -51,16 +52,15 @@ def _header_x86_64(target: int) -> bytes:
     return code.ljust(HEADER_TARGET, b"\0") + struct.pack("<Q", target)
 
 
-def _stub_aarch64(position: int) -> bytes:
+def _halves_aarch64(numbers: range) -> list[bytes]:
     # ldr x16, CELLS from here; br x16; adr x9, two instructions back; b to the chunk's begin
     load = 0x58000000 | CELLS // 4 << 5 | 16
     back = 0x10000009 | (-8 >> 2 & 0x7FFFF) << 5
-    halves = []
-    for half in range(2):
-        here = STUB_SIZE * position + HALF * half + 12
-        branch = 0x14000000 | (-here >> 2 & 0x3FFFFFF)
-        halves.append(struct.pack("<IIII", load, 0xD61F0200, back, branch))
-    return b"".join(halves)
+    pack = _HALF_AARCH64.pack
+    return [
+        pack(load, 0xD61F0200, back, 0x14000000 | (-(HALF * which + 12) >> 2 & 0x3FFFFFF))
+        for which in numbers
+    ]
 
 
 def _header_aarch64(target: int) -> bytes:
@@ -79,9 +79,9 @@ _BLOCK = 256
 @functools.cache
 def _stub_block(architecture: str, number: int) -> bytes:
     """The stubs of so many positions, of a chunk's first, second or other block, without its header."""
-    make = {"x86_64": _stub_x86_64, "aarch64": _stub_aarch64}[architecture]
+    make = {"x86_64": _halves_x86_64, "aarch64": _halves_aarch64}[architecture]
     first = 1 + number * _BLOCK
-    return b"".join([make(position) for position in range(first, first + _BLOCK)])
+    return b"".join(make(range(2 * first, 2 * (first + _BLOCK))))
 
 
 def _stubs(architecture: str, functions: int) -> bytes:
