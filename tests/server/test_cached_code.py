@@ -56,7 +56,7 @@ def test_where_code_is_kept(tmp_path: Path, key: Path) -> None:
     [
         (["--cache-url", "nosuch://bucket"], "the cache URL 'nosuch://bucket' cannot be used"),
         (["--cache-url", "bucket/prefix"], "no scheme; it is to be like s3://bucket/prefix"),
-        (["--cache-bytes", "0"], "cache_bytes"),
+        (["--cache-bytes", "0"], "--cache-bytes"),
     ],
 )
 def test_what_cannot_be_used_is_an_error_of_usage(
