@@ -192,6 +192,7 @@ def test_deleting_what_was_never_used_unmaps_at_once(engine):
 def test_deleting_under_running_calls(engine, store):
     module = engine.load_module(wasm(ADD))
     code, start = code_addresses(engine, module)
+    engine.complete(engine.compiled(module))  # who still waits for the compilation of `spin` is not in it
     instance = store.instantiate(module)
     invocation = instance.function("spin").invocation(())
     running = Background(invocation.run)
