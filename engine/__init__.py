@@ -62,7 +62,7 @@ from farcall.engine.interface import (
 )
 from farcall.engine.jobs.limits import CompileLimits
 from farcall.engine.jobs.progress import Cancellation, CompileProgress
-from farcall.engine.runtime.bounded_calls import end_turn, ends_soon, try_turn
+from farcall.engine.runtime.bounded_calls import end_turn, ends_soon, is_compiled, try_turn
 from farcall.engine.runtime.caller import Caller, ImportProvider
 from farcall.engine.runtime.compiled_module import CompiledModule
 from farcall.engine.runtime.function import Function, Invocation
@@ -217,6 +217,7 @@ __all__ = [
     "ends_soon",
     "features_named",
     "inspect_function",
+    "is_compiled",
     "known_cpus",
     "section_headers",
     "try_turn",

@@ -7,7 +7,7 @@ from typing import Any
 
 from google.protobuf.internal.containers import RepeatedCompositeFieldContainer
 
-from farcall.engine import Function, Stoppable, end_turn, ends_soon, try_turn
+from farcall.engine import Function, Stoppable, end_turn, ends_soon, is_compiled, try_turn
 from farcall.proto.farcall.v1 import invocation_service_pb2, value_pb2
 from farcall.server.errors import bad_request
 from farcall.server.messages.values import (
@@ -36,12 +36,14 @@ class FunctionBinding:
 
     Attributes:
         function: the engine's.
-        is_short: whether a call is certain to end after few instructions, whatever its arguments.
+        is_short: whether a call is certain to end after few instructions, whatever its arguments; also that it need not
+            be compiled for that (see `called`).
         expected_seconds: running estimate of what a call takes.
     """
 
     __slots__ = (
         "_bits",
+        "_ends_soon",
         "_kinds",
         "_references",
         "_result_kinds",
@@ -52,7 +54,9 @@ class FunctionBinding:
 
     def __init__(self, function: Function, references: ReferenceTable) -> None:
         self.function = function
-        self.is_short = ends_soon(function)
+        self._ends_soon = ends_soon(function)
+        self.is_short = False
+        self.called()
         self.expected_seconds = 0.0
         self._references = references
         self._bits = is_exact_only_as_bits(function.type)
@@ -60,6 +64,11 @@ class FunctionBinding:
         self._kinds = tuple(map(kind_of, function.type.parameters)) if numbers and not self._bits else None
         plain = COLUMN_TYPES.issuperset(function.type.results) and not self._bits
         self._result_kinds = tuple(map(kind_of, function.type.results)) if plain else None
+
+    def called(self) -> None:
+        """Learn whether the function has code by now."""
+        if self._ends_soon and not self.is_short:
+            self.is_short = is_compiled(self.function)
 
     def read_arguments(self, messages: Sequence[value_pb2.Value]) -> list[Any]:
         """A call's arguments, as `call` wants them. Raises RequestError that says what is wrong with which."""

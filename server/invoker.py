@@ -109,6 +109,7 @@ class Invoker:
         """Learn and count: a job that made `calls` calls has ended."""
         if job.started:
             binding.took(job.seconds / max(calls, 1))
+            binding.called()
         self._counters.calls += calls
 
     def failed(self, error: BaseException) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from farcall.engine.binary.bounded_functions import is_bounded
+from farcall.engine.binary.function_facts import function_facts
 from farcall.engine.runtime.function import Function
 from farcall.engine.runtime.linked_group import Member
 from farcall.engine.runtime.module_engine import NativeModuleEngine
@@ -12,6 +13,22 @@ def ends_soon(function: Function) -> bool:
     """Whether a function ends within a thousand instructions, whatever it is called with; costs decoding it."""
     home = function.home
     return isinstance(home, NativeModuleEngine) and is_bounded(home.module, function.index)
+
+
+def is_compiled(function: Function) -> bool:
+    """Whether a function that ends soon, and all that it may call, have code, so that calling it waits for none."""
+    home = function.home
+    if not isinstance(home, NativeModuleEngine):
+        return True
+    first, seen, found = home.module.imported_function_count, {function.index}, [function.index]
+    while found:
+        index = found.pop()
+        if not home.is_compiled(index):
+            return False
+        callees = set(function_facts(home.module, index - first).callees) - seen
+        seen |= callees
+        found += callees
+    return True
 
 
 def try_turn(member: Member) -> bool:

@@ -61,6 +61,10 @@ class CompiledCode(ABC):
     def _entry_points(self) -> tuple[Sequence[int], Sequence[int]]:
         """Addresses of the functions that the module defines, and of their tail entries: 0 where there is none."""
 
+    def is_compiled(self, index: int) -> bool:
+        """Whether function `index`, which the module defines, has code."""
+        return True
+
     def address(self, index: int) -> int:
         """Address of the code of function `index`, which the module defines; it stays the same."""
         place = index * layout.FUNCTION_RECORD_SIZE + layout.FUNCTION_RECORD_CODE

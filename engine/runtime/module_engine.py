@@ -104,6 +104,10 @@ class NativeModuleEngine(ModuleEngine, Member):
             self._reporter = listening.Reporter(self.module, compiled.listeners, references)
             listening.add_reporter(self._identity, self._reporter)
 
+    def is_compiled(self, index: int) -> bool:
+        """Whether function `index`, which the module defines, has code."""
+        return self._code.is_compiled(index)
+
     @property
     def title(self) -> str:
         """What it is, for error messages."""

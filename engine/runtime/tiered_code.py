@@ -69,6 +69,10 @@ class TieredCode(CompiledCode):
         """Bytes of memory that the code takes."""
         return self._table.size + self._arena.size
 
+    def is_compiled(self, index: int) -> bool:
+        """Whether function `index`, which the module defines, has code."""
+        return self.levels[index - self.module.imported_function_count] != NOT_COMPILED
+
     def functions_by_tier(self) -> tuple[int, int, int]:
         """How many functions are not compiled, compiled fast, and compiled well."""
         levels = bytes(self.levels)

@@ -310,7 +310,7 @@ def test_what_is_invalid_about_types_is_kept_for_validation(content, reason):
     ("content", "reason"),
     [
         (b"\x5e\x7f\2", "malformed mutability: 0x02"),
-        (b"\x5e\x76\0", "malformed value type: 0x76"),
+        (b"\x5e\x76\0", "malformed storage type: 0x76"),
         (b"\x50\0\x7f", "malformed definition type: 0x7f"),
         (b"\x4e\2\x5e\x7f\0", "unexpected end"),
         (b"\x5f\xff\xff\xff\xff\x0f", "unexpected end"),

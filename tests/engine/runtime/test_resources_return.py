@@ -9,6 +9,14 @@ import pytest
 from farcall.engine import Engine, ExhaustionError, FunctionType, Limits, LinkError, MemoryType, Store, Trap
 from tests.engine.guests import mappings, resident_bytes, wasm
 
+
+@pytest.fixture
+def engine():
+    """One whose code is all there from the beginning, and takes the same memory to the end."""
+    with Engine(code_policy="optimized") as engine:
+        yield engine
+
+
 ROUNDS = 10_000
 
 LIBRARY = """(module (memory (export "m") 1) (table (export "t") 4 funcref) (global (export "g") (mut i32)
@@ -134,7 +142,7 @@ def test_modules_compiled_and_deleted():
         types = " ".join(kinds[number >> 2 * digit & 3] for digit in range(6))
         return f'(module (memory 1) (func (export "f{number}") (param {types}) (result i32) (i32.const {number})))'
 
-    with Engine() as engine, Store(engine) as store:
+    with Engine(code_policy="optimized") as engine, Store(engine) as store:
 
         def round_():
             module = engine.load_module(bytes(_assemble(text())))
