@@ -13,6 +13,7 @@ refused. Code stands at page boundaries, so that it can be mapped from the file.
 from __future__ import annotations
 
 import mmap
+import operator
 import struct
 import sys
 from array import array
@@ -125,7 +126,8 @@ def _read_sections(content: Content, data: memoryview, count: int) -> ModuleEntr
         raise ContainerError(f"{len(code)} images with {len(functions)} tables of functions")
     images = []
     for table, (section, file) in zip(functions, code, strict=True):
-        if any(start + length > len(section) for start, length, _name in table):
+        starts, lengths = map(operator.itemgetter(0), table), map(operator.itemgetter(1), table)
+        if max(map(operator.add, starts, lengths), default=0) > len(section):
             raise ContainerError("a function lies outside of its image")
         images.append(Image(section, table, file))
     return ModuleEntry(metadata, tuple(images), tuple(levels))
@@ -155,7 +157,7 @@ def _unpack_functions(section: memoryview) -> tuple[tuple[int, int, str], ...]:
     if len(names) != count:
         raise ContainerError("a table of functions has too few or too many names")
     offsets = numbers[:count]
-    if any(map(int.__gt__, offsets, offsets[1:])):
+    if any(map(operator.gt, offsets, offsets[1:])):
         raise ContainerError("a table of functions is not sorted")
     return tuple(zip(offsets, numbers[count:], names, strict=True))
 
