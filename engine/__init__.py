@@ -16,7 +16,8 @@ from farcall.engine.cache.artifact import Artifact, check_trustworthy, decode_ar
 from farcall.engine.cache.authentication import UnsafeCacheKeyError
 from farcall.engine.cache.configuration import DEFAULT_DISK_BYTES, CacheConfiguration
 from farcall.engine.codegen.target_choice import choose_target, known_cpus
-from farcall.engine.engine import Engine, EngineStatistics
+from farcall.engine.engine import Engine
+from farcall.engine.engine_statistics import EngineStatistics
 from farcall.engine.errors import (
     AbortTrap,
     ArgumentError,

@@ -22,19 +22,19 @@ from types import TracebackType
 from farcall.engine.abi.layout import ContextLayout, context_layout
 from farcall.engine.binary import decode_module
 from farcall.engine.cache.artifact import Artifact
-from farcall.engine.cache.code_store import CodeStoreStatistics
 from farcall.engine.cache.configuration import CacheConfiguration, open_store
 from farcall.engine.cache.fingerprint import compiler_fingerprint
 from farcall.engine.cache.memory_cache import MemoryCache
 from farcall.engine.cache.module_store import ModuleStore
 from farcall.engine.codegen.linker import Image
 from farcall.engine.codegen.target import Target, host_target
+from farcall.engine.engine_statistics import EngineStatistics, compilation_statistics
 from farcall.engine.errors import ArtifactError, ClosedError
 from farcall.engine.instructions.instruction import IMPLEMENTED, features_named
 from farcall.engine.interface import AbstractCompiledModule, AbstractEngine, FunctionListener
 from farcall.engine.jobs.limits import CompileLimits
 from farcall.engine.jobs.module_compiler import ModuleCompiler, is_small
-from farcall.engine.jobs.pool import CompilePool, CompilePoolStatistics
+from farcall.engine.jobs.pool import CompilePool
 from farcall.engine.jobs.progress import Cancellation, CompileProgress, ProgressListener
 from farcall.engine.jobs.shared_work import SharedWork
 from farcall.engine.lowering import LoweringOptions, Tier, tail_calling
@@ -51,10 +51,6 @@ from farcall.engine.runtime.type_registry import TypeRegistry
 from farcall.engine.statistics import (
     FAST,
     OPTIMIZED,
-    CachePlaceStatistics,
-    CompilationStatistics,
-    ModuleCodeStatistics,
-    QueueStatistics,
     TierLedger,
 )
 from farcall.engine.structure.module import Module
@@ -82,43 +78,6 @@ class _Compilation:
     code: weakref.ref[CompiledCode]
 
 
-@dataclass(frozen=True, slots=True)
-class EngineStatistics:
-    """Counters of an engine.
-
-    Attributes:
-        compilations: modules compiled so far.
-        compile_seconds: time that took.
-        cache_hits: compilations that were asked for and cost nothing: the code was in memory.
-        cache_evictions: codes that left memory to make room.
-        cache: counters of the places beside memory.
-        compiled_modules: modules whose code the cache holds.
-        code_bytes: memory of that code.
-        stores: open stores.
-        instances: open instances of all stores.
-        memory_bytes: what the guests of all stores have.
-        memories: memories in use in the process.
-        linked_groups: groups of linked instances in the process.
-        compile_jobs: of the processes that compile.
-        compilation: what was compiled, is cached and waits, in detail.
-    """
-
-    compilations: int
-    compile_seconds: float
-    cache_hits: int
-    cache_evictions: int
-    cache: CodeStoreStatistics
-    compiled_modules: int
-    code_bytes: int
-    stores: int
-    instances: int
-    memory_bytes: int
-    memories: int
-    linked_groups: int
-    compile_jobs: CompilePoolStatistics
-    compilation: CompilationStatistics
-
-
 def _of_artifact(digest: str, options: LoweringOptions) -> tuple[str, bool, bool]:
     """What an artifact is found by: what its code does, whatever machine it is for."""
     return digest, options.ensure_termination, options.listeners
@@ -126,21 +85,6 @@ def _of_artifact(digest: str, options: LoweringOptions) -> tuple[str, bool, bool
 
 def _tell_nobody(_progress: CompileProgress) -> None:
     """For makings of which nobody asks how far they are."""
-
-
-def _stored_places(statistics: CodeStoreStatistics) -> list[CachePlaceStatistics]:
-    """The places beside memory. What was rejected is counted for all together; it stands with the first."""
-    return [
-        CachePlaceStatistics(
-            place.name,
-            hits=place.hits,
-            misses=place.misses,
-            rejected=0 if position else statistics.rejected,
-            entries=place.entries or 0,
-            bytes=place.bytes or 0,
-        )
-        for position, place in enumerate(statistics.places)
-    ]
 
 
 class Engine(AbstractEngine):
@@ -479,6 +423,12 @@ class Engine(AbstractEngine):
             return self.compile_module(module, ensure_termination=True)
         return CompiledModule(module, latest.listeners, code)
 
+    @property
+    def compilation_count(self) -> int:
+        """How many modules it has compiled."""
+        with self._lock:
+            return self._cache.counters.misses - self._found
+
     def compiled_module_count(self) -> int:
         """How many modules the cache holds in memory."""
         return len({key.digest for key in self._cache.known()})
@@ -544,37 +494,7 @@ class Engine(AbstractEngine):
             memories=space.memories.used + space.regions.used,
             linked_groups=space.contexts.used,
             compile_jobs=self._pool.statistics(),
-            compilation=self._compilation_statistics(),
-        )
-
-    def _compilation_statistics(self) -> CompilationStatistics:
-        counters, codes = self._cache.counters, self._cache.values()
-        jobs = self._pool.statistics()
-        by_module: dict[str, ModuleCodeStatistics] = {}
-        for code in codes:
-            digest = code.module.digest
-            known = by_module.get(digest, ModuleCodeStatistics(digest, 0, 0, 0, 0))
-            uncompiled, fast, optimized = code.functions_by_tier()
-            # A module that was compiled in several ways has each function as often.
-            by_module[digest] = ModuleCodeStatistics(
-                digest,
-                known.uncompiled + uncompiled,
-                known.fast + fast,
-                known.optimized + optimized,
-                known.code_bytes + code.size,
-            )
-        memory = CachePlaceStatistics(
-            "memory",
-            hits=counters.hits,
-            misses=counters.misses,
-            entries=len(codes),
-            bytes=sum(code.size for code in codes),
-        )
-        return CompilationStatistics(
-            tiers=self._ledger.statistics(),
-            queue=QueueStatistics(jobs.queued, jobs.running, jobs.cancelled, jobs.failed),
-            cache_places=(memory, *_stored_places(self._stored.statistics())),
-            modules=tuple(by_module[digest] for digest in sorted(by_module)),
+            compilation=compilation_statistics(self._cache, self._stored, self._pool, self._ledger),
         )
 
     def _check_open(self) -> None:

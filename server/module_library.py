@@ -211,13 +211,13 @@ class ModuleLibrary:
         if known is not None and known.module is not None and (known.compiled or compiling is None):
             description = await self.description(known)
             return Upload(known, description, created=False, compiled=False, seconds=0.0)
-        before, start = self._engine.statistics().compilations, time.perf_counter()
+        before, start = self._engine.compilation_count, time.perf_counter()
         record = ModuleRecord(sha256, len(source), time.time())
         record.module = module = await self._in_thread(lambda: self._engine.load_module(source))
         if compiling is not None:
             record.compiled = await self._compile(record, module, compiling)
         seconds = time.perf_counter() - start
-        fresh = compiling is not None and self._engine.statistics().compilations > before
+        fresh = compiling is not None and self._engine.compilation_count > before
         try:
             # A module that is known from before a restart is written again: that mends a damaged file.
             stored = await self._in_thread(lambda: self._checked_and_written(module, source))
