@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
+import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -51,8 +53,16 @@ class FastTier:
         self._options = options
         self._pool = pool
         self._on_compiled = on_compiled
+        self._reset()
+        _tiers.add(self)
+
+    def _reset(self) -> None:
         self._lock = threading.Lock()
         self._running: dict[int, Future[None]] = {}  # by function index; guarded by _lock
+
+    def forget(self) -> None:
+        """In a forked process: what was being compiled is so in the parent only."""
+        self._reset()
 
     def compile(self, code: TieredCode, index: int) -> None:
         """Compile function `index`, unless that is done; who needs the same function meanwhile waits for it.
@@ -103,3 +113,14 @@ class FastTier:
         seconds = allowed_seconds(module, functions, Optimization.FAST)
         job = CompileJob(module, functions, self._options, Optimization.FAST, FOREGROUND, seconds)
         return self._pool.submit(job).result().linked_image()
+
+
+_tiers: weakref.WeakSet[FastTier] = weakref.WeakSet()
+
+
+def _forget_all() -> None:
+    for tier in list(_tiers):
+        tier.forget()
+
+
+os.register_at_fork(after_in_child=_forget_all)

@@ -6,6 +6,7 @@ nothing runs much that is not optimised, all the rest.
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 import weakref
@@ -92,6 +93,11 @@ class Optimizer:
         self._pool = pool
         self._on_compiled = on_compiled
         self._on_through = on_through
+        self._closed = False
+        self._reset()
+        _optimizers.add(self)
+
+    def _reset(self) -> None:
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
         self._watched: dict[
@@ -100,7 +106,17 @@ class Optimizer:
         self._tickets: dict[Future[CompiledImage], _Batch] = {}
         self._thread: threading.Thread | None = None
         self._news = False
-        self._closed = False
+
+    def forget(self) -> None:
+        """In a forked process: the thread and the jobs are the parent's. The next first call of anything begins anew."""
+        watched = list(self._watched.values())
+        self._reset()
+        for entry in watched:
+            code = entry.code()
+            if code is not None:
+                entry.open = {position for position, level in enumerate(code.levels) if level != OPTIMIZED}
+                entry.under_way = 0
+                self._watched[id(code)] = entry
 
     # -- For those who run guests ----------------------------------------------------------------------------------
 
@@ -273,3 +289,14 @@ class Optimizer:
             image = result.linked_image()
             better = code.install(image, OPTIMIZED)
             self._on_compiled(code, Compiled(better, len(image.content), result.seconds))
+
+
+_optimizers: weakref.WeakSet[Optimizer] = weakref.WeakSet()
+
+
+def _forget_all() -> None:
+    for optimizer in list(_optimizers):
+        optimizer.forget()
+
+
+os.register_at_fork(after_in_child=_forget_all)

@@ -109,7 +109,8 @@ def test_modules_of_binaryens_are_run_or_else_only_compiled(monkeypatch, imitate
 
         monkeypatch.setattr(fuzzing, "explore", failing)
         assert [bool(fuzzer.run(seed).differences) for seed in range(10)] == [not each for each in unseen]
-        monkeypatch.setattr(fuzzer.engine, "compile_module", failing)
+        for engine in fuzzer.engines:
+            monkeypatch.setattr(engine, "compile_module", failing)
         assert all(
             "compiling raises EngineBug" in fuzzer.run(seed).differences[-1]
             for seed in range(10)
