@@ -108,7 +108,7 @@ class Optimizer:
         self._news = False
 
     def forget(self) -> None:
-        """In a forked process: the thread and the jobs are the parent's. The next first call of anything begins anew."""
+        """In a forked process: thread and jobs are the parent's. The next first call of anything begins anew."""
         watched = list(self._watched.values())
         self._reset()
         for entry in watched:
