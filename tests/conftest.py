@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -13,6 +14,9 @@ from hypothesis import settings
 # continuous integration the examples are the same each time, so that a change fails for what it changes.
 settings.register_profile("farcall", deadline=None, print_blob=True, derandomize="CI" in os.environ)
 settings.load_profile("farcall")
+
+# A shell's background job ignores it, and so would every process that tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
