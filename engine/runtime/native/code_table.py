@@ -131,7 +131,7 @@ _LAZY_ENTRIES = {
         lazy_entry:
         pushq %rbp
         movq %rsp, %rbp
-        subq $$192, %rsp
+        subq $192, %rsp
         movq %rdi, 128(%rsp)
         movq %rsi, 136(%rsp)
         movq %rdx, 144(%rsp)
@@ -169,7 +169,7 @@ _LAZY_ENTRIES = {
         jmpq *%r11
         .size lazy_entry, .-lazy_entry
         """
-    ).replace("$$", "$"),
+    ),
     "aarch64": _assembly(
         """
         .text

@@ -24,6 +24,7 @@ from farcall.engine.runtime.native.address_space import AddressSpace, write_word
 from farcall.engine.runtime.native.bulk import bulk_text
 from farcall.engine.runtime.native.code_memory import CodeRegistry, MappedCode
 from farcall.engine.runtime.native.code_table import CodeTable, compile_now, lazy_entry_text
+from farcall.engine.runtime.native.compile_thread import run_with_stack
 from farcall.engine.runtime.native.exceptions import exceptions_text
 from farcall.engine.runtime.native.fault_signals import FaultSignals
 from farcall.engine.runtime.native.host_calls import HostCall, HostCalls
@@ -272,26 +273,10 @@ class NativeRuntime:
         """Put our handlers of faults in front of any that were installed since."""
         self._fault_signals.ensure_installed()
 
-    def prepare_entries(self, signatures: Iterable[FunctionType]) -> list[Entry]:
-        """The entries of these function types; the missing ones are made in one compilation."""
-        with self._lock:
-            found = {signature: self._entries.get(signature) for signature in signatures}
-            missing = sorted((signature for signature in found if found[signature] is None), key=str)
-            if missing:
-                text = "".join(
-                    entry_text(f"entry{position}", entry, self._key) for position, entry in enumerate(missing)
-                )
-                code = _compile(text, wide=any(map(is_wide, missing)))
-                for position, signature in enumerate(missing):
-                    entry = _Entry(code.addresses[f"entry{position}"])
-                    vars(entry)["mapped_code"] = code
-                    self._entries.put(signature, entry)
-                    found[signature] = entry
-            return [entry for entry in found.values() if entry is not None]
-
     def entry(self, signature: FunctionType) -> Entry:
         """The way from Python into guest functions of this type."""
-        return self.prepare_entries((signature,))[0]
+        entry: Entry = self._way_in(self._entries, signature, entry_text, _Entry)
+        return entry
 
     def known_entry(self, signature: FunctionType) -> Entry | None:
         """The same, if it was made already."""
@@ -301,16 +286,28 @@ class NativeRuntime:
 
     def batch_entry(self, signature: FunctionType) -> BatchEntry:
         """The way from Python into guest functions of this type, for many calls."""
+        entry: BatchEntry = self._way_in(self._batch_entries, signature, batch_entry_text, _BatchEntry)
+        return entry
+
+    def _way_in(
+        self,
+        made: _Trampolines[Any],
+        signature: FunctionType,
+        text: Callable[[str, FunctionType, int], str],
+        prototype: Callable[[int], Any],
+    ) -> Any:
+        """What was made for the type, or is made now."""
         with self._lock:
-            found: Any = self._batch_entries.get(signature)
+            found = made.get(signature)
             if found is None:
-                text = batch_entry_text("batch_entry", signature, self._key)
-                code = _compile(text, wide=is_wide(signature))
-                found = _BatchEntry(code.addresses["batch_entry"])
+                # Whoever calls may have a small stack.
+                code = run_with_stack(
+                    lambda: _compile(text("entry", signature, self._key), wide=is_wide(signature))
+                )
+                found = prototype(code.addresses["entry"])
                 vars(found)["mapped_code"] = code
-                self._batch_entries.put(signature, found)
-            entry: BatchEntry = found
-            return entry
+                made.put(signature, found)
+            return found
 
     def host_call(self, signature: FunctionType) -> HostCall:
         """The way from guests to host functions of this type."""
