@@ -53,21 +53,21 @@ class DiskPlace:
         # How many entries there are, and bytes: as was found last, and what this process has written since.
         self._found: tuple[int, int] | None = None  # guarded by _lock
 
-    def get(self, key: str) -> Content | None:
+    def get(self, key: str, *, counted: bool = True) -> Content | None:
         """The entry, mapped."""
         path = self._path(key)
         try:
             file = _open_mapped(path)
         except FileNotFoundError:
-            self._counters.count("misses")
+            self._counters.count("misses", counted)
             return None
         except OSError as error:
             self._failed("read", error)
-            self._counters.count("misses")
+            self._counters.count("misses", counted)
             return None
         with contextlib.suppress(OSError):  # of a directory that cannot be written to
             os.utime(path)
-        self._counters.count("hits")
+        self._counters.count("hits", counted)
         return Content(b"") if file is None else Content(file.view, file)
 
     def put(self, key: str, content: bytes | memoryview) -> None:

@@ -83,10 +83,10 @@ class ObjectStorePlace:
         self._closed_until = 0.0
         self._pending: set[Future[Any]] = set()
 
-    def get(self, key: str) -> Content | None:
+    def get(self, key: str, *, counted: bool = True) -> Content | None:
         """The entry, if the store gives it in time."""
         data = self._attempt(lambda: self._read(key))
-        self._counters.count("misses" if data is None else "hits")
+        self._counters.count("misses" if data is None else "hits", counted)
         return None if data is None else Content(data)
 
     def _read(self, key: str) -> bytes | None:
