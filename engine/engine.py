@@ -530,6 +530,7 @@ class Engine(AbstractEngine):
             self._optimizer.close()
         self._pool.close()
         self._keeper.close()
+        self._stored.flush()
         self._cache.remove(lambda _key: True)
         with self._lock:
             self._latest.clear()

@@ -94,6 +94,11 @@ class CodeStore:
         for place in self._places:
             place.delete(key)
 
+    def flush(self, timeout: float) -> None:
+        """Wait until all is written, at most so many seconds for each place."""
+        for place in self._places:
+            place.flush(timeout)
+
     def statistics(self) -> CodeStoreStatistics:
         """Counters, as of now."""
         places = tuple([place.statistics() for place in self._places])

@@ -120,6 +120,9 @@ class DiskPlace:
         else:
             self._add(-1, -size)
 
+    def flush(self, timeout: float) -> None:
+        """Nothing is written in the background."""
+
     def _add(self, entries: int, size: int) -> None:
         """There are so many entries and bytes more, if it is known how many there were."""
         with self._lock:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from farcall.engine.lowering import LoweringOptions
     from farcall.engine.structure.module import Module
 
+_FLUSH_SECONDS = 10.0
+"""What a place that hangs may keep an engine from its end."""
+
 
 class ModuleStore:
     """Modules and code in a `CodeStore`; without one, nothing is there and nothing is kept."""
@@ -73,6 +76,11 @@ class ModuleStore:
         """Code could not be kept."""
         if self._store is not None:
             self._store.count_failure()
+
+    def flush(self) -> None:
+        """Wait for what is being written: before the process ends, which takes it along. Not for ever."""
+        if self._store is not None:
+            self._store.flush(_FLUSH_SECONDS)
 
     def _code_key(self, digest: str, options: LoweringOptions) -> str:
         return code_key(digest, _words(options), self._target)

@@ -58,6 +58,9 @@ class CachePlace(Protocol):
     def delete(self, key: str) -> None:
         """Forget an entry, if it is there."""
 
+    def flush(self, timeout: float) -> None:
+        """Wait for what is written in the background, at most so many seconds."""
+
     def statistics(self) -> PlaceStatistics:
         """Counters, as of now."""
 
