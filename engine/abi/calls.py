@@ -1,9 +1,10 @@
 """How guest functions call each other.
 
-Beside the ordinary convention there is one for tail calls, in which the callee takes its caller's place on the stack.
-A function that makes tail calls has a body in that convention, its *tail entry*, and an ordinary one that calls it. A
-function that makes none has no tail entry and needs none: called as the last thing that its caller does, it cannot
-make the stack grow without end, since all it can do is return.
+Beside the ordinary convention, which is C's with the instance's context as the first parameter, there is one for tail
+calls, in which the callee takes its caller's place on the stack. A function that makes tail calls has a body in that
+convention, its *tail entry*, and an ordinary one that calls it. A function that makes none has no tail entry and needs
+none: called as the last thing that its caller does, it cannot make the stack grow without end, since all it can do is
+return.
 
 A tail entry takes all that it is given in registers, on every target: then its caller's frame is as good as its own,
 and backtraces find return addresses where they look for them. What registers do not take lies in the *block*, which
@@ -17,9 +18,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from farcall.engine.structure.types import ValueType
-
-CALLING_CONVENTION = "fastcc"
-"""LLVM's calling convention of every guest function; the first parameter is the instance's context."""
 
 TAIL_CONVENTION = "tailcc"
 """LLVM's calling convention of tail entries; the first parameter is the instance's context."""

@@ -26,7 +26,7 @@ from farcall.engine.jobs import (
 from farcall.engine.lowering import LoweringOptions, Tier, is_complex
 from farcall.engine.runtime.tiered_code import OPTIMIZED, TieredCode
 from farcall.engine.structure.module import Module
-from farcall.engine.tiers.first_call import Compiled
+from farcall.engine.tiers.compiled import Compiled
 
 _HOT = 200
 """Calls and turns of loops from which on a function runs much."""
