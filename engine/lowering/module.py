@@ -107,7 +107,7 @@ def lower_located(
     locate: Callable[[str, int], str],
 ) -> str:
     """As `lower_functions` of one function, with its text given by `locate`: see `body.lower_located_body`."""
-    context = ModuleContext(module, layout, options)
+    context = ModuleContext(module, layout, options, together=_together(options, (body,)))
     return _text(context, [body], [lower_located_body(context, body, locate)])
 
 
