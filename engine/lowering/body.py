@@ -183,7 +183,7 @@ def _assemble(function: FunctionLowering) -> str:
     if checks:
         function.context.checking.add(index)
     lines = [
-        f"define hidden {signature.result} @{symbol(index)}"
+        f"define hidden {signature.convention}{signature.result} @{symbol(index)}"
         f"(ptr noundef nonnull align 8 dereferenceable({size}) %vmctx{parameters}) {GUEST_FUNCTION} align 32 {{",
         "entry:",
         *function.entry,

@@ -32,7 +32,7 @@ def emit_call(function: FunctionLowering, callee: Callee, texts: list[str]) -> N
     signature, code, vmctx = callee.signature, callee.code, callee.vmctx
     function.carry(len(texts) + len(signature.type.results))
     arguments = "".join(f", {llvm} {text}" for llvm, text in zip(signature.parameters, texts, strict=True))
-    call = f"call {signature.result} {code}(ptr {vmctx}{arguments})"
+    call = f"call {signature.convention}{signature.result} {code}(ptr {vmctx}{arguments})"
     results = signature.type.results
     if not results:
         function.lines.append(call)

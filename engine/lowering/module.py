@@ -117,7 +117,9 @@ def _text(context: ModuleContext, functions: Sequence[FunctionBody], definitions
     for index in sorted(context.called - {body.index for body in functions}):
         signature = context.signature(context.module.function_types[index])
         parameters = ", ".join(("ptr", *signature.parameters))
-        parts.append(f"declare hidden {signature.result} @{symbol(index)}({parameters}) {GUEST_FUNCTION}\n")
+        parts.append(
+            f"declare hidden {signature.convention}{signature.result} @{symbol(index)}({parameters}) {GUEST_FUNCTION}\n"
+        )
     for index in sorted(context.tail_called - {body.index for body in functions}):
         parts.append(tail_entry_declaration(context, index))
     if needs_descriptors(context.module) or any(LENGTH in definition for definition in definitions):

@@ -7,7 +7,7 @@ body:
 ret {i32, i64} %v2
 }
 
-define hidden {float, float, float} @f1(ptr noundef nonnull align 8 dereferenceable(256) %vmctx) #0 align 32 {
+define hidden fastcc {float, float, float} @f1(ptr noundef nonnull align 8 dereferenceable(256) %vmctx) #0 align 32 {
 entry:
 br label %body
 body:
@@ -19,7 +19,7 @@ body:
 ret {float, float, float} %v5
 }
 
-define hidden {double, double, double} @f2(ptr noundef nonnull align 8 dereferenceable(256) %vmctx) #0 align 32 {
+define hidden fastcc {double, double, double} @f2(ptr noundef nonnull align 8 dereferenceable(256) %vmctx) #0 align 32 {
 entry:
 br label %body
 body:

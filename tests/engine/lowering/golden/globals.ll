@@ -1,4 +1,4 @@
-define hidden {i32, i64, float, i32, ptr} @f0(ptr noundef nonnull align 8 dereferenceable(272) %vmctx) #0 align 32 {
+define hidden fastcc {i32, i64, float, i32, ptr} @f0(ptr noundef nonnull align 8 dereferenceable(272) %vmctx) #0 align 32 {
 entry:
 br label %body
 body:

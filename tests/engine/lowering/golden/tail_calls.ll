@@ -161,7 +161,7 @@ store i32 %p0, ptr %v4.0, align 4
 musttail call tailcc void @t6(ptr %vmctx, ptr %block, i32 %p4, i32 %p3, i32 %p2, i32 %p1, double %p5)
 ret void
 v3.call:
-%v5 = call {i32, i32, i32} @f6(ptr %vmctx, i32 %p4, i32 %p3, i32 %p2, i32 %p1, i32 %p0, double %p5)
+%v5 = call fastcc {i32, i32, i32} @f6(ptr %vmctx, i32 %p4, i32 %p3, i32 %p2, i32 %p1, i32 %p0, double %p5)
 %v6 = extractvalue {i32, i32, i32} %v5, 0
 %v7 = extractvalue {i32, i32, i32} %v5, 1
 %v8 = extractvalue {i32, i32, i32} %v5, 2
@@ -174,7 +174,7 @@ store i32 %v8, ptr %v9.2, align 4
 ret void
 }
 
-define hidden {i32, i32, i32} @f6(ptr noundef nonnull align 8 dereferenceable(408) %vmctx, i32 noundef %p0, i32 noundef %p1, i32 noundef %p2, i32 noundef %p3, i32 noundef %p4, double noundef %p5) #0 align 32 {
+define hidden fastcc {i32, i32, i32} @f6(ptr noundef nonnull align 8 dereferenceable(408) %vmctx, i32 noundef %p0, i32 noundef %p1, i32 noundef %p2, i32 noundef %p3, i32 noundef %p4, double noundef %p5) #0 align 32 {
 %block = alloca [144 x i8], align 16
 store i64 128, ptr %block, align 8
 %argument.0 = getelementptr i8, ptr %block, i64 16
