@@ -56,8 +56,9 @@ from farcall.engine.statistics import (
 )
 from farcall.engine.structure.module import Module
 from farcall.engine.tiers.code_keeper import CodeKeeper
+from farcall.engine.tiers.compiled import Compiled
 from farcall.engine.tiers.completion import Completion, all_done, progress_of
-from farcall.engine.tiers.first_call import Compiled, FastTier
+from farcall.engine.tiers.first_call import FastTier
 from farcall.engine.tiers.optimizer import Optimizer
 from farcall.engine.tiers.policy import CodePolicy
 from farcall.engine.validation import validate_module

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from farcall.engine.abi.layout import ContextLayout
@@ -12,11 +12,11 @@ from farcall.engine.errors import Trap
 from farcall.engine.runtime.heap import Roots
 from farcall.engine.runtime.memory import Memory
 from farcall.engine.runtime.native.address_space import write_words
-from farcall.engine.runtime.table import Table
 from farcall.engine.structure.packed import FunctionElements
 
 if TYPE_CHECKING:
-    from farcall.engine.structure.module import ConstantExpression, ElementSegment, Module
+    from farcall.engine.runtime.module_engine import NativeModuleEngine
+    from farcall.engine.structure.module import ElementSegment, Module
 
 _ENTRIES_AT_ONCE = 4096
 """Of an element segment, which may have millions: a few milliseconds between two looks at whether to stop."""
@@ -25,34 +25,23 @@ _ENTRIES_AT_ONCE = 4096
 class Segments:
     """The segments of a module, as one instance has them in its context."""
 
-    def __init__(
-        self,
-        module: Module,
-        layout: ContextLayout,
-        context: int,
-        evaluate: Callable[[ConstantExpression], int],
-        reference_of: Callable[[int], int],
-    ) -> None:
+    def __init__(self, module: Module, layout: ContextLayout, context: int) -> None:
         """Do nothing yet.
 
         Parameters:
             context: address of the instance's context, which has the layout.
-            evaluate: gives a constant expression's value, as the content of a slot.
-            reference_of: gives the reference to a function, by its index.
         """
         self._module = module
         self._layout = layout
         self._context = context
-        self._evaluate = evaluate
-        self._reference_of = reference_of
         self._kept: list[object] = []  # what machine code has pointers to
         self._unfinished: Roots = []  # element segments as far as they are evaluated
 
-    def initialize_tables(self, tables: Sequence[Table], check_stop: Callable[[], None]) -> None:
+    def initialize_tables(self, engine: NativeModuleEngine, check_stop: Callable[[], None]) -> None:
         """Copy active element segments to their tables, in order; keep passive ones.
 
         Parameters:
-            tables: of the instance, by index.
+            engine: of the instance.
             check_stop: is called again and again, and raises TerminatedError once the instantiation is to stop.
 
         Raises:
@@ -62,10 +51,10 @@ class Segments:
         for index, segment in enumerate(self._module.elements):
             if segment.mode == "declarative":
                 continue
-            references = self._references(segment, check_stop)
+            references = self._references(engine, segment, check_stop)
             if segment.mode == "active":
                 assert segment.table_offset is not None
-                table, offset = tables[segment.table], self._evaluate(segment.table_offset)
+                table, offset = engine.tables[segment.table], engine.evaluate(segment.table_offset)
                 if offset + len(segment.initializers) > table.size:
                     raise Trap(TrapKind.OUT_OF_BOUNDS_TABLE_ACCESS)
                 table.write_elements(offset, references)
@@ -76,7 +65,7 @@ class Segments:
         self._unfinished = []
 
     def _references(
-        self, segment: ElementSegment, check_stop: Callable[[], None]
+        self, engine: NativeModuleEngine, segment: ElementSegment, check_stop: Callable[[], None]
     ) -> ctypes.Array[ctypes.c_uint64]:
         """The elements of a segment. Objects among them are not lost while others are made."""
         count = len(segment.initializers)
@@ -88,24 +77,24 @@ class Segments:
                 if packed is not None:
                     indices = packed.indices[first : first + _ENTRIES_AT_ONCE]
                     references[first : first + len(indices)] = [
-                        self._reference_of(index) for index in indices
+                        engine.function_instance_reference(index) for index in indices
                     ]
                     continue
                 entries = segment.initializers[first : first + _ENTRIES_AT_ONCE]
-                references[first : first + len(entries)] = [self._evaluate(entry) for entry in entries]
+                references[first : first + len(entries)] = [engine.evaluate(entry) for entry in entries]
             return references
         self._unfinished = [(ctypes.addressof(references), count)]
         for position, entry in enumerate(segment.initializers):
             if position % _ENTRIES_AT_ONCE == 0:
                 check_stop()
-            references[position] = self._evaluate(entry)
+            references[position] = engine.evaluate(entry)
         return references
 
-    def initialize_memories(self, memories: Mapping[int, Memory]) -> None:
+    def initialize_memories(self, engine: NativeModuleEngine) -> None:
         """Copy active data segments to their memories, in order; point passive ones at the module's bytes.
 
         Parameters:
-            memories: of the instance, by index.
+            engine: of the instance.
 
         Raises:
             Trap: a segment leaves its memory; those before it have been copied.
@@ -116,7 +105,7 @@ class Segments:
         for index in range(len(segments)):
             usual = segments.in_first_memory(index)  # there may be 100,000 of them
             if usual is not None:
-                _copy_data(memories[0], usual[2], start + usual[0], usual[1] - usual[0])
+                _copy_data(engine.memories[0], usual[2], start + usual[0], usual[1] - usual[0])
                 continue
             segment = segments[index]
             length = segment.end - segment.start
@@ -125,8 +114,8 @@ class Segments:
                 write_words(place, [start + segment.start, length])
                 continue
             assert segment.memory_offset is not None
-            offset = self._evaluate(segment.memory_offset)
-            _copy_data(memories[segment.memory], offset, start + segment.start, length)
+            offset = engine.evaluate(segment.memory_offset)
+            _copy_data(engine.memories[segment.memory], offset, start + segment.start, length)
 
     def roots(self) -> Roots:
         """Where segments hold references to objects."""

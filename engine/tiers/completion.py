@@ -20,7 +20,7 @@ from farcall.engine.jobs.progress import Cancellation, CompileProgress, Progress
 from farcall.engine.lowering import LoweringOptions, Tier, is_complex
 from farcall.engine.runtime.tiered_code import FAST, OPTIMIZED, TieredCode
 from farcall.engine.structure.module import Module
-from farcall.engine.tiers.first_call import Compiled
+from farcall.engine.tiers.compiled import Compiled
 
 
 class Completion:

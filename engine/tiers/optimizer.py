@@ -28,7 +28,7 @@ from farcall.engine.errors import (
 from farcall.engine.jobs import BACKGROUND, CompiledImage, CompileJob, CompilePool
 from farcall.engine.lowering import LoweringOptions, Tier, is_complex
 from farcall.engine.runtime.tiered_code import OPTIMIZED, TieredCode
-from farcall.engine.tiers.first_call import Compiled
+from farcall.engine.tiers.compiled import Compiled
 
 _HOT = 200
 """Calls and turns of loops from which on a function runs much."""
