@@ -5,6 +5,7 @@ Whatever becomes of the store, it is no error for who asks, and nobody waits lon
 
 from __future__ import annotations
 
+import gc
 import secrets
 import socket
 import threading
@@ -68,6 +69,7 @@ def bucket() -> Iterator[Bucket]:
         yield Bucket(server)
     finally:
         server.stop()
+        gc.collect()  # what moto leaves open is not to be found in other tests
 
 
 def test_two_servers_share_what_is_in_a_bucket(bucket: Bucket) -> None:
@@ -140,10 +142,11 @@ class Proxy:
         while True:
             try:
                 near, _ = self._listener.accept()
+                self._open.append(near)
                 far = socket.create_connection(self._target)
             except OSError:
                 return
-            self._open += near, far
+            self._open.append(far)
             for source, target in ((near, far), (far, near)):
                 threading.Thread(target=self._pass_on, args=(source, target), daemon=True).start()
 
