@@ -10,7 +10,7 @@ import ctypes
 import functools
 import struct
 import weakref
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from farcall.engine.abi.code_table import (
@@ -324,6 +324,20 @@ class CodeTable:
         if tail:
             words[_WORDS * rest + CELL_TAIL // 8] = tail
         words[_WORDS * rest + CELL_CODE // 8] = code
+
+    def set_all(self, codes: Mapping[int, int], tails: Mapping[int, int]) -> None:
+        """The same for many functions, by position, of a table that no guest uses yet, and nobody else sets."""
+        for position, tail in tails.items():
+            if position in codes:
+                self.set(position, codes[position], tail)
+        for number, words in enumerate(self._cells):
+            cells = words[_WORDS + CELL_CODE // 8 :: _WORDS]
+            first = number * CHUNK_FUNCTIONS
+            addresses = cells.tolist()
+            for position in range(first, first + len(addresses)):
+                if position in codes:
+                    addresses[position - first] = codes[position]
+            cells[:] = memoryview(array.array("Q", addresses))
 
     def reset(self, position: int) -> None:
         """Take the function's code away: who calls it next is told of again."""
