@@ -93,10 +93,10 @@ class CompiledCode(ABC):
                 4,
                 layout.FUNCTION_RECORD_TYPE_ID,
                 0,
-                array.array("i", [ids[type_] for type_ in types]),
+                array.array("i", map(ids.__getitem__, types)),
             )
             fill(halves, 4, layout.FUNCTION_RECORD_INDEX, 0, array.array("i", range(count)))
-            descriptors_of_all = array.array("Q", [descriptors[type_] for type_ in types])
+            descriptors_of_all = array.array("Q", map(descriptors.__getitem__, types))
             fill(words, 8, layout.FUNCTION_RECORD_DESCRIPTOR, 0, descriptors_of_all)
         if codes:
             fill(words, 8, layout.FUNCTION_RECORD_CODE, imports, array.array("Q", codes))

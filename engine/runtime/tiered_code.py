@@ -102,23 +102,22 @@ class TieredCode(CompiledCode):
         indices, offsets = FunctionTable.of(image.functions).ordinary()
         if indices and not first <= min(indices) <= max(indices) < first + len(levels):
             raise ValueError("an image with functions that are none of the module's")
-        if all(levels[index - first] >= level for index in indices):
+        positions = [index - first for index in indices] if first else indices
+        if min(map(levels.__getitem__, positions), default=level) >= level:
             return 0
         placed = self._arena.place(image)
         base = placed.address
         tails = {index - first: base + offset for index, offset in placed.functions.tail_entries()}
         with self._lock:
             self._placed.append((level, placed))
-            better = {
-                index - first: base + offset
-                for index, offset in zip(indices, offsets, strict=True)
-                if levels[index - first] < level
-            }
+            addresses = dict(zip(positions, map(base.__add__, offsets), strict=True))
             if any(levels):
-                for position, address in better.items():
-                    self._table.set(position, address, tails.get(position, 0))
+                better = [position for position in addresses if levels[position] < level]
+                for position in better:
+                    self._table.set(position, addresses[position], tails.get(position, 0))
             else:  # no guest uses the table yet
-                self._table.set_all(better, tails)
+                better = list(addresses)
+                self._table.set_all(addresses, tails)
             for position in better:
                 levels[position] = level
         return len(better)

@@ -32,16 +32,18 @@ from farcall.engine.runtime.native.object_space import ObjectSpace
 from farcall.engine.runtime.native.objects import objects_text
 from farcall.engine.runtime.native.threads import prepare_thread, thread_end_text
 from farcall.engine.runtime.native.trampolines import (
+    INTEGER_PARAMETERS,
     batch_entry_text,
     direct_host_call_text,
     entry_text,
     host_border_text,
     host_call_text,
+    integer_entries_text,
     listener_text,
 )
 from farcall.engine.runtime.native.traps import fault_entry_text, traps_text
 from farcall.engine.runtime.native.waiting import new_buckets, waiting_text
-from farcall.engine.structure.types import FunctionType
+from farcall.engine.structure.types import I32, I64, FunctionType, ValueType
 
 T = TypeVar("T")
 
@@ -74,6 +76,7 @@ _Collect = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 _HANDLERS = ("host", "before", "after", "tail_call", "collect", "convert", "unwind", "heap", "compile")
 
 
+_INTEGERS = frozenset({I32, I64})
 _FEW_VALUES = 32
 """Parameters and results of a type for which the way in or out is optimised: of a thousand results, that took 9 s."""
 
@@ -155,6 +158,11 @@ class NativeRuntime:
         self._buckets = new_buckets()
         base = self._compile_base()
         self._call_host = base.addresses["call_host"]
+        self._integer_entries: dict[ValueType | None, Entry] = {
+            I32: _Entry(base.addresses["integer_entry_i32"]),
+            I64: _Entry(base.addresses["integer_entry_i64"]),
+        }
+        self._integer_entries[None] = self._integer_entries[I64]  # what is in the slot then, nobody looks at
         self.direct_host_call = base.addresses["direct_host_call"]
         self._lazy_entry = base.addresses["lazy_entry"]
         self.handle("compile", compile_now)
@@ -188,6 +196,7 @@ class NativeRuntime:
                     traps_text(host_target().architecture, self._key, self.space),
                     host_border_text(self._key, self._handler_address("convert")),
                     direct_host_call_text(),
+                    integer_entries_text(self._key),
                     lazy_entry_text(host_target().architecture, self._handler_address("compile")),
                     listener_text("listener_before", self._handler_address("before")),
                     listener_text("listener_after", self._handler_address("after")),
@@ -269,15 +278,31 @@ class NativeRuntime:
         self._fault_signals.ensure_installed()
 
     def entry(self, signature: FunctionType) -> Entry:
-        """The way from Python into guest functions of this type."""
+        """The way from Python into guest functions of this type.
+
+        There are to be as many slots as its parameters and results take, but at least `INTEGER_PARAMETERS`.
+        """
+        ready = self._integer_entry(signature)
+        if ready is not None:
+            return ready
         entry: Entry = self._way_in(self._entries, signature, entry_text, _Entry)
         return entry
 
     def known_entry(self, signature: FunctionType) -> Entry | None:
         """The same, if it was made already."""
+        ready = self._integer_entry(signature)
+        if ready is not None:
+            return ready
         with self._lock:
             entry: Entry | None = self._entries.get(signature)
             return entry
+
+    def _integer_entry(self, signature: FunctionType) -> Entry | None:
+        """The entry for this type that is there from the start, if it has few parameters and integers only."""
+        parameters, results = signature.parameters, signature.results
+        if len(parameters) > INTEGER_PARAMETERS or len(results) > 1 or not _INTEGERS.issuperset(parameters):
+            return None
+        return self._integer_entries.get(results[0] if results else None)
 
     def batch_entry(self, signature: FunctionType) -> BatchEntry:
         """The way from Python into guest functions of this type, for many calls."""

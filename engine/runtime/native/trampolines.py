@@ -21,7 +21,7 @@ from farcall.engine.runtime.native.traps import (
     ENTRY_SIZE,
     address,
 )
-from farcall.engine.structure.types import FunctionType, ValueType
+from farcall.engine.structure.types import I32, I64, FunctionType, ValueType
 
 THREAD_NOT_PREPARED = -1
 """What an entry returns, having done nothing, on a thread that has no record yet."""
@@ -37,6 +37,9 @@ HOST_MASKS = 24
 DIRECT_PARAMETERS = 12
 """How many parameters a host function can have that is called directly."""
 HOST_CONTEXT_SIZE = HOST_MASKS + 8 * DIRECT_PARAMETERS
+
+INTEGER_PARAMETERS = 5
+"""How many integers there are registers for, beside the context, on every target."""
 
 _ARGUMENTS_OFFSET = -1 << 63
 """`PY_VECTORCALL_ARGUMENTS_OFFSET`: a bound method puts its object before the arguments, instead of copying them."""
@@ -163,6 +166,18 @@ left:
   ret i64 %why
 }}
 """
+
+
+def integer_entries_text(key: int) -> str:
+    """LLVM IR of the entries that do for many types: `integer_entry_i32` and `integer_entry_i64`, by their result.
+
+    They take `INTEGER_PARAMETERS` slots, whatever is in them, to where all conventions have integers, of any width.
+    """
+    parameters = (I64,) * INTEGER_PARAMETERS
+    return "".join(
+        entry_text(f"integer_entry_{result.llvm}", FunctionType(parameters, (result,)), key)
+        for result in (I32, I64)
+    )
 
 
 def batch_entry_text(name: str, signature: FunctionType, key: int) -> str:
