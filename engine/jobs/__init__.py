@@ -15,12 +15,13 @@ of it, nobody else is concerned. What is dear, imports and decoding, is done onc
 """
 
 from farcall.engine.jobs.batches import allowed_seconds, split_into_batches
-from farcall.engine.jobs.job import BACKGROUND, FOREGROUND, CompiledImage, CompileJob
+from farcall.engine.jobs.job import BACKGROUND, FOREGROUND, LEISURE, CompiledImage, CompileJob
 from farcall.engine.jobs.pool import CompilePool, CompilePoolStatistics, CompileTicket
 
 __all__ = [
     "BACKGROUND",
     "FOREGROUND",
+    "LEISURE",
     "CompileJob",
     "CompilePool",
     "CompilePoolStatistics",

@@ -15,6 +15,8 @@ FOREGROUND = 0
 """Priority of what somebody waits for."""
 BACKGROUND = 10
 """Priority of what makes running code faster."""
+LEISURE = 20
+"""Priority of what runs seldom, if at all; its jobs stand back further than others."""
 
 
 @dataclass(frozen=True, slots=True)

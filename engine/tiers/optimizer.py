@@ -18,6 +18,7 @@ from farcall.engine.codegen.compiler import Optimization
 from farcall.engine.errors import ClosedError, CompilerCrashError, EngineBug, ExhaustionError, QueueFullError
 from farcall.engine.jobs import (
     BACKGROUND,
+    LEISURE,
     CompiledImage,
     CompileJob,
     CompilePool,
@@ -38,7 +39,6 @@ _REST_BATCH = 64 << 10
 """Bytes of bodies of a batch of what does not run much; within one, calls are direct."""
 _REST_AFTER = 1.0
 """Seconds without a first call of anything after which all the rest is optimised."""
-_REST_PRIORITY = BACKGROUND + 10
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.01, 0.25
 """Seconds between two looks at the counts; they double while nothing new runs much."""
 
@@ -201,7 +201,9 @@ class Optimizer:
                 self._forget(entry)
                 continue
             counts = code.counts()
-            running = [position for position in list(entry.open) if counts[position] >= _HOT]
+            # All counts first, since next to none are high, and this thread shall not keep the others' waiting.
+            high = [position for position, count in enumerate(counts) if count >= _HOT]
+            running = [position for position in high if position in entry.open]
             if running:
                 running.sort(key=counts.__getitem__, reverse=True)
                 if counts[running[0]] > hottest:
@@ -211,7 +213,7 @@ class Optimizer:
         if chosen is not None:
             return self._batch(chosen, hot, _HOT_BATCH, BACKGROUND)
         if quiet is not None:
-            return self._batch(quiet, sorted(quiet.open), _REST_BATCH, _REST_PRIORITY)
+            return self._batch(quiet, sorted(quiet.open), _REST_BATCH, LEISURE)
         return None
 
     def _forget(self, entry: _Watched) -> None:
