@@ -169,12 +169,20 @@ class Optimizer:
                     return
                 if self._news:
                     pause, self._news = _SHORTEST_PAUSE, False
+            self._give_up_unwanted()
             started = self._start_batches()
             pause = _SHORTEST_PAUSE if started else min(2 * pause, _LONGEST_PAUSE)
             with self._lock:
                 if not self._watched and not self._tickets and not self._news:
                     self._thread = None
                     return
+
+    def _give_up_unwanted(self) -> None:
+        """End batches of code that nobody uses any more."""
+        with self._lock:
+            tickets = [ticket for ticket, batch in self._tickets.items() if batch.watched.code() is None]
+        for ticket in tickets:
+            ticket.cancel()
 
     def _start_batches(self) -> bool:
         """Start as many batches as there are processes; whether there was any to start."""
