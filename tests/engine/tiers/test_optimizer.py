@@ -94,6 +94,7 @@ def test_what_is_being_optimised_for_nobody_is_given_up(engine):
     module = engine.load_module(wasm(f'(module (func (export "f")) (func (param i64) (result i64) {CHAIN}))'))
     with Store(engine) as store:
         store.instantiate(module).exports.f()
+        wait_until(lambda: engine.compiled(module).code.levels[0] == OPTIMIZED)
         wait_until(lambda: engine.statistics().compile_jobs.running)
     engine.delete_compiled_module(module)
     wait_until(lambda: engine._optimizer.idle)
