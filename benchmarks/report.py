@@ -87,7 +87,11 @@ def print_program_start(console: Console, results: Mapping[str, Any]) -> None:
         peaks = [f"{each['peak_bytes'][engine] / 1e6:,.0f}" for engine in ("farcall", "wasmtime")]
         table.add_row(program, f"{each['bytes'] / 1e6:.1f}", *times, f"{each['ratio']:.2f}", *peaks)
     console.print(table)
-    for name, reason in results["program_start"]["left_out"].items():
+    _print_left_out(console, results["program_start"]["left_out"])
+
+
+def _print_left_out(console: Console, reasons: Mapping[str, str]) -> None:
+    for name, reason in reasons.items():
         console.print(f"{name} is left out: {reason}", style="yellow", markup=False, highlight=False)
 
 
@@ -104,6 +108,7 @@ def print_warm_start(console: Console, results: Mapping[str, Any]) -> None:
     for name, seconds in measured.items():
         table.add_row(name, *(f"{seconds[way] * 1e3:,.1f}" if way in seconds else "" for way in ways))
     console.print(table)
+    _print_left_out(console, results["warm_start"]["left_out"])
 
 
 def print_background(console: Console, results: Mapping[str, Any]) -> None:

@@ -17,7 +17,6 @@ from farcall.engine.codegen.target import host_target
 from farcall.engine.jobs.children import Forker, Message
 from farcall.engine.jobs.module_process import serve_module
 from farcall.engine.jobs.protocol import MODULE, READY
-from farcall.engine.jobs.standing_back import stand_back
 
 _OUT_OF_MEMORY_SCORE = "500"
 """When the system runs out of memory, it ends processes of the highest score: a job rather than the server."""
@@ -32,7 +31,7 @@ def serve(control: socket.socket) -> None:
             channel, source = event.descriptors
 
             def run(niceness: int = niceness, memory_limit: int = memory_limit, source: int = source) -> None:
-                stand_back(niceness)
+                os.nice(niceness)
                 serve_module(socket.socket(fileno=channel), source, memory_limit)  # noqa: B023 - run at once
 
             with contextlib.suppress(OSError):  # no process: whoever waits for it sees its socket closed
