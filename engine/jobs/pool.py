@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 from farcall.engine.errors import ClosedError, ExhaustionError, QueueFullError
 from farcall.engine.jobs.batches import allowed_seconds
-from farcall.engine.jobs.job import CompiledImage, CompileJob
+from farcall.engine.jobs.job import LEISURE, CompiledImage, CompileJob
 from farcall.engine.jobs.job_queue import JobQueue
 from farcall.engine.jobs.outcome import result_of
 from farcall.engine.jobs.processes import ModuleProcesses
@@ -325,7 +325,8 @@ def _new_file(name: str) -> BinaryIO:
 def _order(job: CompileJob) -> Order:
     functions = tuple(job.functions)
     assert job.seconds is not None
-    return Order(functions, job.options, job.optimization, job.seconds, job.target, job.linked)
+    leisurely = job.priority >= LEISURE
+    return Order(functions, job.options, job.optimization, job.seconds, job.target, job.linked, leisurely)
 
 
 _pools: weakref.WeakSet[CompilePool] = weakref.WeakSet()

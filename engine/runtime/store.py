@@ -22,7 +22,6 @@ from farcall.engine.runtime.linked_group import LinkedGroup, Member, acquire_gro
 from farcall.engine.runtime.linking import Imports
 from farcall.engine.runtime.memory import Memory
 from farcall.engine.runtime.memory_budget import MemoryBudget
-from farcall.engine.runtime.native.machine import native_runtime
 from farcall.engine.runtime.reachability import held, unneeded
 from farcall.engine.runtime.references import References
 from farcall.engine.runtime.table import Table
@@ -246,26 +245,18 @@ class Store:
         type_id = self.engine.types.keep(type)
         return HostFunction(implementation, label, self.references, type_id)
 
-    def prepare_direct_host_functions(self, types: Iterable[FunctionType]) -> object:
-        """Make machine code for `direct_host_function` of many types at once, which takes a fraction of the time.
-
-        Returns:
-            What keeps the code, if not for long without it.
-        """
-        return native_runtime().prepare_direct_host_calls(types)
-
     def direct_host_function(
         self, type: FunctionType, implementation: Callable[..., int | None], name: str | None = None
     ) -> HostFunction:
         """A Python function for what guests call often: on integers, which it gets and returns as they are.
 
         Parameters:
-            type: its parameters and results: integers, and one result at most.
+            type: its parameters and results: integers, twelve parameters and one result at most.
             implementation: gets unsigned ints and returns an int, of which the bits of the result count, or None for 0.
                 Whatever exception it raises ends the guest's call: a `WasmException` too, unlike with `host_function`.
 
         Raises:
-            ValueError: the type has anything but integers, or more than one result.
+            ValueError: the type has anything but integers, or too many.
         """
         label = name or getattr(implementation, "__name__", None)
         return DirectHostFunction(implementation, label, self.references, self.engine.types.keep(type))

@@ -164,7 +164,7 @@ def test_what_is_damaged_or_foreign_is_compiled_afresh(tmp_path: Path, damage: s
 
 @pytest.mark.parametrize(
     ("level", "functions"),
-    [(OPTIMIZED, ((0, 4, "f99"),)), (OPTIMIZED, ((0, 4, "fx"),)), (9, ((0, 4, "f1"),))],
+    [(OPTIMIZED, ((0, 4, "f99"),)), (OPTIMIZED, ((0, 2, "f1"), (2, 2, "f99"))), (9, ((0, 4, "f1"),))],
 )
 def test_authentic_nonsense_is_compiled_afresh(
     tmp_path: Path, level: int, functions: tuple[tuple[int, int, str], ...]

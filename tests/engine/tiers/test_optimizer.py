@@ -18,6 +18,8 @@ FIB = """(func $fib (export "fib") (param i32) (result i32)
     (else (i32.add (call $fib (i32.sub (local.get 0) (i32.const 1)))
                    (call $fib (i32.sub (local.get 0) (i32.const 2)))))))"""
 
+CHAIN = "(local.get 0)" + " i64.popcnt" * 100_000
+
 
 def levels(instance):
     return list(instance.engine._code.levels)
@@ -109,6 +111,20 @@ def test_code_that_nobody_uses_is_forgotten(engine):
     engine.delete_compiled_module(module)
     wait_until(lambda: gc.collect() >= 0 and code() is None)
     wait_until(lambda: engine._tiers.optimizer.idle)
+
+
+def test_what_is_being_optimised_for_nobody_is_given_up(engine):
+    """LLVM would be at it for long: each operation needs the one before."""
+    module = engine.load_module(wasm(f'(module (func (export "f")) (func (param i64) (result i64) {CHAIN}))'))
+    with Store(engine) as store:
+        store.instantiate(module).exports.f()
+        wait_until(lambda: engine.compiled(module).code.levels[0] == OPTIMIZED)
+        wait_until(lambda: engine.statistics().compile_jobs.running)
+    engine.delete_compiled_module(module)
+    wait_until(lambda: engine._optimizer.idle)
+    jobs = engine.statistics().compile_jobs
+    assert jobs.running == 0
+    assert jobs.cancelled > 0
 
 
 def test_traps_in_optimised_code_have_their_backtraces(make):
