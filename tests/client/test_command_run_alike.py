@@ -168,3 +168,22 @@ def test_closed_streams_are_no_obstacle(way, program):
     )
     assert ended.returncode == 134
     assert ended.stderr.startswith(b"trap: unreachable\n")
+
+
+def test_arguments_that_are_not_unicode(server, program):
+    """They reach a program here as they are; messages to a server cannot carry them."""
+    file = program(
+        """(module (import "wasi_snapshot_preview1" "args_get" (func $get (param i32 i32) (result i32)))
+          (import "wasi_snapshot_preview1" "args_sizes_get" (func $sizes (param i32 i32) (result i32)))
+          (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+          (memory (export "memory") 1)
+          (func (export "_start") (drop (call $sizes (i32.const 0) (i32.const 4)))
+            (drop (call $get (i32.const 1024) (i32.const 4096)))
+            (i32.store (i32.const 8) (i32.const 4096)) (i32.store (i32.const 12) (i32.load (i32.const 4)))
+            (drop (call $write (i32.const 1) (i32.const 8) (i32.const 1) (i32.const 16)))))"""
+    )
+    ended = in_a_process("run", "--local", file, "\udcff")
+    assert (ended.returncode, ended.stdout) == (0, b"program.wasm\0\xff\0")
+    ended = in_a_process("--server", server.address, "run", file, "\udcff")
+    assert (ended.returncode, ended.stdout) == (2, b"")
+    assert b"is not Unicode, and a server takes nothing else; with --local it can be passed" in ended.stderr
