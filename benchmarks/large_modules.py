@@ -12,6 +12,7 @@ from farcall.engine.binary.instructions import decode_body
 _FUNCTION_SECTION, _CODE_SECTION = 3, 10
 _CUSTOM_SECTION = 0
 _CALL = 0x10
+_NAME = b"benchmark"
 
 
 def unsigned(value: int) -> bytes:
@@ -46,6 +47,12 @@ def large_module(source: bytes, size: int) -> bytes:
             continue
         sections.append(bytes([header.id]) + unsigned(len(content)) + content)
     return b"".join(sections)
+
+
+def with_custom_section(source: bytes, content: bytes) -> bytes:
+    """The module with one section more, which makes it another module and nothing else."""
+    section = unsigned(len(_NAME)) + _NAME + content
+    return source + bytes([_CUSTOM_SECTION]) + unsigned(len(section)) + section
 
 
 def _body(module: Module, position: int, shift: int) -> bytes:

@@ -105,7 +105,8 @@ async def _batches(add: Any, seconds: float) -> float:
     return count / (time.perf_counter() - start)
 
 
-def _call(instance: str, function: str, *arguments: int) -> bytes:
+def unary_request(instance: str, function: str, *arguments: int) -> bytes:
+    """The message of a unary call with arguments of type i32."""
     values = [value_pb2.Value(i32=argument) for argument in arguments]
     return messages.InvokeRequest(instance=instance, function=function, arguments=values).SerializeToString()
 
@@ -149,8 +150,8 @@ async def _measure(rounds: int, seconds: float, progress: Callable[[str], None])
             module = await client.upload(MODULE)
             instance = await client.store().instantiate(module, name="benchmark")
             resource = "stores/default/instances/benchmark"
-            add, stream_add = _call(resource, "add", 3, -5), _stream_call(resource, "add", 3, -5)
-            total, stream_total = _call(resource, "sum", 100), _stream_call(resource, "sum", 100)
+            add, stream_add = unary_request(resource, "add", 3, -5), _stream_call(resource, "add", 3, -5)
+            total, stream_total = unary_request(resource, "sum", 100), _stream_call(resource, "sum", 100)
             loads: dict[str, tuple[int, Callable[[], Awaitable[float]]]] = {
                 "echo unary": (echo_process, lambda: _unary(echo_channel, ECHO, add, seconds)),
                 "unary": (process, lambda: _unary(channel, INVOKE, add, seconds)),

@@ -373,11 +373,12 @@ class FunctionCode:
     Attributes:
         index: in the module's function index space.
         name: from the name section or an export, or None.
-        tier: whose code it is: the fast tier's also where the function is too complex to be optimised.
+        tier: whose code it is: the fast tier's also where the function is too complex to be optimised, or too large
+            to be optimised only to be looked at.
         target: the machine, as LLVM's target triple.
         wasm: instructions in the text format, after the function's signature.
         lowered: LLVM IR as it is made from them.
-        passed: LLVM IR after the passes; empty for the largest functions.
+        passed: LLVM IR after the passes, which the fast tier has none of.
         machine: assembly.
     """
 

@@ -23,6 +23,7 @@ from farcall.engine.abi.layout import ContextLayout, context_layout
 from farcall.engine.binary import decode_module
 from farcall.engine.cache.artifact import Artifact
 from farcall.engine.cache.configuration import CacheConfiguration, open_store
+from farcall.engine.cache.container import ModuleEntry
 from farcall.engine.cache.fingerprint import compiler_fingerprint
 from farcall.engine.cache.memory_cache import MemoryCache
 from farcall.engine.cache.module_store import ModuleStore
@@ -55,8 +56,9 @@ from farcall.engine.statistics import (
 )
 from farcall.engine.structure.module import Module
 from farcall.engine.tiers.code_keeper import CodeKeeper
+from farcall.engine.tiers.compiled import Compiled
 from farcall.engine.tiers.completion import Completion, all_done, progress_of
-from farcall.engine.tiers.first_call import Compiled, FastTier
+from farcall.engine.tiers.first_call import FastTier
 from farcall.engine.tiers.optimizer import Optimizer
 from farcall.engine.tiers.policy import CodePolicy
 from farcall.engine.validation import validate_module
@@ -126,7 +128,6 @@ class Engine(AbstractEngine):
         self._disabled = features_named(disabled_features)
         disabled = [feature.value for feature in self._disabled]
         self._stored = ModuleStore(open_store(cache), disabled, host_target())
-        self._keeper = CodeKeeper(self._stored)
         native_runtime()
         self.memory_budget = MemoryBudget(total_memory_bytes)
         host_function.install()
@@ -137,15 +138,17 @@ class Engine(AbstractEngine):
         self._cache: MemoryCache[_CodeKey, CompiledCode] = MemoryCache(
             max_bytes=cache.memory_bytes, size=lambda code: code.size, on_eviction=self._keep
         )
-        limits = self._limits = compile_limits or CompileLimits()
+        limits = compile_limits or CompileLimits()
+        self._keeper = CodeKeeper(self._stored, limits)
         self._pool = CompilePool(
             processes=limits.processes,
             queue_limit=limits.queue,
             nice=limits.nice,
             memory_limit=limits.memory_bytes,
+            seconds_limit=limits.seconds,
             idle_seconds=limits.idle_seconds,
         )
-        self._compiler = ModuleCompiler(self._pool, limits)
+        self._compiler = ModuleCompiler(self._pool)
         self._artifacts: dict[tuple[str, bool, bool], Artifact] = {}  # guarded by _lock
         self._compiling: SharedWork[_CodeKey, CompiledCode] = SharedWork()
         self._options: weakref.WeakKeyDictionary[TieredCode, LoweringOptions] = weakref.WeakKeyDictionary()
@@ -280,16 +283,16 @@ class Engine(AbstractEngine):
         self, module: Module, options: LoweringOptions, report: ProgressListener, cancellation: Cancellation
     ) -> Image:
         """All of a module's code from the cache's places, else compiled, and kept there."""
-        stored = self._stored.load_images(module.digest, options)
-        if len(stored) == 1:
+        stored = self._stored.load_code(module.digest, options)
+        if stored is not None and len(stored.images) == 1:
             with self._lock:
                 self._found += 1
-            return stored[0][1]
+            return stored.images[0]
         started = time.perf_counter()
         image = self._compiler.compile(module, options, report, cancellation)
         seconds = time.perf_counter() - started
         self._ledger.record(OPTIMIZED, len(module.functions), len(image.content), seconds)
-        self._stored.store_images(module.digest, options, [(tiered_code.OPTIMIZED, image)])
+        self._stored.store_code(module.digest, options, ModuleEntry(images=(image,)))
         return image
 
     def _tiered(self, module: Module, layout: ContextLayout, options: LoweringOptions) -> TieredCode:
@@ -345,24 +348,30 @@ class Engine(AbstractEngine):
         level = tiered_code.FAST if self.code_policy is CodePolicy.FAST else tiered_code.OPTIMIZED
 
         def make(report: ProgressListener, given_up: Cancellation) -> None:
-            Completion(self._pool, self._limits, tiered, options, report, given_up).run(level)
-            self._keeper.keep(tiered)
+            completion = Completion(self._pool, tiered, options, self._note, report, given_up)
+            try:
+                completion.run(level)
+            finally:
+                self._keeper.keep(tiered)
 
         self._completing.run(tiered, make, progress, cancellation)
         return progress_of(tiered)
 
     def _compiled_fast(self, code: TieredCode, options: LoweringOptions, compiled: Compiled) -> None:
-        self._note(FAST, compiled)
+        self._note(code, tiered_code.FAST, compiled)
         if self._optimizer is not None:
             self._optimizer.called(code, options)
 
     def _compiled_well(self, code: TieredCode, compiled: Compiled) -> None:
-        self._note(OPTIMIZED, compiled)
+        self._note(code, tiered_code.OPTIMIZED, compiled)
 
-    def _note(self, tier: str, compiled: Compiled) -> None:
+    def _note(self, code: TieredCode, level: int, compiled: Compiled) -> None:
+        """Some code has got something."""
+        tier = FAST if level == tiered_code.FAST else OPTIMIZED
         with self._lock:
             self._compile_seconds += compiled.seconds
         self._ledger.record(tier, compiled.functions, compiled.code_bytes, compiled.seconds)
+        self._keeper.changed(code)
 
     # -- Ahead of time ---------------------------------------------------------------------------------------------
 
@@ -521,8 +530,8 @@ class Engine(AbstractEngine):
         if self._optimizer is not None:
             self._optimizer.close()
         self._pool.close()
-        for code in self._cache.values():
-            self._keep(code)
+        self._keeper.close()
+        self._stored.flush()
         self._cache.remove(lambda _key: True)
         with self._lock:
             self._latest.clear()

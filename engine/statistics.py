@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
-from typing import Protocol
 
 FAST, OPTIMIZED = "fast", "optimized"
 """The tiers' names."""
@@ -65,20 +64,6 @@ class CompilationStatistics:
     cache_places: tuple[CachePlaceStatistics, ...] = ()
     queue: QueueStatistics = field(default_factory=QueueStatistics)
     modules: tuple[ModuleCodeStatistics, ...] = ()
-
-
-class CachePlace(Protocol):
-    """A place of the cache, as far as statistics go."""
-
-    def statistics(self) -> CachePlaceStatistics:
-        """Counters, as of now."""
-
-
-class CompileQueue(Protocol):
-    """A pool of compile jobs, as far as statistics go."""
-
-    def statistics(self) -> QueueStatistics:
-        """Counters, as of now."""
 
 
 class TierLedger:

@@ -223,7 +223,7 @@ class ModuleLibrary:
             stored = await self._in_thread(lambda: self._checked_and_written(module, source))
         except BaseException:
             if known is None:
-                self._engine.delete_compiled_module(module)
+                await self._forget_code(module)
             raise
         record.size, record.create_time = stored.size, stored.create_time
         self._records[sha256] = record
@@ -326,15 +326,19 @@ class ModuleLibrary:
         """
         if record.compiled is None:
             module = await self.module(record)
-            return self._keep(record, await self._compile(record, module, Cancellation()))
+            return await self._keep(record, await self._compile(record, module, Cancellation()))
         return record.compiled
 
-    def _keep(self, record: ModuleRecord, compiled: CompiledModule) -> CompiledModule:
+    async def _keep(self, record: ModuleRecord, compiled: CompiledModule) -> CompiledModule:
         if self._records.get(record.sha256) is record:
             record.compiled = compiled
         elif record.sha256 not in self._records:  # it was deleted meanwhile
-            self._engine.delete_compiled_module(compiled.module)
+            await self._forget_code(compiled.module)
         return compiled
+
+    async def _forget_code(self, module: Module) -> None:
+        """Free the code of a module; what is new of it is written to the cache's places before, which may take long."""
+        await self._in_thread(lambda: self._engine.delete_compiled_module(module))
 
     async def complete(
         self, record: ModuleRecord, listener: Callable[[CompileProgress], object]
@@ -364,7 +368,7 @@ class ModuleLibrary:
             return compiled, self._engine.complete(compiled, progress=report, cancellation=cancellation)
 
         compiled, progress = await self._cancellable(cancellation, work)
-        self._keep(record, compiled)
+        await self._keep(record, compiled)
         return progress
 
     async def description(self, record: ModuleRecord, content: bool = False) -> module_pb2.Module:
@@ -406,7 +410,7 @@ class ModuleLibrary:
                 await self._in_thread(lambda: files.delete(sha256))
             del self._records[sha256]
             if record.module is not None:
-                self._engine.delete_compiled_module(record.module)
+                await self._forget_code(record.module)
         _logger.info("module deleted", module=record.name)
 
     async def _in_thread(self, work: Callable[[], T]) -> T:

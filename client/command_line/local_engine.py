@@ -49,7 +49,7 @@ def inspect_function(source: bytes, function: str, tier: CodeTier) -> FunctionCo
 
     module = _valid_module(source)
     try:
-        inspection = engine.inspect_function(module, function, engine.Tier(tier.value))
+        inspection = engine.inspect_function(module, function, engine.Tier(tier.value), limited=False)
     except engine.FarcallError as error:
         raise client_error(error) from None
     return read_function_code(inspection_message(inspection))

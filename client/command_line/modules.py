@@ -124,7 +124,7 @@ def inspect(settings: Settings, module: str, function: str | None, tier: str) ->
         given = _source(module)
         source = given if isinstance(given, bytes) else given.read_bytes()
         if function is not None:
-            _show_code(settings, local_engine.inspect_function(source, function, CodeTier(tier)))
+            _show_code(settings, local_engine.inspect_function(source, function, CodeTier(tier)), tier)
             return
         content = local_engine.read_module_file(source)
         warnings = local_engine.module_file_warnings(source)
@@ -137,7 +137,7 @@ def inspect(settings: Settings, module: str, function: str | None, tier: str) ->
         with settings.client() as client:
             if function is not None:
                 found = client.module(module)
-                _show_code(settings, client.inspect_function(found, function, tier=CodeTier(tier)))
+                _show_code(settings, client.inspect_function(found, function, tier=CodeTier(tier)), tier)
                 return
             content = client.module(module)
     if settings.json:
@@ -148,11 +148,16 @@ def inspect(settings: Settings, module: str, function: str | None, tier: str) ->
         output.print_warning(warning)
 
 
-def _show_code(settings: Settings, code: FunctionCode) -> None:
+def _show_code(settings: Settings, code: FunctionCode, wanted: str) -> None:
     if settings.json:
         output.print_json(code)
     else:
         print_code(code)
+    if code.tier is not CodeTier(wanted):
+        output.print_warning(
+            f"function {code.index} is too complex to be optimized, or too large to be optimized only to be looked at: "
+            f"this is its {code.tier.value} code"
+        )
 
 
 def _print_module(module: Module) -> None:

@@ -1,7 +1,7 @@
 """How guest functions call each other.
 
-Beside the ordinary convention there is one for tail calls, in which the callee takes its caller's place on the stack.
-A function that makes tail calls has a body in that convention, its *tail entry*, and an ordinary one that calls it. A
+Beside the ordinary convention there is one for tail calls, in which the callee takes its caller's place on the stack. A
+function that makes tail calls has a body in that convention, its *tail entry*, and an ordinary one that calls it. A
 function that makes none has no tail entry and needs none: called as the last thing that its caller does, it cannot
 make the stack grow without end, since all it can do is return.
 
@@ -17,9 +17,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from farcall.engine.structure.types import ValueType
-
-CALLING_CONVENTION = "fastcc"
-"""LLVM's calling convention of every guest function; the first parameter is the instance's context."""
 
 TAIL_CONVENTION = "tailcc"
 """LLVM's calling convention of tail entries; the first parameter is the instance's context."""
@@ -40,6 +37,15 @@ BLOCK_STRIDE = 16
 
 _SMALLEST_BLOCK = 128
 _IN_INTEGER_REGISTERS = frozenset({"i32", "i64", "ptr"})
+
+
+def calling_convention(results: Sequence[ValueType]) -> str:
+    """LLVM's calling convention of a guest function, to stand before its result's type.
+
+    The first parameter is the instance's context. The convention is C's, which FastISel knows, but where C would return
+    floats on the stack of the x87, which makes signaling NaNs quiet: up to `REGISTER_RESULTS` it never does.
+    """
+    return "" if len(results) <= REGISTER_RESULTS else "fastcc "
 
 
 def in_registers(parameters: Sequence[str]) -> list[bool]:

@@ -167,6 +167,17 @@ _BY_PREFIX = {
     prefix: {opcode: _with_readers(row) for opcode, row in rows.items()} for prefix, rows in BY_PREFIX.items()
 }
 
+_ONE_INDEX: tuple[Immediates, ...] = tuple((index,) for index in range(0x80))
+
+
+def _simple(row: Instruction | None) -> tuple[Instruction, bool] | None:
+    """A row that has no immediate, or only one that is read by `read_u32`, and whether it has that."""
+    readers = () if row is None else tuple(READERS[immediate] for immediate in row.immediates)
+    return None if row is None or readers not in ((), (read_u32,)) else (row, bool(readers))
+
+
+_SIMPLE = [_simple(row) for row in BY_OPCODE]
+
 
 def read_instruction(source: bytes, position: int) -> tuple[Instruction, Immediates, int]:
     """Read one instruction: its row, its immediates, and the position after it.
@@ -239,7 +250,20 @@ def decode_body(source: bytes, start: int, end: int) -> Iterator[tuple[Instructi
     position = start
     while position < end:
         offset = position
-        row, immediates, position = read_instruction(source, position)
+        # Nearly all instructions have no immediate, or an index of one byte; of which there is one object each.
+        entry = _SIMPLE[source[position]]
+        if entry is None:
+            row, immediates, position = read_instruction(source, position)
+        else:
+            row, has_index = entry
+            if not has_index:
+                immediates = ()
+                position += 1
+            elif (index := source[position + 1]) < 0x80:
+                immediates = _ONE_INDEX[index]
+                position += 2
+            else:
+                row, immediates, position = read_instruction(source, position)
         yield row, immediates, offset
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import hmac
 import os
@@ -47,12 +48,14 @@ class Authenticator:
 def read_or_make_key(path: Path) -> bytes:
     """The key in a file; made, for its owner alone, if there is none. Of several who make it at once, one wins.
 
+    A symbolic link is not followed: who can write to the directory could have it name a file whose content he knows.
+
     Raises:
-        UnsafeCacheKeyError: others can read the file, it is another user's, or has no key in it.
+        UnsafeCacheKeyError: others can read the file, it is another user's or a link, or has no key in it.
         OSError: the file can neither be read nor made.
     """
     with contextlib.suppress(FileNotFoundError):
-        return read_key(path)
+        return read_key(path, follow=False)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}-{os.getpid()}-{secrets.token_hex(8)}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -65,24 +68,37 @@ def read_or_make_key(path: Path) -> bytes:
             os.link(temporary, path)
     finally:
         os.unlink(temporary)
-    return read_key(path)
+    return read_key(path, follow=False)
 
 
-def read_key(path: Path) -> bytes:
+def read_key(path: Path, *, follow: bool = True) -> bytes:
     """The key in a file.
 
     The file must belong to this process's user or root, and only its owner may have access; where root owns it, its
     group may read it too (so are secrets mounted into containers).
 
+    Parameters:
+        follow: whether it may be a symbolic link.
+
     Raises:
         UnsafeCacheKeyError: others can read the file, it is another user's, or has no key in it.
         OSError: the file cannot be read.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | (0 if follow else os.O_NOFOLLOW)
+    try:
+        descriptor = os.open(path, flags)
+    except OSError as error:
+        if error.errno != errno.ELOOP or follow:
+            raise
+        raise UnsafeCacheKeyError(
+            f"the cache's key {path} is a symbolic link, which is not followed; say where the key is (key_file, "
+            f"--cache-key-file)"
+        ) from None
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(descriptor)
+        raise UnsafeCacheKeyError(f"{path}, which is to have the cache's key, is no file")
     with open(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise UnsafeCacheKeyError(f"{path}, which is to have the cache's key, is no file")
         if status.st_uid not in (os.geteuid(), 0):
             raise UnsafeCacheKeyError(
                 f"the cache's key {path} belongs to user {status.st_uid}, who could put code into this process; "

@@ -39,10 +39,14 @@ class CodeStore:
         self._lock = threading.Lock()
         self._hits = self._misses = self._rejected = self._failures = 0  # guarded by _lock
 
-    def load(self, key: str) -> ModuleEntry | None:
-        """The entry of a key, authenticated; None if no place has a right one."""
+    def load(self, key: str, *, again: bool = False) -> ModuleEntry | None:
+        """The entry of a key, authenticated; None if no place has a right one.
+
+        Parameters:
+            again: whether it was asked for already, and others may have changed it since; this is not counted.
+        """
         for position, place in enumerate(self._places):
-            content = place.get(key)
+            content = place.get(key, counted=not again)
             if content is None:
                 continue
             entry = self._checked(key, content, place)
@@ -51,10 +55,10 @@ class CodeStore:
             for above in self._places[:position]:
                 above.put(key, content.data)
             with self._lock:
-                self._hits += 1
+                self._hits += not again
             return entry
         with self._lock:
-            self._misses += 1
+            self._misses += not again
         return None
 
     def _checked(self, key: str, content: Content, place: CachePlace) -> ModuleEntry | None:
@@ -81,14 +85,19 @@ class CodeStore:
         with self._lock:
             self._failures += 1
 
-    def reject(self, key: str) -> None:
+    def reject(self, key: str, *, again: bool = False) -> None:
         """An entry that `load` returned makes no sense, though it is authentic: forget it, and count it as a miss."""
         with self._lock:
             self._rejected += 1
-            self._hits -= 1
-            self._misses += 1
+            self._hits -= not again
+            self._misses += not again
         for place in self._places:
             place.delete(key)
+
+    def flush(self, timeout: float) -> None:
+        """Wait until all is written, at most so many seconds for each place."""
+        for place in self._places:
+            place.flush(timeout)
 
     def statistics(self) -> CodeStoreStatistics:
         """Counters, as of now."""

@@ -4,7 +4,7 @@
 
     header    magic, version, count of sections, size of all, cache key, authentication code
     table     for each section: kind, level, offset, size; levels are of code
-    sections  metadata; for each image its table of functions; for each image its code, at a page boundary
+    sections  metadata; notes; for each image its table of functions; for each image its code, at a page boundary
 
 All numbers are little-endian. The code is over everything else, the key included: an entry under another's name is
 refused. Code stands at page boundaries, so that it can be mapped from the file.
@@ -32,7 +32,7 @@ _SECTION = struct.Struct("<IIQQ")
 _COUNTS = struct.Struct("<QQ")
 _MAC_END = _HEADER.size + MAC_BYTES
 
-_METADATA, _FUNCTIONS, _CODE = 1, 2, 3
+_METADATA, _FUNCTIONS, _CODE, _NOTES = 1, 2, 3, 4
 _ALIGNMENT = 16
 
 
@@ -48,11 +48,13 @@ class ModuleEntry:
         metadata: a decoded module in the form of `module_codec`; None where there is only code.
         images: compiled code.
         levels: of each image, how good its code is, as who keeps it counts that; where none is given, 0.
+        notes: what who keeps it has to say beside.
     """
 
     metadata: bytes | memoryview | None = None
     images: tuple[Image, ...] = ()
     levels: tuple[int, ...] = ()
+    notes: bytes | memoryview = b""
 
 
 def write_module(entry: ModuleEntry, key: str, authenticator: Authenticator) -> bytes:
@@ -64,6 +66,8 @@ def write_module(entry: ModuleEntry, key: str, authenticator: Authenticator) -> 
     sections: list[tuple[int, int, bytes | memoryview]] = []
     if entry.metadata is not None:
         sections.append((_METADATA, 0, entry.metadata))
+    if entry.notes:
+        sections.append((_NOTES, 0, entry.notes))
     sections.extend((_FUNCTIONS, 0, _pack_functions(image.functions)) for image in entry.images)
     levels = entry.levels or (0,) * len(entry.images)
     sections.extend((_CODE, level, image.content) for level, image in zip(levels, entry.images, strict=True))
@@ -77,8 +81,8 @@ def write_module(entry: ModuleEntry, key: str, authenticator: Authenticator) -> 
         table += _SECTION.pack(kind, level, position, len(content))
         position += len(content)
     header = _HEADER.pack(_MAGIC, VERSION, len(sections), position, bytes.fromhex(key))
-    body = b"".join((table, *parts))
-    return b"".join((header, authenticator.code(header, body), body))
+    parts.insert(0, bytes(table))  # of `bytes` alone, joining lets other threads run
+    return b"".join((header, authenticator.code(header, *parts), *parts))
 
 
 def read_module(content: Content, key: str, authenticator: Authenticator) -> ModuleEntry:
@@ -107,6 +111,7 @@ def _read_sections(content: Content, data: memoryview, count: int) -> ModuleEntr
     if end > len(data):
         raise ContainerError("the table of sections is cut off")
     metadata: memoryview | None = None
+    notes: bytes | memoryview = b""
     functions, code, levels = [], [], []
     for kind, level, offset, size in _SECTION.iter_unpack(data[_MAC_END:end]):
         if offset < end or offset + size > len(data):
@@ -114,6 +119,8 @@ def _read_sections(content: Content, data: memoryview, count: int) -> ModuleEntr
         section = data[offset : offset + size]
         if kind == _METADATA:
             metadata = section
+        elif kind == _NOTES:
+            notes = section
         elif kind == _FUNCTIONS:
             functions.append(_unpack_functions(section))
         elif kind == _CODE:
@@ -130,7 +137,7 @@ def _read_sections(content: Content, data: memoryview, count: int) -> ModuleEntr
         if max(map(operator.add, starts, lengths), default=0) > len(section):
             raise ContainerError("a function lies outside of its image")
         images.append(Image(section, table, file))
-    return ModuleEntry(metadata, tuple(images), tuple(levels))
+    return ModuleEntry(metadata, tuple(images), tuple(levels), notes)
 
 
 def _pack_functions(functions: Sequence[tuple[int, int, str]]) -> bytes:

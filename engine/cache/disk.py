@@ -53,21 +53,21 @@ class DiskPlace:
         # How many entries there are, and bytes: as was found last, and what this process has written since.
         self._found: tuple[int, int] | None = None  # guarded by _lock
 
-    def get(self, key: str) -> Content | None:
+    def get(self, key: str, *, counted: bool = True) -> Content | None:
         """The entry, mapped."""
         path = self._path(key)
         try:
             file = _open_mapped(path)
         except FileNotFoundError:
-            self._counters.count("misses")
+            self._counters.count("misses", counted)
             return None
         except OSError as error:
             self._failed("read", error)
-            self._counters.count("misses")
+            self._counters.count("misses", counted)
             return None
         with contextlib.suppress(OSError):  # of a directory that cannot be written to
             os.utime(path)
-        self._counters.count("hits")
+        self._counters.count("hits", counted)
         return Content(b"") if file is None else Content(file.view, file)
 
     def put(self, key: str, content: bytes | memoryview) -> None:
@@ -80,10 +80,8 @@ class DiskPlace:
             self._failed("written", error)
             return
         self._counters.count("stored")
+        self._add(int(before is None), len(content) - (before or 0))
         with self._lock:
-            if self._found is not None:
-                entries, size = self._found
-                self._found = entries + (before is None), size + len(content) - (before or 0)
             crowded = self._found is None or self._found[1] > self._max_bytes
         if crowded:
             self._make_room()
@@ -111,12 +109,25 @@ class DiskPlace:
 
     def delete(self, key: str) -> None:
         """Remove an entry's file."""
+        path = self._path(key)
         try:
-            os.unlink(self._path(key))
+            size = os.stat(path, follow_symlinks=False).st_size
+            os.unlink(path)
         except FileNotFoundError:
             pass
         except OSError as error:
             self._failed("removed", error)
+        else:
+            self._add(-1, -size)
+
+    def flush(self, timeout: float) -> None:
+        """Nothing is written in the background."""
+
+    def _add(self, entries: int, size: int) -> None:
+        """There are so many entries and bytes more, if it is known how many there were."""
+        with self._lock:
+            if self._found is not None:
+                self._found = self._found[0] + entries, self._found[1] + size
 
     def statistics(self) -> PlaceStatistics:
         """Counters; entries and bytes are looked up once, and then counted."""

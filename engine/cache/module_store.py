@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from farcall.engine.cache.code_store import CodeStore, CodeStoreStatistics
 from farcall.engine.cache.container import ModuleEntry
 from farcall.engine.cache.key import code_key, metadata_key
 from farcall.engine.cache.module_codec import decode_metadata, encode_module
-from farcall.engine.codegen.linker import Image
 from farcall.engine.codegen.target import Target
 
 if TYPE_CHECKING:
     from farcall.engine.lowering import LoweringOptions
     from farcall.engine.structure.module import Module
+
+_FLUSH_SECONDS = 10.0
+"""What a place that hangs may keep an engine from its end."""
 
 
 class ModuleStore:
@@ -52,30 +54,33 @@ class ModuleStore:
         if self._store is not None:
             self._store.store(metadata_key(module.digest, self._disabled), ModuleEntry(encode_module(module)))
 
-    def load_images(self, digest: str, options: LoweringOptions) -> list[tuple[int, Image]]:
-        """The code of a module, as levels and images; nothing if it is not there."""
-        if self._store is None:
-            return []
-        entry = self._store.load(self._code_key(digest, options))
-        return [] if entry is None else list(zip(entry.levels, entry.images, strict=True))
+    def load_code(self, digest: str, options: LoweringOptions, *, again: bool = False) -> ModuleEntry | None:
+        """The code of a module, if it is there.
 
-    def store_images(
-        self, digest: str, options: LoweringOptions, images: Sequence[tuple[int, Image]]
-    ) -> None:
+        Parameters:
+            again: whether it is only to be seen what others have written since; this is not counted.
+        """
+        return None if self._store is None else self._store.load(self._code_key(digest, options), again=again)
+
+    def store_code(self, digest: str, options: LoweringOptions, code: ModuleEntry) -> None:
         """Keep the code of a module."""
         if self._store is not None:
-            levels, contents = tuple([each for each, _ in images]), tuple([each for _, each in images])
-            self._store.store(self._code_key(digest, options), ModuleEntry(images=contents, levels=levels))
+            self._store.store(self._code_key(digest, options), code)
 
-    def reject_images(self, digest: str, options: LoweringOptions) -> None:
-        """Code that `load_images` returned makes no sense: forget it."""
+    def reject_code(self, digest: str, options: LoweringOptions, *, again: bool = False) -> None:
+        """Code that `load_code` returned makes no sense: forget it."""
         if self._store is not None:
-            self._store.reject(self._code_key(digest, options))
+            self._store.reject(self._code_key(digest, options), again=again)
 
     def count_failure(self) -> None:
         """Code could not be kept."""
         if self._store is not None:
             self._store.count_failure()
+
+    def flush(self) -> None:
+        """Wait for what is being written: before the process ends, which takes it along. Not for ever."""
+        if self._store is not None:
+            self._store.flush(_FLUSH_SECONDS)
 
     def _code_key(self, digest: str, options: LoweringOptions) -> str:
         return code_key(digest, _words(options), self._target)

@@ -24,6 +24,7 @@ DEFAULT_TIMEOUT = 2.0
 """Seconds that a call may wait for the store."""
 _PAUSE = 30.0
 """Seconds that a store is left alone after it failed."""
+_LOCAL = ("file://", "local://")
 _AT_ONCE = 8
 """Operations in progress at most; more are not begun, so that a store that hangs takes few threads."""
 
@@ -42,6 +43,8 @@ def open_url(url: str, **options: Any) -> tuple[Any, str]:
         raise ValueError(
             f"the cache URL {url!r} cannot be used: it has no scheme; it is to be like s3://bucket/prefix"
         )
+    if url.startswith(_LOCAL):
+        options["auto_mkdir"] = True
     try:
         fsspec = importlib.import_module("fsspec")
         files, root = fsspec.core.url_to_fs(url, **options)
@@ -83,10 +86,10 @@ class ObjectStorePlace:
         self._closed_until = 0.0
         self._pending: set[Future[Any]] = set()
 
-    def get(self, key: str) -> Content | None:
+    def get(self, key: str, *, counted: bool = True) -> Content | None:
         """The entry, if the store gives it in time."""
         data = self._attempt(lambda: self._read(key))
-        self._counters.count("misses" if data is None else "hits")
+        self._counters.count("misses" if data is None else "hits", counted)
         return None if data is None else Content(data)
 
     def _read(self, key: str) -> bytes | None:
@@ -102,8 +105,13 @@ class ObjectStorePlace:
 
     def _write(self, key: str, content: bytes) -> None:
         path = self._path(key)
-        self._files.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
-        self._files.pipe_file(path, content)
+        try:
+            self._files.pipe_file(path, content)
+        except FileNotFoundError:
+            # A file system with directories. What stands above the URL is not made: a bucket that is not there may be
+            # a slip of the pen.
+            self._files.mkdir(path.rsplit("/", 1)[0], create_parents=False)
+            self._files.pipe_file(path, content)
         self._counters.count("stored")
 
     def delete(self, key: str) -> None:

@@ -49,14 +49,17 @@ class PlaceStatistics:
 class CachePlace(Protocol):
     """Keeps entries by key. No method raises on account of the place's condition: what fails is counted."""
 
-    def get(self, key: str) -> Content | None:
-        """The entry, or None if it is not there or cannot be read."""
+    def get(self, key: str, *, counted: bool = True) -> Content | None:
+        """The entry, or None if it is not there or cannot be read; counted as a hit or a miss."""
 
     def put(self, key: str, content: bytes | memoryview) -> None:
         """Keep an entry, in place of one with the same key."""
 
     def delete(self, key: str) -> None:
         """Forget an entry, if it is there."""
+
+    def flush(self, timeout: float) -> None:
+        """Wait for what is written in the background, at most so many seconds."""
 
     def statistics(self) -> PlaceStatistics:
         """Counters, as of now."""

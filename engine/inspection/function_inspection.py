@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from farcall.engine import lowering
 from farcall.engine.abi.layout import context_layout
 from farcall.engine.codegen.compiler import Optimization, compile_visibly
 from farcall.engine.codegen.target import Target, host_target
@@ -24,6 +25,7 @@ class Tier(Enum):
 
 
 _OPTIMIZATIONS = {Tier.FAST: Optimization.FAST, Tier.OPTIMIZED: Optimization.FULL}
+_LOWERINGS = {Tier.FAST: lowering.Tier.FAST, Tier.OPTIMIZED: lowering.Tier.OPTIMIZED}
 
 
 _LARGEST_BODY = 1 << 18
@@ -55,12 +57,12 @@ class FunctionInspection:
     Attributes:
         index: in the module's function index space.
         name: from the name section or an export, or None.
-        tier: whose code it is: `FAST` also where `OPTIMIZED` was asked for, but the function is too complex.
+        tier: whose code it is: `FAST` also where `OPTIMIZED` was asked for, but the function is too complex, or too
+            large for the limits.
         target: the machine, as LLVM's triple.
         wasm: the instructions in the text format; the first line is the function's signature.
         lowered: LLVM IR as the lowering makes it.
-        passed: LLVM IR after the passes, which the fast tier has none of; empty where the function is so large that
-            LLVM worked on it in another process.
+        passed: LLVM IR after the passes, which the fast tier has none of.
         machine: assembly.
     """
 
@@ -74,13 +76,20 @@ class FunctionInspection:
     machine: tuple[CodeLine, ...]
 
 
-def inspect_function(module: Module, function: str, tier: Tier = Tier.OPTIMIZED) -> FunctionInspection:
+def inspect_function(
+    module: Module, function: str, tier: Tier = Tier.OPTIMIZED, *, limited: bool = True
+) -> FunctionInspection:
     """Compile one function for people to look at; nothing else is compiled, and nothing kept.
+
+    It is the code of the policy `lazy`: what is compiled with others may call them directly instead of through the code
+    table.
 
     Parameters:
         module: validated.
         function: its index, an export's name, or a name of the name section.
         tier: whose code.
+        limited: whether it must not take LLVM much longer than a second: of larger functions the fast tier's code is
+            shown, or none.
 
     Raises:
         FunctionNotFoundError: there is no such function, there are several, or it is imported.
@@ -91,13 +100,15 @@ def inspect_function(module: Module, function: str, tier: Tier = Tier.OPTIMIZED)
         size = body.end - body.start
         raise ExhaustionError(f"function {body.index} has {size} bytes, at most {_LARGEST_BODY} are shown")
     target = host_target()
-    # Code as servers run it: guests can be stopped, nobody listens.
-    options = LoweringOptions(ensure_termination=True, listeners=False, capabilities=target.capabilities)
     if tier is Tier.OPTIMIZED and is_complex(module, body):
         tier = Tier.FAST
-    text = lower_located(module, context_layout(module), options, body, locate)
-    text = define_locations(text, body.index)
-    passed, content, tier = _compile(body, text, target, tier)
+    text = _lower(module, body, target, tier)
+    if limited and tier is Tier.OPTIMIZED and not is_soon_compiled(text):
+        tier = Tier.FAST
+        text = _lower(module, body, target, tier)
+    if limited and not is_soon_compiled(text, optimized=tier is Tier.OPTIMIZED):
+        raise ExhaustionError(f"function {body.index} is too large to be compiled only to be looked at")
+    passed, content = compile_visibly(text, target, _OPTIMIZATIONS[tier])
     return FunctionInspection(
         index=body.index,
         name=module.function_name(body.index),
@@ -110,13 +121,14 @@ def inspect_function(module: Module, function: str, tier: Tier = Tier.OPTIMIZED)
     )
 
 
-def _compile(body: FunctionBody, text: str, target: Target, tier: Tier) -> tuple[str, bytes, Tier]:
-    """The text after the passes, the object, and the tier that it is of after all."""
-    if is_soon_compiled(text, optimized=tier is Tier.OPTIMIZED):
-        return *compile_visibly(text, target, _OPTIMIZATIONS[tier]), tier
-    if tier is Tier.OPTIMIZED:
-        return _compile(body, text, target, Tier.FAST)
-    raise ExhaustionError(f"function {body.index} is too large to be compiled only to be looked at")
+def _lower(module: Module, body: FunctionBody, target: Target, tier: Tier) -> str:
+    """LLVM IR with debug locations."""
+    # Code as servers run it: guests can be stopped, nobody listens.
+    options = LoweringOptions(
+        ensure_termination=True, listeners=False, capabilities=target.capabilities, tier=_LOWERINGS[tier]
+    )
+    text = lower_located(module, context_layout(module), options, body, locate)
+    return define_locations(text, body.index)
 
 
 def _wasm_lines(module: Module, body: FunctionBody) -> tuple[CodeLine, ...]:

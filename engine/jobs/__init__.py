@@ -15,10 +15,12 @@ of it, nobody else is concerned. What is dear, imports and decoding, is done onc
 """
 
 from farcall.engine.jobs.batches import allowed_seconds, split_into_batches
-from farcall.engine.jobs.job import BACKGROUND, FOREGROUND, CompiledImage, CompileJob
+from farcall.engine.jobs.job import AHEAD, BACKGROUND, FOREGROUND, CompiledImage, CompileJob
+from farcall.engine.jobs.job_group import JobGroup
 from farcall.engine.jobs.pool import CompilePool, CompilePoolStatistics, CompileTicket
 
 __all__ = [
+    "AHEAD",
     "BACKGROUND",
     "FOREGROUND",
     "CompileJob",
@@ -26,6 +28,7 @@ __all__ = [
     "CompilePoolStatistics",
     "CompileTicket",
     "CompiledImage",
+    "JobGroup",
     "allowed_seconds",
     "split_into_batches",
 ]

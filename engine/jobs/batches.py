@@ -23,7 +23,8 @@ def bodies_of(module: Module, functions: Sequence[int]) -> list[FunctionBody]:
 
 def body_bytes(module: Module, functions: Sequence[int]) -> int:
     """How many bytes of code functions have together."""
-    return sum(body.end - body.start for body in bodies_of(module, functions))
+    first, size = module.imported_function_count, module.functions.size
+    return sum([size(index - first) for index in functions])
 
 
 def split_into_batches(module: Module, functions: Sequence[int], processes: int) -> list[list[int]]:
@@ -40,12 +41,14 @@ def split_into_batches(module: Module, functions: Sequence[int], processes: int)
     wanted = min(max(share, _SMALLEST_BATCH), _LARGEST_BATCH)
     batches: list[list[int]] = []
     size = wanted  # so that the first function begins a batch
-    for index, body in zip(functions, bodies_of(module, functions), strict=True):
-        if size >= wanted or (size and size + body.end - body.start > _LARGEST_BATCH):
+    first = module.imported_function_count
+    for index in functions:
+        more = module.functions.size(index - first)
+        if size >= wanted or (size and size + more > _LARGEST_BATCH):
             batches.append([])
             size = 0
         batches[-1].append(index)
-        size += body.end - body.start
+        size += more
     return batches
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from farcall.engine.codegen.compiler import Optimization
 from farcall.engine.codegen.linker import Image
@@ -13,6 +13,8 @@ from farcall.engine.structure.module import Module
 
 FOREGROUND = 0
 """Priority of what somebody waits for."""
+AHEAD = 5
+"""Priority of what is likely to be called soon."""
 BACKGROUND = 10
 """Priority of what makes running code faster."""
 
@@ -27,7 +29,7 @@ class CompileJob:
         options: what the code does beside running the guest.
         optimization: how much work goes into the code.
         priority: who is served first; the lower, the sooner.
-        seconds: processor time that it may take.
+        seconds: processor time that it may take; None is what its size makes reasonable (`allowed_seconds`).
         target: the machine that the code is for.
         linked: whether the object is linked to an image. One that is not can refer to functions of other jobs.
     """
@@ -37,9 +39,16 @@ class CompileJob:
     options: LoweringOptions
     optimization: Optimization
     priority: int
-    seconds: int
+    seconds: int | None = None
     target: Target = field(default_factory=host_target)
     linked: bool = True
+
+    def halves(self) -> tuple[CompileJob, CompileJob]:
+        """The same for the first and the other half of its functions: to find those for which it is not possible."""
+        middle = len(self.functions) // 2
+        return replace(self, functions=self.functions[:middle]), replace(
+            self, functions=self.functions[middle:]
+        )
 
     @property
     def key(self) -> Hashable:

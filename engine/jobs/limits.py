@@ -34,7 +34,3 @@ class CompileLimits:
             raise ValueError(f"nice must be from 0 to 19, not {self.nice}")
         if self.idle_seconds < 0:
             raise ValueError(f"idle_seconds must not be negative, but is {self.idle_seconds}")
-
-    def allowed(self, seconds: int) -> int:
-        """Seconds that a job may take for which so many are reasonable."""
-        return seconds if self.seconds is None else min(seconds, self.seconds)

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import queue
 from collections.abc import Sequence
-from concurrent.futures import CancelledError
 
 from farcall.engine.abi.layout import context_layout
 from farcall.engine.codegen.compiler import Optimization, compile_to_object
 from farcall.engine.codegen.elf import read_object
 from farcall.engine.codegen.linker import Image, link
 from farcall.engine.codegen.target import Target, host_target
-from farcall.engine.errors import CompileCancelledError, CompileLimitError, CompilerCrashError
-from farcall.engine.jobs.batches import allowed_seconds, bodies_of, body_bytes, split_into_batches
+from farcall.engine.errors import CompileLimitError, CompilerCrashError
+from farcall.engine.jobs.batches import bodies_of, body_bytes, split_into_batches
 from farcall.engine.jobs.job import FOREGROUND, CompileJob
-from farcall.engine.jobs.limits import CompileLimits
-from farcall.engine.jobs.pool import CompilePool, CompileTicket
+from farcall.engine.jobs.job_group import JobGroup
+from farcall.engine.jobs.pool import CompilePool
 from farcall.engine.jobs.progress import Cancellation, CompileProgress, ProgressListener
 from farcall.engine.lowering import LoweringOptions, is_complex, is_soon_compiled, lower_functions
 from farcall.engine.structure.module import Module
@@ -36,9 +34,8 @@ def is_small(module: Module) -> bool:
 class ModuleCompiler:
     """Compiles whole modules. Thread-safe."""
 
-    def __init__(self, pool: CompilePool, limits: CompileLimits) -> None:
+    def __init__(self, pool: CompilePool) -> None:
         self._pool = pool
-        self._limits = limits
 
     def compile(
         self,
@@ -60,15 +57,13 @@ class ModuleCompiler:
             ExhaustionError: it takes too much time or memory, or too many jobs wait.
             CompilerCrashError: the compiler crashed on some functions, without optimisation too.
         """
-        large = sum(body.end - body.start for body in module.functions) > _OPTIMIZED_CODE_BYTES
+        large = sum(module.functions.sizes()) > _OPTIMIZED_CODE_BYTES
         parts: dict[Optimization, list[int]] = {Optimization.FULL: [], Optimization.FAST: []}
         for body in module.functions:
             fast = large or is_complex(module, body)
             parts[Optimization.FAST if fast else Optimization.FULL].append(body.index)
-        compilation = _Compilation(
-            self._pool, self._limits, module, options, target or host_target(), report, cancellation
-        )
-        try:
+        with JobGroup(self._pool, cancellation) as jobs:
+            compilation = _Compilation(jobs, module, options, target or host_target(), report)
             for optimization, functions in parts.items():
                 if is_small(module):
                     compilation.compile_in_place(functions, optimization)
@@ -76,8 +71,6 @@ class ModuleCompiler:
                     for batch in split_into_batches(module, functions, self._pool.processes):
                         compilation.submit(batch, optimization)
             compilation.wait()
-        finally:
-            compilation.cancel()
         return link(map(read_object, compilation.objects()))
 
 
@@ -86,32 +79,25 @@ class _Compilation:
 
     def __init__(
         self,
-        pool: CompilePool,
-        limits: CompileLimits,
+        jobs: JobGroup,
         module: Module,
         options: LoweringOptions,
         target: Target,
         report: ProgressListener,
-        cancellation: Cancellation,
     ) -> None:
-        self._pool = pool
-        self._limits = limits
+        self._jobs = jobs
         self._module = module
         self._options = options
         self._target = target
         self._report = report
-        self._cancellation = cancellation
         self._failures = 0
-        self._objects: dict[
-            int, bytes
-        ] = {}  # by first function, so that an image does not depend on who was first
-        self._waiting: dict[CompileTicket, tuple[list[int], Optimization]] = {}
-        self._ended: queue.SimpleQueue[CompileTicket | None] = queue.SimpleQueue()
+        # By first function, so that an image does not depend on who was first.
+        self._objects: dict[int, bytes] = {}
         self._functions = {Optimization.FULL: 0, Optimization.FAST: 0}
         self._bytes = 0
-        self._all_bytes = body_bytes(module, [body.index for body in module.functions])
+        self._all_bytes = sum(module.functions.sizes())
 
-    def compile_in_place(self, functions: list[int], optimization: Optimization) -> None:
+    def compile_in_place(self, functions: Sequence[int], optimization: Optimization) -> None:
         """Compile functions in this process, unless LLVM may take long."""
         if not functions:
             return
@@ -122,58 +108,42 @@ class _Compilation:
         else:
             self.submit(functions, optimization)
 
-    def submit(self, functions: list[int], optimization: Optimization) -> None:
+    def submit(self, functions: Sequence[int], optimization: Optimization) -> None:
         """Have functions compiled by a job."""
-        self._cancellation.check()
-        seconds = self._limits.allowed(allowed_seconds(self._module, functions, optimization))
-        job = CompileJob(
-            self._module,
-            functions,
-            self._options,
-            optimization,
-            FOREGROUND,
-            seconds,
-            self._target,
-            linked=False,
+        self._jobs.submit(
+            CompileJob(
+                self._module,
+                functions,
+                self._options,
+                optimization,
+                FOREGROUND,
+                target=self._target,
+                linked=False,
+            )
         )
-        ticket = self._pool.submit(job)
-        self._waiting[ticket] = functions, optimization
-        ticket.add_done_callback(lambda _: self._ended.put(ticket))
 
     def wait(self) -> None:
         """Wait for all jobs."""
-        self._cancellation.attach(lambda: self._ended.put(None))
         self._report_progress()
-        while self._waiting:
-            ticket = self._ended.get()
-            self._cancellation.check()
-            if ticket in self._waiting:
-                assert ticket is not None
-                self._take(ticket, *self._waiting.pop(ticket))
+        for job, ticket in self._jobs.ended():
+            try:
+                content = ticket.result().object
+            except (CompileLimitError, CompilerCrashError):
+                if job.optimization is Optimization.FAST:
+                    raise
+                self._compile_with_less_work(job.functions)
+            else:
+                assert content is not None
+                self._keep(job.functions, job.optimization, content)
+                self._report_progress()
 
-    def _take(self, ticket: CompileTicket, functions: list[int], optimization: Optimization) -> None:
-        try:
-            content = ticket.result().object
-        except CancelledError:
-            raise CompileCancelledError from None
-        except (CompileLimitError, CompilerCrashError):
-            if optimization is Optimization.FAST:
-                raise
-            self._compile_with_less_work(functions)
-            return
-        assert content is not None
-        self._keep(functions, optimization, content)
-        self._report_progress()
-
-    def _compile_with_less_work(self, functions: list[int]) -> None:
+    def _compile_with_less_work(self, functions: Sequence[int]) -> None:
         """What could not be optimised is compiled without; after some failures, so is all the rest."""
         self._failures += 1
         self.submit(functions, Optimization.FAST)
         if self._failures == _FAILURES:
-            for ticket, (others, optimization) in list(self._waiting.items()):
-                if optimization is Optimization.FULL and ticket.cancel():
-                    del self._waiting[ticket]
-                    self.submit(others, Optimization.FAST)
+            for job in self._jobs.withdraw(lambda job: job.optimization is Optimization.FULL):
+                self.submit(job.functions, Optimization.FAST)
 
     def _keep(self, functions: Sequence[int], optimization: Optimization, content: bytes) -> None:
         self._objects[functions[0]] = content
@@ -185,11 +155,6 @@ class _Compilation:
         self._report(
             CompileProgress(len(self._module.functions), optimized, fast, self._all_bytes, self._bytes)
         )
-
-    def cancel(self) -> None:
-        """Give up the jobs that are not done."""
-        for ticket in self._waiting:
-            ticket.cancel()
 
     def objects(self) -> list[bytes]:
         """What has been compiled, in the order of functions."""

@@ -66,6 +66,7 @@ def _error_of(job: CompileJob, end: End, said: str, memory_limit: int) -> Except
     assert end.status is not None
     number = os.WTERMSIG(end.status) if os.WIFSIGNALED(end.status) else None
     if number == signal.SIGXCPU:
+        assert job.seconds is not None
         return CompileLimitError(job.functions, "time", job.seconds)
     if any(sign in said for sign in _SIGNS_OF_EXHAUSTION):
         return CompileLimitError(job.functions, "memory", memory_limit)

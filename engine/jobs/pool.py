@@ -9,10 +9,11 @@ import threading
 import weakref
 from collections.abc import Hashable
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 from farcall.engine.errors import ClosedError, ExhaustionError, QueueFullError
+from farcall.engine.jobs.batches import allowed_seconds
 from farcall.engine.jobs.job import CompiledImage, CompileJob
 from farcall.engine.jobs.job_queue import JobQueue
 from farcall.engine.jobs.outcome import result_of
@@ -81,6 +82,7 @@ class CompilePool:
         queue_limit: int = 10_000,
         nice: int = 10,
         memory_limit: int = 4 << 30,
+        seconds_limit: int | None = None,
         idle_seconds: float = 10.0,
     ) -> None:
         """Make a pool; processes are started when there is something to do.
@@ -90,12 +92,14 @@ class CompilePool:
             queue_limit: how many jobs may wait.
             nice: how much the jobs stand back behind this process (0 to 19), so that its callers are served first.
             memory_limit: bytes of address space that a job's process may have.
+            seconds_limit: processor time that a job may take, whatever it says itself.
             idle_seconds: how long processes are kept that have nothing to do.
         """
         self.processes = processes or len(os.sched_getaffinity(0))
         self._queue_limit = queue_limit
         self._nice = nice
         self._memory_limit = memory_limit
+        self._seconds_limit = seconds_limit
         self._idle_seconds = idle_seconds
         self._reset()
         _pools.add(self)
@@ -149,13 +153,17 @@ class CompilePool:
     def _add(self, job: CompileJob) -> _Pending:
         if len(self._queue) >= self._queue_limit:
             raise QueueFullError(self._queue_limit)
-        pending = _Pending(job)
+        pending = _Pending(replace(job, seconds=self._allowed_seconds(job)))
         self._pending[pending.key] = pending
         self._queue.push(pending)
         if self._waiting_threads < len(self._queue) and len(self._threads) < self.processes:
             self._start_thread(pending)
         self._changed.notify()
         return pending
+
+    def _allowed_seconds(self, job: CompileJob) -> int:
+        seconds = job.seconds or allowed_seconds(job.module, job.functions, job.optimization)
+        return seconds if self._seconds_limit is None else min(seconds, self._seconds_limit)
 
     def _start_thread(self, pending: _Pending) -> None:
         """Start another thread that sees to processes. ExhaustionError: there is none, and none can be started."""
@@ -316,6 +324,7 @@ def _new_file(name: str) -> BinaryIO:
 
 def _order(job: CompileJob) -> Order:
     functions = tuple(job.functions)
+    assert job.seconds is not None
     return Order(functions, job.options, job.optimization, job.seconds, job.target, job.linked)
 
 

@@ -15,7 +15,6 @@ from typing import Any
 
 from farcall.engine.abi import layout as abi
 from farcall.engine.abi.calls import (
-    CALLING_CONVENTION,
     symbol,
 )
 from farcall.engine.abi.layout import RuntimeFunction
@@ -184,7 +183,7 @@ def _assemble(function: FunctionLowering) -> str:
     if checks:
         function.context.checking.add(index)
     lines = [
-        f"define hidden {CALLING_CONVENTION} {signature.result} @{symbol(index)}"
+        f"define hidden {signature.convention}{signature.result} @{symbol(index)}"
         f"(ptr noundef nonnull align 8 dereferenceable({size}) %vmctx{parameters}) {GUEST_FUNCTION} align 32 {{",
         "entry:",
         *function.entry,

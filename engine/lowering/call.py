@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from farcall.engine.abi import layout as abi
-from farcall.engine.abi.calls import CALLING_CONVENTION, symbol
+from farcall.engine.abi.calls import symbol
 from farcall.engine.abi.code_table import CELL_CODE
 from farcall.engine.instructions.instruction import Instruction
 from farcall.engine.lowering.casts import function_is_below
@@ -32,7 +32,7 @@ def emit_call(function: FunctionLowering, callee: Callee, texts: list[str]) -> N
     signature, code, vmctx = callee.signature, callee.code, callee.vmctx
     function.carry(len(texts) + len(signature.type.results))
     arguments = "".join(f", {llvm} {text}" for llvm, text in zip(signature.parameters, texts, strict=True))
-    call = f"call {CALLING_CONVENTION} {signature.result} {code}(ptr {vmctx}{arguments})"
+    call = f"call {signature.convention}{signature.result} {code}(ptr {vmctx}{arguments})"
     results = signature.type.results
     if not results:
         function.lines.append(call)

@@ -6,7 +6,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from enum import Enum
 
-from farcall.engine.abi.calls import result_type
+from farcall.engine.abi.calls import calling_convention, result_type
 from farcall.engine.abi.layout import ContextLayout
 from farcall.engine.abi.objects import StructLayout, struct_layout
 from farcall.engine.binary.function_facts import function_facts
@@ -63,9 +63,15 @@ _MANY = 16
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """A function type in LLVM's words; `result` is `void`, a type, or a structure of several, which may have a name."""
+    """A function type in LLVM's words.
+
+    Attributes:
+        convention: see `abi.calls.calling_convention`.
+        result: `void`, a type, or a structure of several, which may have a name.
+    """
 
     type: FunctionType
+    convention: str
     result: str
     parameters: tuple[str, ...]
 
@@ -162,8 +168,9 @@ class ModuleContext:
             if len(function_type.results) > _NAMED_RESULTS:
                 self.named[type_index] = f"%results{type_index} = type {result}"
                 result = f"%results{type_index}"
+            convention = calling_convention(function_type.results)
             parameters = tuple(value.llvm for value in function_type.parameters)
-            found = self.signatures[type_index] = Signature(function_type, result, parameters)
+            found = self.signatures[type_index] = Signature(function_type, convention, result, parameters)
         return found
 
     def carry(self, count: int, before: int, function_index: int) -> int:

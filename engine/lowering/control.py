@@ -208,6 +208,9 @@ def br_table(function: FunctionLowering, row: Instruction, immediates: tuple[Any
     index = function.pop()
     *depths, default = immediates[0]
     switch = function.name()
+    if function.is_fast:  # FastISel leaves all of a block that ends so to LLVM's other instruction selector
+        function.lines.append(f"br label %{switch}.table")
+        function.continue_in(f"{switch}.table")
     targets: dict[int, str] = {}
     between: list[str] = []
     for depth in {default, *depths}:

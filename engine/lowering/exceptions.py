@@ -177,8 +177,13 @@ def set_jump(function: FunctionLowering, name: str, handler: str, labels: Sequen
     buffer = function.address(handler, abi.HANDLER_JUMP_BUFFER)
     result, _ = RUNTIME_SIGNATURES[RuntimeFunction.SET_JUMP]
     number = function.define(f"call {result} {code}(ptr {buffer}) returns_twice")
-    cases = " ".join(f"i32 {position}, label %{label}" for position, label in enumerate(labels, start=1))
-    function.lines.append(f"switch i32 {number}, label %{name}.try [ {cases} ]")
+    # No `switch`, which FastISel leaves to LLVM's other instruction selector, with all of its block.
+    for position, label in enumerate(labels, start=1):
+        after = f"{name}.try" if position == len(labels) else f"{name}.not{position}"
+        caught_here = function.define(f"icmp eq {result} {number}, {position}")
+        function.lines.append(f"br i1 {caught_here}, label %{label}, label %{after}")
+        if position < len(labels):
+            function.lines.append(f"{after}:")
 
 
 def _take_exception(function: FunctionLowering, handler: str, clause: Catch) -> None:

@@ -158,6 +158,8 @@ class FunctionLowering:
     def __init__(
         self, context: ModuleContext, body: FunctionBody, changed_where_caught: frozenset[int] | None = None
     ) -> None:
+        if context.options.tier is Tier.FAST:  # all locals stay in memory, since nothing is optimised
+            changed_where_caught = frozenset()
         self.changed_where_caught = changed_where_caught
         self._handlers: list[int] = []
         self.catching: list[Frame] = []

@@ -29,6 +29,7 @@ from farcall.engine.lowering.function import FunctionLowering
 from farcall.engine.lowering.metadata import CONTEXT, GUEST
 from farcall.engine.structure.types import I32, I64, USUAL_PAGE_SIZE, MemoryType
 
+_LARGEST_32 = (1 << 32) - 1
 _LARGEST_64 = (1 << 64) - 1
 
 
@@ -42,6 +43,10 @@ def _address(function: FunctionLowering, memory: int, index: str, offset: int, s
         _check_wide(function, memory, index, offset + size)
     elif not is_guarded(memory_type) or offset + size > MEMORY_GUARD_SIZE:
         _check(function, memory, index, offset + size)
+    elif (
+        function.is_fast and index[0] != "%"
+    ):  # a constant: LLVM would find that out for itself when it optimises
+        return function.address(function.memory_base(memory), (int(index) & _LARGEST_32) + offset)
     indexed = function.indexed.get((memory, index))
     if indexed is None:
         wide = index if memory_type.index_type is I64 else function.widen(index)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 
-from farcall.engine.abi.calls import CALLING_CONVENTION, symbol
+from farcall.engine.abi.calls import symbol
 from farcall.engine.abi.layout import ContextLayout, needs_descriptors
 from farcall.engine.errors import ExhaustionError
 from farcall.engine.lowering.body import lower_body, lower_located_body
@@ -107,7 +107,7 @@ def lower_located(
     locate: Callable[[str, int], str],
 ) -> str:
     """As `lower_functions` of one function, with its text given by `locate`: see `body.lower_located_body`."""
-    context = ModuleContext(module, layout, options)
+    context = ModuleContext(module, layout, options, together=_together(options, (body,)))
     return _text(context, [body], [lower_located_body(context, body, locate)])
 
 
@@ -117,8 +117,9 @@ def _text(context: ModuleContext, functions: Sequence[FunctionBody], definitions
     for index in sorted(context.called - {body.index for body in functions}):
         signature = context.signature(context.module.function_types[index])
         parameters = ", ".join(("ptr", *signature.parameters))
-        result = f"{CALLING_CONVENTION} {signature.result}"
-        parts.append(f"declare hidden {result} @{symbol(index)}({parameters}) {GUEST_FUNCTION}\n")
+        parts.append(
+            f"declare hidden {signature.convention}{signature.result} @{symbol(index)}({parameters}) {GUEST_FUNCTION}\n"
+        )
     for index in sorted(context.tail_called - {body.index for body in functions}):
         parts.append(tail_entry_declaration(context, index))
     if needs_descriptors(context.module) or any(LENGTH in definition for definition in definitions):

@@ -15,7 +15,6 @@ from farcall.engine.abi.calls import (
     BLOCK_CAPACITY,
     BLOCK_STRIDE,
     BLOCK_VALUES,
-    CALLING_CONVENTION,
     REGISTER_RESULTS,
     TAIL_CONVENTION,
     block_capacity,
@@ -240,7 +239,7 @@ def ordinary_entry(context: ModuleContext, index: int) -> str:
     kind = tail_result_type(signature.type.results)
     call = f"call {TAIL_CONVENTION} {kind} @{tail_symbol(index)}(ptr %vmctx, ptr %block{arguments})"
     lines = [
-        f"define hidden {CALLING_CONVENTION} {signature.result} @{symbol(index)}"
+        f"define hidden {signature.convention}{signature.result} @{symbol(index)}"
         f"(ptr noundef nonnull align 8 dereferenceable({context.layout.size}) %vmctx{parameters})"
         f" {GUEST_FUNCTION} align 32 {{",
         f"%block = alloca [{BLOCK_VALUES + capacity} x i8], align 16",

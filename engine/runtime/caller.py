@@ -77,6 +77,8 @@ class Caller:
 
     def _export(self, name: str, kind: ExternKind) -> int:
         engine = self._instance()
+        if engine.released:
+            raise ClosedError(f"{engine.title} is closed")
         for export in engine.module.exports:
             if export.name == name and export.kind is kind:
                 return export.index
@@ -85,11 +87,11 @@ class Caller:
         )
 
     def function(self, name: str) -> Function:
-        """The function that the instance exports by that name. Raises ExportNotFoundError."""
+        """The function that the instance exports by that name. Raises ExportNotFoundError or ClosedError."""
         return self._instance().new_function(self._export(name, ExternKind.FUNCTION))
 
     def table(self, name: str) -> Table:
-        """The table that the instance exports by that name. Raises ExportNotFoundError."""
+        """The table that the instance exports by that name. Raises ExportNotFoundError or ClosedError."""
         return self._instance().tables[self._export(name, ExternKind.TABLE)]
 
     @property

@@ -27,14 +27,24 @@ class Exports(Mapping[str, Extern]):
     """
 
     def __init__(self, instance: Instance) -> None:
-        self._instance = instance
+        self._instance: Instance | None = instance  # None once it is released
+        self._name = instance.name
+        self._table = instance.export_table
         self._externs: dict[str, Extern] = {}
 
     def __getitem__(self, name: str) -> Extern:
+        instance = self._instance
+        if instance is None:
+            raise ClosedError(f"instance {self._name!r} is closed")
         extern = self._externs.get(name)
-        if extern is None or self._instance.engine.closed:
-            extern = self._externs[name] = self._instance.export(name)
+        if extern is None or instance.engine.closed:
+            extern = self._externs[name] = instance.export(name)
         return extern
+
+    def let_go(self) -> None:
+        """The instance is released: what it exported is not kept any more."""
+        self._instance = None
+        self._externs.clear()
 
     def __getattr__(self, name: str) -> Any:  # so that type checkers let it be called, which it usually is
         # Python asks for many dunder names by itself; an export of such a name is reached as an item.
@@ -46,10 +56,10 @@ class Exports(Mapping[str, Extern]):
             raise AttributeError(str(error)) from None
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._instance.export_table)
+        return iter(self._table)
 
     def __len__(self) -> int:
-        return len(self._instance.export_table)
+        return len(self._table)
 
     def __dir__(self) -> list[str]:
         return [*super().__dir__(), *self]
@@ -94,6 +104,12 @@ class Instance:
         export = self.export_table.get(name)
         if export is None:
             raise ExportNotFoundError(f"instance {self.name!r} exports no {name!r}")
+        try:
+            return self._extern(export)
+        except LookupError:  # another thread has closed it this moment
+            raise ClosedError(f"instance {self.name!r} is closed") from None
+
+    def _extern(self, export: Export) -> Extern:
         match export.kind:
             case ExternKind.FUNCTION:
                 return self.engine.new_function(export.index)

@@ -53,6 +53,7 @@ class Instantiation(Stoppable):
                 instance = Instance(store, name, self._compiled.module)
                 engine = store.engine.new_module_engine(self._compiled, instance)
                 caller.attach(engine)
+                engine.at_release.append(instance.exports.let_go)
             except BaseException:
                 caller.abandon()
                 raise

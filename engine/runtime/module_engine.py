@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from farcall.engine.abi import layout
 from farcall.engine.abi.traps import TrapKind
-from farcall.engine.errors import EngineBug, TerminatedError, Trap
+from farcall.engine.errors import ClosedError, EngineBug, TerminatedError, Trap
 from farcall.engine.interface import ModuleEngine
 from farcall.engine.runtime import listening
 from farcall.engine.runtime.constant_expression import evaluate
@@ -39,7 +39,7 @@ from farcall.engine.structure.types import ExternKind, FunctionType, ValueType, 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from farcall.engine.runtime.compiled_module import CompiledModule
+    from farcall.engine.runtime.compiled_module import CompiledCode, CompiledModule
     from farcall.engine.runtime.instance import Instance
     from farcall.engine.structure.module import ConstantExpression, ElementSegment, Import
 
@@ -77,7 +77,7 @@ class NativeModuleEngine(ModuleEngine, Member):
         code = compiled.code
         self.module = compiled.module
         self.name = instance.name
-        self._code = code
+        self._own_code: CompiledCode | None = code  # None once it is released
         self._layout = code.layout
         self._limits = limits
         self._memory_budget = instance.store.memory_budget
@@ -95,7 +95,6 @@ class NativeModuleEngine(ModuleEngine, Member):
         self._kept: list[object] = []  # what machine code has pointers to
         self.at_release: list[Callable[[], None]] = []
         self._segment_roots: Roots = []  # element segments as far as they are evaluated
-        self._objects = ObjectConstants(self.module, self._heap, code.descriptors)
         _by_context[self.context] = self
         self._write_header()
         instance.store.adopt(self)
@@ -104,8 +103,15 @@ class NativeModuleEngine(ModuleEngine, Member):
             self._reporter = listening.Reporter(self.module, compiled.listeners, references)
             listening.add_reporter(self._identity, self._reporter)
 
+    @property
+    def _code(self) -> CompiledCode:
+        """Its code. Raises ClosedError: it is released, and keeps none."""
+        if self._own_code is None:
+            raise ClosedError(f"{self.title} is closed")
+        return self._own_code
+
     def is_compiled(self, index: int) -> bool:
-        """Whether function `index`, which the module defines, has code."""
+        """Whether function `index`, which the module defines, has code. Raises ClosedError."""
         return self._code.is_compiled(index)
 
     @property
@@ -320,7 +326,8 @@ class NativeModuleEngine(ModuleEngine, Member):
 
     def evaluate(self, expression: ConstantExpression) -> int:
         """A constant expression's value, as the content of a slot."""
-        return evaluate(expression, self._global_bits, self.function_instance_reference, self._objects)
+        objects = ObjectConstants(self.module, self._heap, self._code.descriptors)
+        return evaluate(expression, self._global_bits, self.function_instance_reference, objects)
 
     def _global_bits(self, index: int) -> int:
         global_ = self.globals[index]
@@ -511,7 +518,11 @@ class NativeModuleEngine(ModuleEngine, Member):
         return self.context <= reference < self.context + self._layout.size
 
     def release(self) -> None:
-        """Give memories, tables and the context back; nothing can reach them any more."""
+        """Give memories, tables and the context back; nothing can reach them any more.
+
+        What it has refers back to it. It lets go of all, so that its module's code goes now, and not when Python's
+        collector of garbage comes by.
+        """
         for release in self.at_release:
             release()
         self.at_release.clear()
@@ -521,8 +532,11 @@ class NativeModuleEngine(ModuleEngine, Member):
             table.release()
         self.references.remove_source(self.context)
         listening.remove_reporter(self._identity)
-        self._functions.clear()
-        self._imported_functions.clear()
+        for own in (self._functions, self._imported_functions, self.memories):
+            own.clear()
+        for each in (self.tables, self.globals, self.tags, self._own_memories, self._own_tables):
+            each.clear()
+        self._own_code = None
         self._give_back()
         Member.release(self)
 
@@ -533,6 +547,7 @@ _WORD = (1 << 64) - 1
 def _native(engine: ModuleEngine) -> NativeModuleEngine:
     if not isinstance(engine, NativeModuleEngine):
         raise EngineBug("instances of different engines cannot be linked")
+    engine.check_open()
     return engine
 
 

@@ -30,20 +30,10 @@ class ObjectConstants:
         self._types = module.defined_types
         self._heap = heap
         self._descriptors = descriptors
-        self._rules: dict[str, Callable[[tuple[int, ...], list[int]], int]] = {
-            "struct.new": self._struct_new,
-            "struct.new_default": self._struct_new_default,
-            "struct.new_desc": self._struct_new_desc,
-            "struct.new_default_desc": self._struct_new_default_desc,
-            "array.new": self._array_new,
-            "array.new_default": self._array_new_default,
-            "array.new_fixed": self._array_new_fixed,
-            "ref.i31": self._ref_i31,
-        }
 
     def makes(self, name: str) -> bool:
         """Whether an instruction makes a reference."""
-        return name in self._rules
+        return name in _RULES
 
     def apply(self, instruction: ConstantInstruction, stack: list[int]) -> None:
         """Execute an instruction on the stack of slots' contents.
@@ -53,7 +43,7 @@ class ObjectConstants:
             Trap: a structure would have no descriptor.
         """
         immediates = tuple([each for each in instruction.immediates if isinstance(each, int)])
-        stack.append(self._rules[instruction.name](immediates, stack))
+        stack.append(_RULES[instruction.name](self, immediates, stack))
 
     def _allocate(self, index: int, size: int, stack: list[int]) -> int:
         place = self._heap().allocate(size, held=[word for word in stack if word < 1 << 64])
@@ -118,6 +108,18 @@ class ObjectConstants:
 
     def _ref_i31(self, immediates: tuple[int, ...], stack: list[int]) -> int:
         return (stack.pop() << abi.I31_SHIFT | abi.I31_TAG) & _I31_MASK
+
+
+_RULES: dict[str, Callable[[ObjectConstants, tuple[int, ...], list[int]], int]] = {
+    "struct.new": ObjectConstants._struct_new,
+    "struct.new_default": ObjectConstants._struct_new_default,
+    "struct.new_desc": ObjectConstants._struct_new_desc,
+    "struct.new_default_desc": ObjectConstants._struct_new_default_desc,
+    "array.new": ObjectConstants._array_new,
+    "array.new_default": ObjectConstants._array_new_default,
+    "array.new_fixed": ObjectConstants._array_new_fixed,
+    "ref.i31": ObjectConstants._ref_i31,
+}
 
 
 def _write(place: int, field: FieldType, value: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from farcall.engine.abi.calls import symbol, tail_symbol
 from farcall.engine.abi.layout import ContextLayout
@@ -32,6 +32,7 @@ class TieredCode(CompiledCode):
 
     Attributes:
         levels: of each function that the module defines, by position: `NOT_COMPILED`, `FAST` or `OPTIMIZED`.
+        given_up: positions of the functions that take more to optimise than a job may.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class TieredCode(CompiledCode):
         self._lock = threading.Lock()
         self._placed: list[tuple[int, PlacedImage]] = []  # with their levels; guarded by _lock
         self.levels = bytearray(len(module.functions))  # guarded by _lock
+        self.given_up: frozenset[int] = frozenset()  # guarded by _lock
         super().__init__(module, layout_, types, listening=listening)
         self.code_table = self._table.base
         self._table.belongs_to(self)
@@ -88,6 +90,8 @@ class TieredCode(CompiledCode):
     def install(self, image: Image, level: int) -> int:
         """Place an image and let guests call the functions in it, but for those that have as good code already.
 
+        Where that are all of them, the image is not needed.
+
         Parameters:
             level: `FAST` or `OPTIMIZED`.
 
@@ -102,6 +106,8 @@ class TieredCode(CompiledCode):
         own = [(int(name[1:]) - first, offset) for offset, _, name in image.functions if name[0] == _SYMBOL]
         if own and not 0 <= min(own)[0] <= max(own)[0] < len(levels):
             raise ValueError("an image with functions that are none of the module's")
+        if all(levels[position] >= level for position, _ in own):
+            return 0
         placed = self._arena.place(image)
         base = placed.address
         tails = {name: base + offset for offset, _, name in image.functions if name[0] != _SYMBOL}
@@ -116,11 +122,21 @@ class TieredCode(CompiledCode):
                     better += 1
         return better
 
-    @property
-    def image_count(self) -> int:
-        """How many images were installed so far: where it has grown, there is something new."""
+    def give_up(self, positions: Iterable[int]) -> None:
+        """Remember functions that nobody is to try to optimise again."""
         with self._lock:
-            return len(self._placed)
+            self.given_up |= frozenset(positions)
+
+    @property
+    def revision(self) -> int:
+        """Where this has grown, there is something new."""
+        with self._lock:
+            return len(self._placed) + len(self.given_up)
+
+    @property
+    def image_bytes(self) -> int:
+        """Bytes of all images that were installed so far."""
+        return self._arena.size
 
     def snapshot(self) -> list[tuple[int, Image]]:
         """What `install` would have to be given to get the same code elsewhere: levels, and images read from memory.
@@ -128,8 +144,8 @@ class TieredCode(CompiledCode):
         Images of which no function is in use any more are left out.
         """
         with self._lock:
-            current = [(level, placed) for level, placed in self._placed if self._is_current(placed)]
-        return [(level, placed.read()) for level, placed in current]
+            images = list(self._placed)
+        return [(level, placed.read()) for level, placed in images if self._is_current(placed)]
 
     def _is_current(self, placed: PlacedImage) -> bool:
         first = self.module.imported_function_count

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar, overload
@@ -86,6 +87,15 @@ class FunctionBodies(_Packed[FunctionBody]):
         index = self.first + position
         type_index = self.type_indices[index] if index < len(self.type_indices) else 0
         return FunctionBody(index, type_index, self.read_locals(locals_start), start, end)
+
+    def size(self, position: int) -> int:
+        """Bytes of the instructions of the function at that position."""
+        place = position * _BODY_WORDS
+        return self.located[place + 2] - self.located[place + 1]
+
+    def sizes(self) -> list[int]:
+        """The same of all functions."""
+        return list(map(operator.sub, self.located[2::_BODY_WORDS], self.located[1::_BODY_WORDS]))
 
     def bytes_between(self, first: int, last: int) -> int:
         """Bytes of the functions from position `first` to before `last`, with their locals, at least one function."""

@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-import queue
-from collections.abc import Sequence
-from concurrent.futures import CancelledError
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import compress
 
 from farcall.engine.codegen.compiler import Optimization
-from farcall.engine.errors import (
-    CompileCancelledError,
-    CompileLimitError,
-    CompilerCrashError,
-    ExhaustionError,
-)
+from farcall.engine.errors import CompileLimitError, CompilerCrashError, ExhaustionError
 from farcall.engine.jobs import (
     FOREGROUND,
+    CompiledImage,
     CompileJob,
     CompilePool,
-    CompileTicket,
-    allowed_seconds,
+    JobGroup,
     split_into_batches,
 )
-from farcall.engine.jobs.limits import CompileLimits
 from farcall.engine.jobs.progress import Cancellation, CompileProgress, ProgressListener
 from farcall.engine.lowering import LoweringOptions, Tier, is_complex
 from farcall.engine.runtime.tiered_code import FAST, OPTIMIZED, TieredCode
 from farcall.engine.structure.module import Module
+from farcall.engine.tiers.compiled import Compiled
 
 
 class Completion:
@@ -35,9 +29,9 @@ class Completion:
     def __init__(
         self,
         pool: CompilePool,
-        limits: CompileLimits,
         code: TieredCode,
         options: LoweringOptions,
+        on_compiled: Callable[[TieredCode, int, Compiled], None],
         report: ProgressListener,
         cancellation: Cancellation,
     ) -> None:
@@ -45,17 +39,16 @@ class Completion:
 
         Parameters:
             options: of the code; the tier does not matter.
+            on_compiled: told of (code, the level, what was compiled).
             report: told how far it is.
             cancellation: when to give it up.
         """
         self._pool = pool
-        self._limits = limits
         self._code = code
         self._options = options
+        self._on_compiled = on_compiled
         self._report = report
         self._cancellation = cancellation
-        self._waiting: dict[CompileTicket, tuple[Sequence[int], Optimization]] = {}
-        self._ended: queue.SimpleQueue[CompileTicket | None] = queue.SimpleQueue()
 
     def run(self, level: int) -> None:
         """Have all functions compiled.
@@ -68,69 +61,62 @@ class Completion:
             ExhaustionError: it takes too much time or memory, or too many jobs wait.
             CompilerCrashError: the compiler crashed on a function, without optimisation too.
         """
-        self._cancellation.check()
-        self._cancellation.attach(lambda: self._ended.put(None))
-        module, levels = self._code.module, self._code.levels
-        well: list[int] = []
-        fast: list[int] = []
-        for body, now in zip(module.functions, bytes(levels), strict=True):
-            if level == OPTIMIZED and now < OPTIMIZED and not is_complex(module, body):
-                well.append(body.index)
-            elif now < FAST:
-                fast.append(body.index)
-        try:
+        well, fast = self._missing(level)
+        with JobGroup(self._pool, self._cancellation) as jobs:
             for functions, optimization in ((well, Optimization.FULL), (fast, Optimization.FAST)):
-                for batch in split_into_batches(module, functions, self._pool.processes):
-                    self._submit(batch, optimization)
-            if self._waiting:
+                for batch in split_into_batches(self._code.module, functions, self._pool.processes):
+                    jobs.submit(self._job(batch, optimization))
+            if jobs:
                 self._report_progress()
-            while self._waiting:
-                ticket = self._ended.get()
-                self._cancellation.check()
-                if ticket in self._waiting:
-                    assert ticket is not None
-                    self._take(ticket, *self._waiting.pop(ticket))
-        finally:
-            for ticket in self._waiting:
-                ticket.cancel()
+            for job, ticket in jobs.ended():
+                try:
+                    compiled = ticket.result()
+                except (ExhaustionError, CompilerCrashError) as error:
+                    for less in self._less(job, error):
+                        jobs.submit(less)
+                else:
+                    self._install(job, compiled)
 
-    def _submit(self, functions: Sequence[int], optimization: Optimization) -> None:
-        module = self._code.module
+    def _missing(self, wanted: int) -> tuple[list[int], list[int]]:
+        """The functions that are to be compiled well, and those fast."""
+        module, well, fast = self._code.module, [], []
+        for position, now in enumerate(bytes(self._code.levels)):
+            if now >= wanted:
+                continue
+            index = module.imported_function_count + position
+            given_up = position in self._code.given_up or is_complex(module, module.functions[position])
+            if wanted == OPTIMIZED and not given_up:
+                well.append(index)
+            elif now < FAST:
+                fast.append(index)
+        return well, fast
+
+    def _job(self, functions: Sequence[int], optimization: Optimization) -> CompileJob:
         tier = Tier.OPTIMIZED if optimization is Optimization.FULL else Tier.FAST
-        seconds = self._limits.allowed(allowed_seconds(module, functions, optimization))
         options = replace(self._options, tier=tier)
-        ticket = self._pool.submit(
-            CompileJob(module, tuple(functions), options, optimization, FOREGROUND, seconds)
-        )
-        self._waiting[ticket] = functions, optimization
-        ticket.add_done_callback(lambda _: self._ended.put(ticket))
+        return CompileJob(self._code.module, tuple(functions), options, optimization, FOREGROUND)
 
-    def _take(self, ticket: CompileTicket, functions: Sequence[int], optimization: Optimization) -> None:
-        try:
-            image = ticket.result().linked_image()
-        except CancelledError:
-            raise CompileCancelledError from None
-        except (ExhaustionError, CompilerCrashError) as error:
-            self._try_less(functions, optimization, error)
-            return
-        self._code.install(image, OPTIMIZED if optimization is Optimization.FULL else FAST)
+    def _install(self, job: CompileJob, compiled: CompiledImage) -> None:
+        image = compiled.linked_image()
+        level = OPTIMIZED if job.optimization is Optimization.FULL else FAST
+        better = self._code.install(image, level)
+        self._on_compiled(self._code, level, Compiled(better, len(image.content), compiled.seconds))
         self._report_progress()
 
-    def _try_less(self, functions: Sequence[int], optimization: Optimization, error: Exception) -> None:
+    def _less(self, job: CompileJob, error: Exception) -> Sequence[CompileJob]:
         """What cannot be optimised together is tried in halves; what cannot be alone is compiled fast, or refused."""
-        first = self._code.module.imported_function_count
-        if len(functions) > 1:
-            middle = len(functions) // 2
-            for half in (functions[:middle], functions[middle:]):
-                self._submit(half, optimization)
-        elif optimization is Optimization.FAST:
+        if len(job.functions) > 1:
+            return job.halves()
+        if job.optimization is Optimization.FAST:
             raise error
-        elif not self._code.levels[functions[0] - first] and isinstance(
-            error, CompileLimitError | CompilerCrashError
-        ):
-            self._submit(functions, Optimization.FAST)
-        elif not self._code.levels[functions[0] - first]:
+        (index,) = job.functions
+        if isinstance(error, CompileLimitError):
+            self._code.give_up([index - self._code.module.imported_function_count])
+        if self._code.is_compiled(index):
+            return ()
+        if not isinstance(error, CompileLimitError | CompilerCrashError):
             raise error
+        return (self._job(job.functions, Optimization.FAST),)
 
     def _report_progress(self) -> None:
         self._report(progress_of(self._code))
@@ -138,13 +124,12 @@ class Completion:
 
 def progress_of(code: TieredCode) -> CompileProgress:
     """How far code is."""
-    sizes = [body.end - body.start for body in code.module.functions]
-    levels = bytes(code.levels)
-    done = sum(size for size, level in zip(sizes, levels, strict=True) if level)
+    sizes, levels = code.module.functions.sizes(), bytes(code.levels)
+    done = sum(compress(sizes, levels))
     return CompileProgress(len(levels), levels.count(OPTIMIZED), levels.count(FAST), sum(sizes), done)
 
 
 def all_done(module: Module) -> CompileProgress:
     """Of a module that was compiled before its first call; which functions were optimised nobody knows any more."""
-    size = sum(body.end - body.start for body in module.functions)
+    size = sum(module.functions.sizes())
     return CompileProgress(len(module.functions), len(module.functions), 0, size, size)

@@ -8,7 +8,6 @@ import time
 import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
 
 from farcall.engine.codegen.compiler import Optimization, compile_to_object
 from farcall.engine.codegen.elf import read_object
@@ -20,18 +19,11 @@ from farcall.engine.runtime.module_engine import wait_for_guest
 from farcall.engine.runtime.native.compile_thread import start_with_stack
 from farcall.engine.runtime.tiered_code import FAST, TieredCode
 from farcall.engine.structure.module import Module
+from farcall.engine.tiers.compiled import Compiled
+from farcall.engine.tiers.lookahead import Lookahead
 
 _GROUP_TEXT = 40_000
 """Characters of LLVM IR after which nothing more is compiled along with what is called."""
-
-
-@dataclass(frozen=True, slots=True)
-class Compiled:
-    """What a tier has compiled: how many functions, bytes of machine code, and the seconds that it took."""
-
-    functions: int
-    code_bytes: int
-    seconds: float
 
 
 class FastTier:
@@ -53,6 +45,7 @@ class FastTier:
         self._options = options
         self._pool = pool
         self._on_compiled = on_compiled
+        self._lookahead = Lookahead(options, pool, on_compiled)
         self._reset()
         _tiers.add(self)
 
@@ -63,6 +56,7 @@ class FastTier:
     def forget(self) -> None:
         """In a forked process: what was being compiled is so in the parent only."""
         self._reset()
+        self._lookahead.forget()
 
     def compile(self, code: TieredCode, index: int) -> None:
         """Compile function `index`, unless that is done; who needs the same function meanwhile waits for it.
@@ -72,6 +66,11 @@ class FastTier:
             CompilerCrashError: the compiler crashed.
             TerminatedError: the guest is to stop, and does not wait for it.
         """
+        ahead = self._lookahead.awaited(code, index)
+        if ahead is not None:
+            wait_for_guest(ahead)
+            if code.is_compiled(index):
+                return
         with self._lock:
             running = self._running.get(index)
             if running is None:
@@ -97,7 +96,7 @@ class FastTier:
             code.layout,
             self._options,
             module.functions[index - first],
-            lambda called: not code.levels[called - first],
+            lambda called: not (code.levels[called - first] or self._lookahead.is_under_way(called)),
             _GROUP_TEXT,
         )
         if is_soon_compiled(text, optimized=False):
@@ -107,6 +106,7 @@ class FastTier:
         better = code.install(image, FAST)
         compiled = Compiled(better, len(image.content), time.perf_counter() - started)
         self._on_compiled(code, self._options, compiled)
+        self._lookahead.called(code, [body.index for body in bodies])
 
     def _compile_elsewhere(self, module: Module, functions: Sequence[int]) -> Image:
         """Compile what may take LLVM long, in a process that has limits."""

@@ -6,6 +6,7 @@ nothing runs much that is not optimised, all the rest.
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 import time
@@ -13,20 +14,21 @@ import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from farcall.engine.codegen.compiler import Optimization
-from farcall.engine.errors import ClosedError, CompilerCrashError, EngineBug, ExhaustionError, QueueFullError
-from farcall.engine.jobs import (
-    BACKGROUND,
-    CompiledImage,
-    CompileJob,
-    CompilePool,
-    allowed_seconds,
+from farcall.engine.errors import (
+    ClosedError,
+    CompileLimitError,
+    CompilerCrashError,
+    EngineBug,
+    ExhaustionError,
+    QueueFullError,
 )
+from farcall.engine.jobs import BACKGROUND, CompiledImage, CompileJob, CompilePool
 from farcall.engine.lowering import LoweringOptions, Tier, is_complex
 from farcall.engine.runtime.tiered_code import OPTIMIZED, TieredCode
-from farcall.engine.structure.module import Module
-from farcall.engine.tiers.first_call import Compiled
+from farcall.engine.tiers.compiled import Compiled
 
 _HOT = 200
 """Calls and turns of loops from which on a function runs much."""
@@ -39,6 +41,8 @@ _REST_BATCH = 64 << 10
 _REST_AFTER = 1.0
 """Seconds without a first call of anything after which all the rest is optimised."""
 _REST_PRIORITY = BACKGROUND + 10
+_FAILURES = 20
+"""Functions that could not be optimised after which all are given up, if they are not fewer than those that could."""
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.01, 0.25
 """Seconds between two looks at the counts; they double while nothing new runs much."""
 
@@ -53,6 +57,7 @@ class _Watched:
         open: positions of the functions that are neither optimised, nor being so, nor given up.
         small: whether the module is optimised as a whole.
         under_way: how many batches are being compiled.
+        failures: functions that could not be optimised.
         called_at: when a function was called that had no code, last.
     """
 
@@ -61,17 +66,26 @@ class _Watched:
     open: set[int]
     small: bool
     under_way: int = 0
+    failures: int = 0
     called_at: float = field(default_factory=time.monotonic)
 
 
-@dataclass(frozen=True, slots=True)
-class _Batch:
-    """Functions of one module that are compiled together."""
+class _Batch(NamedTuple):
+    """Functions of some code that are compiled together, by a job."""
 
     watched: _Watched
-    module: Module
-    functions: tuple[int, ...]
-    priority: int
+    job: CompileJob
+
+    @property
+    def positions(self) -> list[int]:
+        """Of its functions, among the module's own."""
+        first = self.job.module.imported_function_count
+        return [index - first for index in self.job.functions]
+
+
+def _open(code: TieredCode) -> set[int]:
+    """The functions that may still be optimised."""
+    return {position for position, level in enumerate(code.levels) if level != OPTIMIZED} - code.given_up
 
 
 class Optimizer:
@@ -114,7 +128,7 @@ class Optimizer:
         for entry in watched:
             code = entry.code()
             if code is not None:
-                entry.open = {position for position, level in enumerate(code.levels) if level != OPTIMIZED}
+                entry.open = _open(code)
                 entry.under_way = 0
                 self._watched[id(code)] = entry
 
@@ -127,10 +141,9 @@ class Optimizer:
                 return
             watched = self._watched.get(id(code))
             if watched is None or watched.code() is not code:
-                positions = {position for position, level in enumerate(code.levels) if level != OPTIMIZED}
                 optimized = replace(options, tier=Tier.OPTIMIZED)
                 small = code.module.functions.code_bytes <= _SMALL_MODULE
-                self._watched[id(code)] = _Watched(weakref.ref(code), optimized, positions, small)
+                self._watched[id(code)] = _Watched(weakref.ref(code), optimized, _open(code), small)
             else:
                 watched.called_at = time.monotonic()
             if self._thread is None:
@@ -189,8 +202,12 @@ class Optimizer:
             started = True
 
     def _choose(self, watched: Sequence[_Watched]) -> _Batch | None:
-        """What is to be optimised next: the code with the function that runs most, else one that has been quiet."""
-        hottest, chosen, hot = 0, None, []
+        """What is to be optimised next: the code with the function that runs most, else one that has been quiet.
+
+        Code of which less is being optimised goes before that of which more is: none keeps the others waiting.
+        """
+        claim: tuple[float, int] = (-math.inf, 0)
+        chosen, hot = None, []
         quiet: _Watched | None = None
         now = time.monotonic()
         for entry in watched:
@@ -204,8 +221,8 @@ class Optimizer:
             running = [position for position in list(entry.open) if counts[position] >= _HOT]
             if running:
                 running.sort(key=counts.__getitem__, reverse=True)
-                if counts[running[0]] > hottest:
-                    hottest, chosen, hot = counts[running[0]], entry, running
+                if (-entry.under_way, counts[running[0]]) > claim:
+                    claim, chosen, hot = (-entry.under_way, counts[running[0]]), entry, running
             elif entry.open and now - entry.called_at >= _REST_AFTER and quiet is None:
                 quiet = entry
         if chosen is not None:
@@ -237,28 +254,22 @@ class Optimizer:
             if code.levels[position] != OPTIMIZED and not is_complex(module, body):  # else it stays as it is
                 functions.append(body.index)
                 size += body.end - body.start
-        return _Batch(entry, module, tuple(functions), priority) if functions else None
+        if not functions:
+            return None
+        return _Batch(entry, CompileJob(module, tuple(functions), entry.options, Optimization.FULL, priority))
 
     def _start(self, batch: _Batch) -> bool:
         """Have a batch compiled. Whether the pool takes it."""
-        seconds = allowed_seconds(batch.module, batch.functions, Optimization.FULL)
-        job = CompileJob(
-            batch.module, batch.functions, batch.watched.options, Optimization.FULL, batch.priority, seconds
-        )
         try:
-            ticket = self._pool.submit(job)
+            ticket = self._pool.submit(batch.job)
         except (ClosedError, QueueFullError):
-            self._reopen(batch)
+            batch.watched.open.update(batch.positions)
             return False
         with self._lock:
             batch.watched.under_way += 1
             self._tickets[ticket] = batch
         ticket.add_done_callback(self._done)
         return True
-
-    def _reopen(self, batch: _Batch) -> None:
-        first = batch.module.imported_function_count
-        batch.watched.open.update(index - first for index in batch.functions)
 
     def _done(self, ticket: Future[CompiledImage]) -> None:
         """A batch is compiled, or cannot be: then its halves are tried, and what cannot be alone is given up."""
@@ -278,10 +289,28 @@ class Optimizer:
         error = ticket.exception()
         if error is None:
             self._install(batch, ticket.result())
-        elif isinstance(error, ExhaustionError | CompilerCrashError | EngineBug) and len(batch.functions) > 1:
-            middle = len(batch.functions) // 2
-            for half in (batch.functions[:middle], batch.functions[middle:]):
-                self._start(replace(batch, functions=half))
+        elif not isinstance(error, ExhaustionError | CompilerCrashError | EngineBug):
+            return
+        elif len(batch.job.functions) > 1:
+            for half in batch.job.halves():
+                self._start(_Batch(batch.watched, half))
+        else:
+            self._give_up(batch, error)
+
+    def _give_up(self, batch: _Batch, error: BaseException) -> None:
+        """A function stays as it is. That a limit was in the way is remembered: it will be in the way again.
+
+        A crash may have been the system's doing. Another time, it takes no longer than until there.
+        """
+        watched, code = batch.watched, batch.watched.code()
+        if code is None:
+            return
+        watched.failures += 1
+        if isinstance(error, CompileLimitError):
+            code.give_up(batch.positions)
+            if watched.failures >= max(_FAILURES, code.functions_by_tier()[2]):
+                code.give_up(watched.open)
+                watched.open.clear()
 
     def _install(self, batch: _Batch, result: CompiledImage) -> None:
         code = batch.watched.code()

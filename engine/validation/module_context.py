@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
 
 from farcall.engine.binary.types import BlockType, EncodedType
@@ -39,7 +40,7 @@ class Controls(dict[BlockType, Control]):
     def __init__(self, opener: str, context: ModuleContext) -> None:
         super().__init__()
         self._opener = opener
-        self._context = context
+        self._context = weakref.proxy(context)  # which has these: no cycle shall keep modules from going
 
     def __missing__(self, block_type: BlockType) -> Control:
         if block_type is None:
@@ -100,6 +101,7 @@ class ModuleContext:
     """
 
     __slots__ = (
+        "__weakref__",
         "_inexact_functions",
         "blocks",
         "declared_functions",

@@ -288,10 +288,14 @@ def test_a_client_that_is_killed_wakes_the_calls_that_wait_for_it(client, store,
 
 
 def test_closing_an_instance_ends_its_session(client, store):
-    before = threading.active_count()
+    before = set(threading.enumerate())
     with store.instantiate(client.upload(IMPORTING), imports=environment()) as instance:
         instance.exports.greet()
-    wait_until(lambda: threading.active_count() <= before)
+
+    def is_new(thread):
+        return thread not in before and not thread.name.startswith("farcall-first-call")  # those stay
+
+    wait_until(lambda: not [thread for thread in threading.enumerate() if is_new(thread)])
 
 
 def test_a_stopping_server_ends_sessions(tmp_path):

@@ -50,17 +50,21 @@ def prepare_thread(key: int) -> None:
     record = block + _SIGNAL_STACK_SIZE
     write_words(record + layout.THREAD_STACK_LOW, [guard_low, guard_high, low + size])
     reserve = min(_HOST_STACK_RESERVE, size // 2)
-    write_words(record + layout.THREAD_HOST_LIMIT, [max(guard_high, low) + reserve])
+    write_words(record + layout.THREAD_HOST_LIMIT, [guard_high + reserve])
     c_library.use_alternate_stack(block, _SIGNAL_STACK_SIZE)
     c_library.set_thread_specific(key, record)
 
 
 def _guard_stack(low: int, size: int) -> tuple[int, int]:
-    """Make the lowest part of the stack inaccessible; the range in which faults are the stack's end."""
+    """Make the lowest part of the stack inaccessible; the range in which faults are the stack's end.
+
+    What lies above the range can be used, all of it.
+    """
     if threading.get_native_id() != os.getpid():
         # All of a thread's stack is mapped, and an inaccessible page lies below it. A wider guard is safer.
-        if size >= _SMALLEST_GUARDED_STACK:
-            c_library.protect_memory(low, GUARD_EXTENT, c_library.PROT_NONE)
+        if size < _SMALLEST_GUARDED_STACK:
+            return low - _BELOW, low
+        c_library.protect_memory(low, GUARD_EXTENT, c_library.PROT_NONE)
         return low - _BELOW, low + GUARD_EXTENT
     # The main thread's stack grows as it is used, up to the system's limit. Without one, ours is nearer.
     guard = (low + size - _LARGEST_STACK) // c_library.PAGE_SIZE * c_library.PAGE_SIZE

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from farcall.engine.abi import layout
-from farcall.engine.abi.calls import CALLING_CONVENTION, result_type
+from farcall.engine.abi.calls import calling_convention, result_type
 from farcall.engine.abi.traps import EXIT_HOST_EXCEPTION, TrapKind
 from farcall.engine.runtime.native import c_library
 from farcall.engine.runtime.native.traps import (
@@ -91,7 +91,8 @@ def _call_with_slots(signature: FunctionType) -> str:
     operands = "".join(
         f", {value_type.llvm} %argument{position}" for position, value_type in enumerate(signature.parameters)
     )
-    call = f"call {CALLING_CONVENTION} {result_type(signature.results)} %code(ptr %vmctx{operands})"
+    convention = calling_convention(signature.results)
+    call = f"call {convention}{result_type(signature.results)} %code(ptr %vmctx{operands})"
     calls, names = _result_values(signature, call)
     arguments = _load(signature.parameters, "%slots", "argument")
     return "\n  ".join([*arguments, *calls, *_store(names, "%slots", "result.slot")])
@@ -230,7 +231,7 @@ def host_call_text(name: str, signature: FunctionType, call_host: int, handler: 
         call = f"""%identity = load i64, ptr %host
   call void {address(call_host)}(ptr {address(handler)}, i64 %identity, i64 0, ptr %slots)"""
     return f"""
-define {CALLING_CONVENTION} {kind} @{name}(ptr %host{parameters}) #0 {{
+define {calling_convention(signature.results)}{kind} @{name}(ptr %host{parameters}) #0 {{
   %slots = alloca [{size} x i8], align 16
   {store}
   {call}

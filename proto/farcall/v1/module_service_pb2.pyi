@@ -442,7 +442,9 @@ class InspectFunctionResponse(_message.Message):
     function_name: _builtins.str
     """From the name section or an export."""
     tier: Global___CodeTier.ValueType
-    """Whose code it is: the fast tier's also where the function is too complex to be optimised."""
+    """Whose code it is: the fast tier's also where the function is too complex to be optimised, or too large to be
+    optimised only to be looked at.
+    """
     target: _builtins.str
     """The machine, as LLVM's triple."""
     @_builtins.property
@@ -455,7 +457,7 @@ class InspectFunctionResponse(_message.Message):
 
     @_builtins.property
     def passed(self) -> _containers.RepeatedCompositeFieldContainer[Global___CodeLine]:
-        """LLVM IR after the passes; empty where the function is so large that LLVM compiled it in another process."""
+        """LLVM IR after the passes, which the fast tier has none of."""
 
     @_builtins.property
     def machine(self) -> _containers.RepeatedCompositeFieldContainer[Global___CodeLine]:

@@ -55,6 +55,29 @@ def test_a_key_of_the_wrong_length_is_refused(tmp_path: Path, size: int) -> None
         read_key(path)
 
 
+def test_a_link_is_followed_only_where_the_key_was_configured(tmp_path: Path) -> None:
+    key = read_or_make_key(tmp_path / "key")
+    link, dangling = tmp_path / "link", tmp_path / "dangling"
+    link.symlink_to(tmp_path / "key")
+    dangling.symlink_to(tmp_path / "nothing")
+    assert read_key(link) == key
+    for path in (link, dangling):
+        with pytest.raises(UnsafeCacheKeyError, match="is a symbolic link"):
+            read_or_make_key(path)
+    assert not (tmp_path / "nothing").exists()
+
+
+@pytest.mark.parametrize("kind", ["directory", "pipe"])
+def test_what_is_no_file_is_no_key(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "key"
+    if kind == "pipe":
+        os.mkfifo(path, 0o600)
+    else:
+        path.mkdir()
+    with pytest.raises(UnsafeCacheKeyError, match="is no file"):
+        read_or_make_key(path)
+
+
 def test_codes_depend_on_the_key_and_on_every_byte() -> None:
     one, other = Authenticator(b"1" * 32), Authenticator(b"2" * 32)
     code = one.code(b"ab", b"c")

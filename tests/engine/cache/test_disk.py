@@ -35,6 +35,22 @@ def test_what_was_put_is_found_by_another_process_s_place(tmp_path: Path) -> Non
     assert (statistics.hits, statistics.misses, statistics.stored, statistics.errors) == (2, 2, 1, 0)
 
 
+def test_what_there_is_is_counted(tmp_path: Path) -> None:
+    place = DiskPlace(tmp_path, 1000)
+    counted = []
+    for change in (
+        lambda: place.put(key_of("a"), bytes(100)),
+        lambda: place.put(key_of("b"), bytes(50)),
+        lambda: place.put(key_of("a"), bytes(30)),
+        lambda: place.delete(key_of("b")),
+        lambda: place.delete(key_of("b")),
+    ):
+        change()
+        statistics = place.statistics()
+        counted.append((statistics.entries, statistics.bytes))
+    assert counted == [(1, 100), (2, 150), (2, 80), (1, 30), (1, 30)]
+
+
 def test_entries_are_for_their_owner_alone(tmp_path: Path) -> None:
     DiskPlace(tmp_path / "cache", 1000).put(key_of("a"), b"content")
     files = [path for path in tmp_path.rglob("*") if path.is_file()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from wasmtime import wat2wasm
 from farcall.engine import CacheConfiguration, CodePolicy, Engine, Store, Trap, UnsafeCacheKeyError
 from farcall.engine.cache import fingerprint
 from farcall.engine.cache import key as keys
+from farcall.engine.cache.disk import DiskPlace
 from farcall.engine.codegen.target import Target, host_target
 from farcall.engine.runtime.memory import Memory
 
@@ -82,6 +84,33 @@ def test_code_is_mapped_from_the_file(tmp_path: Path) -> None:
         lines = [line.split() for line in Path("/proc/self/maps").read_text().splitlines()]
         assert [line[1] for line in lines if str(tmp_path) in line[-1] and "x" in line[1]] == ["r-xp"]
         del compiled
+
+
+def test_what_another_process_removes_goes_on_for_those_who_have_it(tmp_path: Path) -> None:
+    run(tmp_path)
+    with new_engine(tmp_path) as engine, Store(engine) as store:
+        instance = store.instantiate(engine.load_module(SOURCE))
+        other = DiskPlace(tmp_path, 12)
+        other.put("0" * 64, bytes(10))
+        assert (len(entries(tmp_path)), other.statistics().evictions) == (1, 2)
+        assert instance.exports.g(2) == 42
+        memory = instance.exports.m
+        assert isinstance(memory, Memory)
+        assert memory.read(5, 2) == b"hi"
+    assert run(tmp_path).statistics().compilations == 1
+
+
+def test_a_directory_that_goes_while_it_is_used_is_made_again(tmp_path: Path) -> None:
+    directory = tmp_path / "cache"
+    with new_engine(directory) as engine:
+        engine.compile_module(engine.load_module(SOURCE))
+        shutil.rmtree(directory)
+        engine.compile_module(engine.load_module(SOURCE), ensure_termination=True)
+        assert len(entries(directory)) == 2
+        assert engine.statistics().cache.places[0].errors == 0
+    # Its key went with it: what was written with that is worth nothing to others, and no error for them.
+    assert run(directory).statistics().cache.rejected == 2
+    assert run(directory).statistics().compilations == 0
 
 
 @pytest.mark.parametrize("content", [b"", b"nonsense", b"farcall\0" * 1000])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import wasmtime
 
-from farcall.engine import Engine, ExhaustionError, FunctionNotFoundError, Tier, inspect_function
+from farcall.engine import Engine, ExhaustionError, FunctionNotFoundError, Tier, inspect_function, lowering
 from farcall.engine.abi.layout import context_layout
 from farcall.engine.binary import decode_module
 from farcall.engine.codegen.compiler import Optimization, compile_to_object
@@ -127,7 +127,8 @@ def test_the_machine_code_is_what_is_compiled_without_looking(name, tier):
     inspection = inspect_function(module, name, tier)
     body = module.functions[inspection.index - 1]
     target = host_target()
-    options = LoweringOptions(True, False, target.capabilities)
+    lowering_tier = lowering.Tier.FAST if tier is Tier.FAST else lowering.Tier.OPTIMIZED
+    options = LoweringOptions(True, False, target.capabilities, tier=lowering_tier)
     text = lower_functions(module, context_layout(module), options, [body])
     optimization = Optimization.FAST if tier is Tier.FAST else Optimization.FULL
     ordinary = read_object(compile_to_object(text, target, optimization))

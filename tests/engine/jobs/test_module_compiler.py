@@ -20,6 +20,7 @@ from farcall.engine import (
 )
 from farcall.engine.codegen.compiler import Optimization
 from farcall.engine.jobs import batches, module_compiler
+from farcall.engine.jobs import pool as pool_module
 from farcall.engine.jobs.batches import body_bytes, split_into_batches
 from farcall.engine.jobs.pool import CompilePool
 from farcall.engine.lowering import LoweringOptions
@@ -116,7 +117,7 @@ def test_the_image_does_not_depend_on_which_job_ends_first(parts, monkeypatch):
     images = []
     for processes in (1, 3):
         pool = CompilePool(processes=processes)
-        compiler = module_compiler.ModuleCompiler(pool, CompileLimits())
+        compiler = module_compiler.ModuleCompiler(pool)
         options = LoweringOptions(ensure_termination=True, listeners=False)
         images.append(compiler.compile(parts, options, lambda _: None, Cancellation()))
         assert pool.statistics().compiled > 5
@@ -137,13 +138,13 @@ def test_progress_is_told(engine, parts):
 
 
 def test_what_takes_too_long_runs_unoptimised_and_the_rest_does_not(engine, chain_and_more, monkeypatch):
-    allowed = module_compiler.allowed_seconds
+    allowed = pool_module.allowed_seconds
 
     def little_for_the_chain(module, functions, kind):
         hopeless = 40 in functions and kind is Optimization.FULL
         return 2 if hopeless else allowed(module, functions, kind)
 
-    monkeypatch.setattr(module_compiler, "allowed_seconds", little_for_the_chain)
+    monkeypatch.setattr(pool_module, "allowed_seconds", little_for_the_chain)
     monkeypatch.setattr(batches, "_LARGEST_BATCH", 8000)
     told = []
     engine.compile_module(chain_and_more, ensure_termination=True, progress=told.append)

@@ -42,6 +42,14 @@ def test_a_runaway_is_ended(pool, small, endless):
     assert pool.submit(job_for(small)).result().image is not None
 
 
+def test_a_pools_limit_of_time_is_for_all_jobs(endless):
+    pool = CompilePool(processes=1, seconds_limit=1)
+    for seconds in (600, None):
+        with pytest.raises(CompileLimitError, match="that takes more than 1 s"):
+            pool.submit(job_for(endless, seconds=seconds)).result()
+    pool.close()
+
+
 @pytest.mark.parametrize("mebibytes", [1, 300])
 def test_what_takes_too_much_memory_is_ended(mebibytes, small, large):
     pool = CompilePool(processes=1, memory_limit=mebibytes << 20)

@@ -21,6 +21,7 @@ from farcall.engine import (
     TableType,
     Trap,
 )
+from tests.engine.guests import wasm
 
 CONSTANT = """(module $constant (memory (export "m") 1) (data (i32.const 0) "\\2a") (type $t (func (result i32)))
   (func $f (export "f") (type $t) (i32.load8_u (i32.const 0))) (elem declare func $f)
@@ -519,3 +520,48 @@ class TestHostFunctions:
         gc.collect()
         assert caller.exports.call(0) == 42
         assert caller.exports["get"](0)() == 42
+
+
+class TestWithoutTheCollectorOfGarbage:
+    """It comes by when it likes, and until then the optimiser would go on with code that nobody can call."""
+
+    @pytest.fixture(autouse=True)
+    def no_collector(self):
+        gc.collect()
+        gc.disable()
+        yield
+        gc.enable()
+
+    def test_a_deleted_module_goes_with_its_last_instance(self, engine, store):
+        module = engine.load_module(
+            wasm("""(module (memory (export "m") 1) (table (export "t") 1 funcref) (global (export "g")
+                (mut i32) (i32.const 7)) (type $point (struct (field i32)))
+              (global (ref $point) (struct.new $point (i32.const 3)))
+              (func (export "f") (result i32) (i32.load (i32.const 0))))""")
+        )
+        instance = store.instantiate(module)
+        assert instance.exports.f() == 0
+        kept = [instance.exports[name] for name in instance.exports]
+        watched = [weakref.ref(module), weakref.ref(engine.compiled(module).code)]
+        engine.delete_compiled_module(module)
+        instance.close()
+        del module, kept, instance
+        assert [watch() for watch in watched] == [None, None]
+
+    def test_code_goes_where_somebody_keeps_the_closed_instance(self, engine, store):
+        module = engine.load_module(wasm('(module (memory (export "m") 1) (func (export "f")))'))
+        instance, other = store.instantiate(module), store.instantiate(module)
+        kept = instance.exports.f, instance.exports.m
+        watch = weakref.ref(engine.compiled(module).code)
+        engine.delete_compiled_module(module)
+        instance.close()
+        other.exports.f()
+        other.close()
+        assert watch() is None
+        with pytest.raises(ClosedError, match="closed"):
+            kept[0]()
+        with pytest.raises(ClosedError, match="closed"):
+            kept[1].read(0, 1)
+        with pytest.raises(ClosedError, match="closed"):
+            _ = instance.exports.f
+        assert list(instance.exports) == ["m", "f"]

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 from farcall.engine.runtime.native.profiling import (
     JITDUMP_HEADER,
@@ -76,3 +79,66 @@ def test_perf_can_see_that_a_jitdump_is_there(tmp_path):
     ]
     dump.close()
     assert [line.split()[1] for line in mapped] == ["r-xp"]
+
+
+LONG = """
+import os, wasmtime
+from farcall.engine import Engine, Store
+wat = '''(module $guest (func $spin (export "spin") (param i64) (result i64) (local i64)
+  (loop (local.set 1 (i64.add (i64.mul (local.get 1) (i64.const 5)) (i64.const 1)))
+    (br_if 0 (i64.ne (i64.const 0) (local.tee 0 (i64.sub (local.get 0) (i64.const 1))))))
+  (local.get 1)))'''
+with Engine() as engine, Store(engine) as store:
+    store.instantiate(engine.load_module(bytes(wasmtime.wat2wasm(wat)))).exports.spin(500_000_000)
+print(os.getpid())
+"""
+
+
+def perf(directory, *arguments):
+    done = subprocess.run(["perf", *arguments], cwd=directory, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("kind", ["map", "jitdump"])
+def test_perf_names_guest_functions(kind, tmp_path):
+    if shutil.which("perf") is None:
+        pytest.skip("perf is not installed (Debian: linux-perf)")
+    record = ["perf", "record", "-e", "cpu-clock", "-k", "mono", "-g", "-N", "-o", "perf.data"]
+    allowed = subprocess.run([*record, "true"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    if allowed.returncode:
+        pytest.skip(f"this user may not record with perf: {allowed.stderr.strip()}")
+    environment = {
+        **os.environ,
+        "FARCALL_PERF": kind,
+        "PYTHONPATH": os.pathsep.join(map(os.path.abspath, filter(None, sys.path))),
+        "JITDUMPDIR": str(tmp_path),
+    }
+    recorded = subprocess.run(
+        [*record, sys.executable, "-c", LONG],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    try:
+        report, annotated = what_perf_tells(kind, tmp_path)
+    finally:
+        Path(f"/tmp/perf-{int(recorded.stdout.split()[0])}.map").unlink(missing_ok=True)
+    shares = [line.split("%", 1)[0] for line in report.splitlines() if "guest!spin" in line]
+    assert sum(map(float, shares)) > 10
+    assert kind == "map" or "guest!spin()" in annotated
+
+
+def what_perf_tells(kind, directory):
+    """The report, and what is annotated where there is the code."""
+    data = "perf.data"
+    if kind == "jitdump":
+        perf(directory, "inject", "--jit", "-i", data, "-o", "perf.jit.data")
+        data = "perf.jit.data"
+    options = ("--stdio", "--no-children", "-g", "none", "-F", "overhead,symbol")
+    report = perf(directory, "report", "-i", data, *options)
+    if kind == "map":
+        return report, ""
+    return report, perf(directory, "annotate", "-i", data, "--stdio", "-s", "guest!spin")

@@ -49,7 +49,7 @@ def assert_exhausts(instance, times: int = 3) -> None:
         assert instance.exports.probe(3) == 3
 
 
-@pytest.mark.parametrize("stack", [None, 256 * 1024, 1 << 20, 64 << 20, 256 << 20], ids=str)
+@pytest.mark.parametrize("stack", [None, 128 * 1024, 256 * 1024, 1 << 20, 64 << 20, 256 << 20], ids=str)
 @pytest.mark.parametrize("kind", RECURSION)
 def test_from_threads_with_any_stack(make, kind, stack):
     instance = make(f"(module {RECURSION[kind]} {PROBE})")
@@ -66,7 +66,7 @@ def test_from_threads_with_any_stack(make, kind, stack):
 
 
 @pytest.mark.parametrize("locals_", [100, 1000, 8000])
-@pytest.mark.parametrize("stack", [None, 256 * 1024, 8 << 20], ids=str)
+@pytest.mark.parametrize("stack", [None, 128 * 1024, 256 * 1024, 8 << 20], ids=str)
 def test_huge_frames_do_not_jump_over_the_guard(make, locals_, stack):
     instance = make(f"(module {huge_frame(locals_)} {PROBE})")
 

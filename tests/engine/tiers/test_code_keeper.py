@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import os
 import subprocess
 import sys
 import threading
+import weakref
 from pathlib import Path
 
 import pytest
 from wasmtime import wat2wasm
 
-from farcall.engine import CacheConfiguration, CodePolicy, Engine, Store
+from farcall.engine import (
+    CacheConfiguration,
+    CodePolicy,
+    CompileLimitError,
+    CompileLimits,
+    Engine,
+    Store,
+)
 from farcall.engine.cache.authentication import Authenticator, read_key
 from farcall.engine.cache.container import ModuleEntry, write_module
 from farcall.engine.codegen.linker import Image
+from farcall.engine.jobs import CompileJob, CompilePool, CompileTicket
 from farcall.engine.runtime.instance import Instance
 from farcall.engine.runtime.tiered_code import FAST, NOT_COMPILED, OPTIMIZED, TieredCode
 from farcall.engine.statistics import TierStatistics
+from farcall.engine.tiers.code_keeper import _Kept
 from tests.engine.guests import wait_until
+from tests.engine.jobs.jobs import OPTIONS
 
 SOURCE = bytes(
     wat2wasm(
@@ -222,7 +235,7 @@ def test_images_of_which_nothing_is_used_are_left_out(tmp_path: Path) -> None:
         assert results(instance) == EXPECTED
         code = code_of(instance)
         wait_until(lambda: list(code.levels) == [OPTIMIZED] * 4)
-        assert code.image_count > len(code.snapshot())
+        assert code.revision > len(code.snapshot())
         assert {level for level, _image in code.snapshot()} == {OPTIMIZED}
         assert engine.statistics().compilation.tiers[0] != TierStatistics("fast")
 
@@ -305,3 +318,117 @@ with engine, Store(engine) as store:
     assert writable_code() == llvmlites
 """
     subprocess.run([sys.executable, "-c", program, str(tmp_path), str(source)], check=True, timeout=300)
+
+
+SERVER = """
+import signal, sys
+from pathlib import Path
+from farcall.engine import Store
+from tests.engine.guests import wait_until
+from tests.engine.tiers.test_code_keeper import instance_of, new_engine
+engine = new_engine(Path(sys.argv[1]), "fast")
+store = Store(engine)
+instance = instance_of(engine, store)
+assert instance.exports.never() == 7
+wait_until(lambda: engine.statistics().cache.places[0].stored == 2)
+print("written", flush=True)
+signal.pause()
+"""
+
+
+def test_what_was_written_meanwhile_survives_a_kill(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", SERVER, str(tmp_path)], stdout=subprocess.PIPE) as server:
+        assert server.stdout is not None
+        assert server.stdout.readline() == b"written\n"
+        server.kill()
+    assert at_once(tmp_path)["levels"] == [NOT_COMPILED] * 3 + [FAST]
+
+
+def test_code_is_written_in_bounded_amounts() -> None:
+    mebibyte = 1 << 20
+    kept = _Kept(OPTIONS, revision=1, size=60 * mebibyte, at=1000.0)
+    assert kept.due(60 * mebibyte + 1) == 1240.0
+    assert kept.due(120 * mebibyte) == 1002.0
+    assert _Kept(OPTIONS, revision=0, size=0, at=1000.0).due(4096) == 1002.0
+    assert _Kept(OPTIONS, revision=1, size=4096, at=1000.0).due(5000) == 1002.0
+
+
+def test_what_others_have_written_meanwhile_is_not_lost(tmp_path: Path) -> None:
+    """Two engines as in two processes: the second one writes less than the first, and what that wrote stays."""
+    with new_engine(tmp_path, CodePolicy.FAST) as second, Store(second) as store:
+        instance = instance_of(second, store)
+        assert instance.exports.never() == 7
+        run_until_idle(tmp_path)
+        second._keeper.keep(code_of(instance))
+        assert list(code_of(instance).levels) == [OPTIMIZED] * 4
+        cache = second.statistics().cache
+        assert (cache.hits, cache.misses) == (0, 2)
+        assert (cache.places[0].hits, cache.places[0].misses) == (0, 2)
+        assert results(instance) == EXPECTED
+    assert at_once(tmp_path) == WARM
+
+
+def test_code_that_nobody_uses_is_not_kept_alive_for_being_written(tmp_path: Path) -> None:
+    with new_engine(tmp_path, CodePolicy.FAST) as engine:
+        with Store(engine) as store:
+            instance = instance_of(engine, store)
+            assert instance.exports.never() == 7
+            code = weakref.ref(code_of(instance))
+            engine._keeper.changed(code_of(instance))
+            del instance
+        engine._cache.remove(lambda _key: True)
+        wait_until(lambda: gc.collect() >= 0 and code() is None)
+        wait_until(lambda: engine._keeper._thread is None)
+
+
+def test_a_forked_process_writes_by_itself(tmp_path: Path) -> None:
+    with new_engine(tmp_path, CodePolicy.FAST) as engine, Store(engine) as store:
+        instance = instance_of(engine, store)
+        assert instance.exports.never() == 7
+        child = os.fork()
+        if child == 0:
+            status = 1
+            try:
+                assert instance.exports.fib(10) == 55
+                wait_until(lambda: engine.statistics().cache.places[0].stored >= 2)
+                status = 0
+            finally:
+                os._exit(status)
+        assert os.waitpid(child, 0)[1] == 0
+    assert at_once(tmp_path)["levels"] == [FAST, NOT_COMPILED, NOT_COMPILED, FAST]
+
+
+def test_what_took_too_much_to_optimise_is_not_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = []
+    submit = CompilePool.submit
+
+    def refuse_the_first(self: CompilePool, job: CompileJob) -> CompileTicket:
+        ticket = submit(self, job)
+        tried.append(job.functions)
+        if 1 not in job.functions:
+            return ticket
+        ticket.cancel()
+        refused = CompileTicket(self, ticket._pending)
+        refused.set_exception(CompileLimitError(job.functions, "time", job.seconds))
+        return refused
+
+    monkeypatch.setattr(CompilePool, "submit", refuse_the_first)
+    run_until_idle(tmp_path)
+    assert (1,) in tried
+    tried.clear()
+    with new_engine(tmp_path) as engine, Store(engine) as store:
+        instance = instance_of(engine, store)
+        assert list(code_of(instance).levels) == [FAST] + [OPTIMIZED] * 3
+        wait_until(lambda: engine._optimizer is not None and engine._optimizer.idle)
+        assert results(instance) == EXPECTED
+        last = engine.complete(engine.compiled(instance.module))
+        assert (last.optimized, last.fast) == (3, 1)
+    assert tried == []
+    other = CompileLimits(memory_bytes=5 << 30)
+    with Engine(cache=CacheConfiguration(directory=tmp_path), compile_limits=other) as engine:
+        code = engine.compile_module(engine.load_module(SOURCE), ensure_termination=True).code
+        assert isinstance(code, TieredCode)
+        wait_until(lambda: tried == [(1,)])
+        wait_until(lambda: code.given_up == {0})

@@ -7,7 +7,8 @@ import weakref
 
 import pytest
 
-from farcall.engine import Engine, Store, Trap
+from farcall.engine import CompileLimitError, Engine, Store, Trap
+from farcall.engine.jobs import CompilePool, CompileTicket
 from tests.engine.guests import Background, wait_until, wasm
 
 FAST, OPTIMIZED = 1, 2
@@ -73,6 +74,29 @@ def test_what_cannot_be_optimised_stays_as_it_is_and_others_do_not(engine, make,
     wait_until(lambda: engine._optimizer.idle)
     assert levels(instance) == [OPTIMIZED, FAST]
     assert instance.exports.complex(9, 1) == 9
+
+
+def test_a_module_of_which_nearly_nothing_can_be_optimised_is_given_up(engine, make, monkeypatch):
+    monkeypatch.setattr("farcall.engine.tiers.optimizer._SMALL_MODULE", 0)
+    monkeypatch.setattr("farcall.engine.tiers.optimizer._REST_BATCH", 1)
+    submit, tried = CompilePool.submit, []
+
+    def refuse(self, job):
+        tried.append(job.functions)
+        ticket = submit(self, job)
+        ticket.cancel()
+        refused = CompileTicket(self, ticket._pending)
+        refused.set_exception(CompileLimitError(job.functions, "time", 1))
+        return refused
+
+    monkeypatch.setattr(CompilePool, "submit", refuse)
+    functions = "".join(f'(func (export "f{number}"))' for number in range(100))
+    instance = make(f"(module {functions})")
+    instance.exports.f0()
+    wait_until(lambda: engine._optimizer.idle)
+    assert 20 <= len(tried) < 100
+    assert instance.engine._code.given_up == set(range(100))
+    assert instance.exports.f99() is None
 
 
 def test_code_that_nobody_uses_is_forgotten(engine):

@@ -1,4 +1,4 @@
-define hidden fastcc i64 @f0(ptr noundef nonnull align 8 dereferenceable(232) %vmctx, i32 noundef %p0, i64 noundef %p1) #0 align 32 {
+define hidden i64 @f0(ptr noundef nonnull align 8 dereferenceable(232) %vmctx, i32 noundef %p0, i64 noundef %p1) #0 align 32 {
 entry:
 br label %body
 body:
@@ -61,7 +61,7 @@ call void %trap.unaligned_atomic.exit(i32 12) #1
 unreachable
 }
 
-define hidden fastcc i32 @f1(ptr noundef nonnull align 8 dereferenceable(232) %vmctx, i32 noundef %p0) #0 align 32 {
+define hidden i32 @f1(ptr noundef nonnull align 8 dereferenceable(232) %vmctx, i32 noundef %p0) #0 align 32 {
 entry:
 %execution = load ptr, ptr %vmctx, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 br label %body
@@ -151,7 +151,7 @@ call void %trap.unaligned_atomic.exit(i32 12) #1
 unreachable
 }
 
-define hidden fastcc i32 @f2(ptr noundef nonnull align 8 dereferenceable(232) %vmctx) #0 align 32 {
+define hidden i32 @f2(ptr noundef nonnull align 8 dereferenceable(232) %vmctx) #0 align 32 {
 entry:
 br label %body
 body:

@@ -1,4 +1,4 @@
-define hidden fastcc {i32, i64} @f0(ptr noundef nonnull align 8 dereferenceable(296) %vmctx, i32 noundef %p0) #0 align 32 {
+define hidden {i32, i64} @f0(ptr noundef nonnull align 8 dereferenceable(296) %vmctx, i32 noundef %p0) #0 align 32 {
 entry:
 br label %body
 body:
@@ -21,7 +21,7 @@ return:
 ret {i32, i64} %v7
 }
 
-define hidden fastcc i32 @f1(ptr noundef nonnull align 8 dereferenceable(296) %vmctx, i32 noundef %p0) #0 align 32 {
+define hidden i32 @f1(ptr noundef nonnull align 8 dereferenceable(296) %vmctx, i32 noundef %p0) #0 align 32 {
 entry:
 br label %body
 body:
@@ -37,7 +37,7 @@ return:
 ret i32 %return.0
 }
 
-define hidden fastcc i32 @f2(ptr noundef nonnull align 8 dereferenceable(296) %vmctx, i32 noundef %p0) #0 align 32 {
+define hidden i32 @f2(ptr noundef nonnull align 8 dereferenceable(296) %vmctx, i32 noundef %p0) #0 align 32 {
 entry:
 br label %body
 body:
@@ -55,7 +55,7 @@ v1:
 ret i32 %v1.0
 }
 
-define hidden fastcc i32 @f3(ptr noundef nonnull align 8 dereferenceable(296) %vmctx, i32 noundef %p0) #0 align 32 {
+define hidden i32 @f3(ptr noundef nonnull align 8 dereferenceable(296) %vmctx, i32 noundef %p0) #0 align 32 {
 entry:
 br label %body
 body:
@@ -69,7 +69,7 @@ call void %trap.unreachable.exit(i32 1) #1
 unreachable
 }
 
-define hidden fastcc i32 @f4(ptr noundef nonnull align 8 dereferenceable(296) %vmctx, i32 noundef %p0) #0 align 32 {
+define hidden i32 @f4(ptr noundef nonnull align 8 dereferenceable(296) %vmctx, i32 noundef %p0) #0 align 32 {
 entry:
 br label %body
 body:

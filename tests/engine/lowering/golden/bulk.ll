@@ -1,4 +1,4 @@
-define hidden fastcc void @f0(ptr noundef nonnull align 8 dereferenceable(256) %vmctx, i32 noundef %p0, i32 noundef %p1, i32 noundef %p2) #0 align 32 {
+define hidden void @f0(ptr noundef nonnull align 8 dereferenceable(256) %vmctx, i32 noundef %p0, i32 noundef %p1, i32 noundef %p2) #0 align 32 {
 entry:
 %execution = load ptr, ptr %vmctx, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 br label %body
@@ -40,7 +40,7 @@ store volatile i64 0, ptr %v30, align 8, !tbaa !6
 ret void
 }
 
-define hidden fastcc i32 @f1(ptr noundef nonnull align 8 dereferenceable(256) %vmctx, i32 noundef %p0, i32 noundef %p1, i32 noundef %p2, ptr noundef %p3) #0 align 32 {
+define hidden i32 @f1(ptr noundef nonnull align 8 dereferenceable(256) %vmctx, i32 noundef %p0, i32 noundef %p1, i32 noundef %p2, ptr noundef %p3) #0 align 32 {
 entry:
 %execution = load ptr, ptr %vmctx, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 br label %body

@@ -1,16 +1,16 @@
-define hidden fastcc i32 @f1(ptr noundef nonnull align 8 dereferenceable(384) %vmctx, i32 noundef %p0) #0 align 32 {
+define hidden i32 @f1(ptr noundef nonnull align 8 dereferenceable(384) %vmctx, i32 noundef %p0) #0 align 32 {
 entry:
 %execution = load ptr, ptr %vmctx, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %check = load volatile i64, ptr %execution, align 8
 br label %body
 body:
-%v1 = call fastcc {i32, double} @f2(ptr %vmctx, i32 %p0)
+%v1 = call {i32, double} @f2(ptr %vmctx, i32 %p0)
 %v2 = extractvalue {i32, double} %v1, 0
 %v3 = extractvalue {i32, double} %v1, 1
 ret i32 %v2
 }
 
-define hidden fastcc {i32, double} @f2(ptr noundef nonnull align 8 dereferenceable(384) %vmctx, i32 noundef %p0) #0 align 32 {
+define hidden {i32, double} @f2(ptr noundef nonnull align 8 dereferenceable(384) %vmctx, i32 noundef %p0) #0 align 32 {
 entry:
 br label %body
 body:
@@ -19,7 +19,7 @@ body:
 ret {i32, double} %v2
 }
 
-define hidden fastcc i64 @f3(ptr noundef nonnull align 8 dereferenceable(384) %vmctx, i32 noundef %p0) #0 align 32 {
+define hidden i64 @f3(ptr noundef nonnull align 8 dereferenceable(384) %vmctx, i32 noundef %p0) #0 align 32 {
 entry:
 %execution = load ptr, ptr %vmctx, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %check = load volatile i64, ptr %execution, align 8
@@ -29,11 +29,11 @@ body:
 %v2 = load ptr, ptr %v1, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %v3 = getelementptr i8, ptr %vmctx, i64 136
 %v4 = load ptr, ptr %v3, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
-%v5 = call fastcc i64 %v2(ptr %v4, i32 %p0)
+%v5 = call i64 %v2(ptr %v4, i32 %p0)
 ret i64 %v5
 }
 
-define hidden fastcc {i32, double} @f4(ptr noundef nonnull align 8 dereferenceable(384) %vmctx, i32 noundef %p0) #0 align 32 {
+define hidden {i32, double} @f4(ptr noundef nonnull align 8 dereferenceable(384) %vmctx, i32 noundef %p0) #0 align 32 {
 entry:
 %execution = load ptr, ptr %vmctx, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %check = load volatile i64, ptr %execution, align 8
@@ -58,7 +58,7 @@ v14:
 %v15 = load ptr, ptr %v7, align 8, !tbaa !6
 %v16 = getelementptr i8, ptr %v7, i64 8
 %v17 = load ptr, ptr %v16, align 8, !tbaa !6
-%v18 = call fastcc {i32, double} %v15(ptr %v17, i32 %p0)
+%v18 = call {i32, double} %v15(ptr %v17, i32 %p0)
 %v19 = extractvalue {i32, double} %v18, 0
 %v20 = extractvalue {i32, double} %v18, 1
 %v21 = insertvalue {i32, double} poison, i32 %v19, 0
@@ -80,7 +80,7 @@ call void %trap.undefined_element.exit(i32 7) #1
 unreachable
 }
 
-define hidden fastcc i32 @f5(ptr noundef nonnull align 8 dereferenceable(384) %vmctx, i32 noundef %p0) #0 align 32 {
+define hidden i32 @f5(ptr noundef nonnull align 8 dereferenceable(384) %vmctx, i32 noundef %p0) #0 align 32 {
 entry:
 %execution = load ptr, ptr %vmctx, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %check = load volatile i64, ptr %execution, align 8
@@ -110,7 +110,7 @@ v19:
 %v20 = load ptr, ptr %v11, align 8, !tbaa !6
 %v21 = getelementptr i8, ptr %v11, i64 8
 %v22 = load ptr, ptr %v21, align 8, !tbaa !6
-%v23 = call fastcc i32 %v20(ptr %v22, i32 %p0)
+%v23 = call i32 %v20(ptr %v22, i32 %p0)
 ret i32 %v23
 trap.indirect_call_type_mismatch:
 %trap.indirect_call_type_mismatch.at = getelementptr i8, ptr %vmctx, i64 8

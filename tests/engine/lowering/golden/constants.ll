@@ -1,4 +1,4 @@
-define hidden fastcc {i32, i64} @f0(ptr noundef nonnull align 8 dereferenceable(256) %vmctx) #0 align 32 {
+define hidden {i32, i64} @f0(ptr noundef nonnull align 8 dereferenceable(256) %vmctx) #0 align 32 {
 entry:
 br label %body
 body:
@@ -31,7 +31,7 @@ body:
 ret {double, double, double} %v5
 }
 
-define hidden fastcc double @f3(ptr noundef nonnull align 8 dereferenceable(256) %vmctx, double noundef %p0) #0 align 32 {
+define hidden double @f3(ptr noundef nonnull align 8 dereferenceable(256) %vmctx, double noundef %p0) #0 align 32 {
 entry:
 %opaque.i32 = alloca i32, align 4
 br label %body

@@ -1,4 +1,4 @@
-define hidden fastcc void @f0(ptr noundef nonnull align 8 dereferenceable(280) %vmctx, i32 noundef %p0, i64 noundef %p1) #0 align 32 {
+define hidden void @f0(ptr noundef nonnull align 8 dereferenceable(280) %vmctx, i32 noundef %p0, i64 noundef %p1) #0 align 32 {
 entry:
 br label %body
 body:
@@ -23,7 +23,7 @@ call void %v15(ptr %v9) #1
 unreachable
 }
 
-define hidden fastcc void @f1(ptr noundef nonnull align 8 dereferenceable(280) %vmctx, ptr noundef %p0) #0 align 32 {
+define hidden void @f1(ptr noundef nonnull align 8 dereferenceable(280) %vmctx, ptr noundef %p0) #0 align 32 {
 entry:
 br label %body
 body:
@@ -45,7 +45,7 @@ call void %trap.null_exception_reference.exit(i32 11) #1
 unreachable
 }
 
-define hidden fastcc i32 @f2(ptr noundef nonnull align 8 dereferenceable(280) %vmctx, i32 noundef %p0) #0 align 32 {
+define hidden i32 @f2(ptr noundef nonnull align 8 dereferenceable(280) %vmctx, i32 noundef %p0) #0 align 32 {
 entry:
 %l1 = alloca i32, align 4
 %handler0 = alloca [576 x i8], align 16
@@ -80,55 +80,59 @@ store ptr %handler0, ptr %handlers, align 8
 %v14 = load ptr, ptr %v13, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %v15 = getelementptr i8, ptr %handler0, i64 48
 %v16 = call i32 %v14(ptr %v15) returns_twice
-switch i32 %v16, label %v3.try [ i32 1, label %v3.catch0 i32 2, label %v3.catch1 ]
+%v17 = icmp eq i32 %v16, 1
+br i1 %v17, label %v3.catch0, label %v3.not1
+v3.not1:
+%v18 = icmp eq i32 %v16, 2
+br i1 %v18, label %v3.catch1, label %v3.try
 v3.catch0:
-%v17 = getelementptr i8, ptr %handler0, i64 24
-%v18 = load volatile ptr, ptr %v17, align 8
-%v19 = getelementptr i8, ptr %v18, i64 48
-%v20 = load i32, ptr %v19, align 4
-%v21 = getelementptr i8, ptr %v18, i64 56
-%v22 = load i64, ptr %v21, align 8
-%v23 = getelementptr i8, ptr %vmctx, i64 8
-%v24 = load ptr, ptr %v23, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
-%v25 = getelementptr i8, ptr %v24, i64 120
+%v19 = getelementptr i8, ptr %handler0, i64 24
+%v20 = load volatile ptr, ptr %v19, align 8
+%v21 = getelementptr i8, ptr %v20, i64 48
+%v22 = load i32, ptr %v21, align 4
+%v23 = getelementptr i8, ptr %v20, i64 56
+%v24 = load i64, ptr %v23, align 8
+%v25 = getelementptr i8, ptr %vmctx, i64 8
 %v26 = load ptr, ptr %v25, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
-call void %v26(ptr %v18)
+%v27 = getelementptr i8, ptr %v26, i64 120
+%v28 = load ptr, ptr %v27, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
+call void %v28(ptr %v20)
 br label %v2
 v3.catch1:
-%v27 = getelementptr i8, ptr %handler0, i64 24
-%v28 = load volatile ptr, ptr %v27, align 8
-%v29 = getelementptr i8, ptr %v28, i64 32
-store i64 1, ptr %v29, align 8
+%v29 = getelementptr i8, ptr %handler0, i64 24
+%v30 = load volatile ptr, ptr %v29, align 8
+%v31 = getelementptr i8, ptr %v30, i64 32
+store i64 1, ptr %v31, align 8
 br label %v1
 v3.try:
 store volatile i32 7, ptr %l1, align 4
-call fastcc void @f0(ptr %vmctx, i32 %p0, i64 2)
-%v31 = icmp ne i32 %p0, 0
-br i1 %v31, label %v32.leave, label %v32
-v32.leave:
+call void @f0(ptr %vmctx, i32 %p0, i64 2)
+%v33 = icmp ne i32 %p0, 0
+br i1 %v33, label %v34.leave, label %v34
+v34.leave:
 store ptr %v3.outer, ptr %handlers, align 8
-br label %v30
+br label %v32
+v34:
+store ptr %v3.outer, ptr %handlers, align 8
+br label %v32
 v32:
-store ptr %v3.outer, ptr %handlers, align 8
-br label %v30
-v30:
-%v33 = load volatile i32, ptr %l1, align 4
+%v35 = load volatile i32, ptr %l1, align 4
 br label %return
 v2:
-%v2.0 = phi i32 [ %v20, %v3.catch0 ]
-%v2.1 = phi i64 [ %v22, %v3.catch0 ]
-%v34 = load volatile i32, ptr %l1, align 4
-%v35 = add i32 %v2.0, %v34
+%v2.0 = phi i32 [ %v22, %v3.catch0 ]
+%v2.1 = phi i64 [ %v24, %v3.catch0 ]
+%v36 = load volatile i32, ptr %l1, align 4
+%v37 = add i32 %v2.0, %v36
 br label %return
 v1:
-%v1.0 = phi ptr [ %v28, %v3.catch1 ]
+%v1.0 = phi ptr [ %v30, %v3.catch1 ]
 br label %return
 return:
-%return.0 = phi i32 [ %v33, %v30 ], [ %v35, %v2 ], [ 3, %v1 ]
+%return.0 = phi i32 [ %v35, %v32 ], [ %v37, %v2 ], [ 3, %v1 ]
 ret i32 %return.0
 }
 
-define hidden fastcc i32 @f3(ptr noundef nonnull align 8 dereferenceable(280) %vmctx) #0 align 32 {
+define hidden i32 @f3(ptr noundef nonnull align 8 dereferenceable(280) %vmctx) #0 align 32 {
 entry:
 %handler0 = alloca [576 x i8], align 16
 br label %body
@@ -159,7 +163,11 @@ store ptr %handler0, ptr %handlers, align 8
 %v38 = load ptr, ptr %v37, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %v39 = getelementptr i8, ptr %handler0, i64 48
 %v40 = call i32 %v38(ptr %v39) returns_twice
-switch i32 %v40, label %v1.try [ i32 1, label %v1.catch0 i32 2, label %v1.catch1 ]
+%v41 = icmp eq i32 %v40, 1
+br i1 %v41, label %v1.catch0, label %v1.not1
+v1.not1:
+%v42 = icmp eq i32 %v40, 2
+br i1 %v42, label %v1.catch1, label %v1.try
 v1.try:
 %v2 = getelementptr i8, ptr %vmctx, i64 256
 %v3 = load ptr, ptr %v2, align 8, !tbaa !6

@@ -17,7 +17,7 @@ body:
 ret {i32, i64, float, i32, ptr} %v12
 }
 
-define hidden fastcc double @f1(ptr noundef nonnull align 8 dereferenceable(272) %vmctx, double noundef %p0) #0 align 32 {
+define hidden double @f1(ptr noundef nonnull align 8 dereferenceable(272) %vmctx, double noundef %p0) #0 align 32 {
 entry:
 br label %body
 body:

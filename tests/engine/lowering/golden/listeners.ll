@@ -1,4 +1,4 @@
-define hidden fastcc {float, i32} @f0(ptr noundef nonnull align 8 dereferenceable(176) %vmctx, i32 noundef %p0, i64 noundef %p1, float noundef %p2, double noundef %p3, ptr noundef %p4) #0 align 32 {
+define hidden {float, i32} @f0(ptr noundef nonnull align 8 dereferenceable(176) %vmctx, i32 noundef %p0, i64 noundef %p1, float noundef %p2, double noundef %p3, ptr noundef %p4) #0 align 32 {
 entry:
 %slots = alloca [5 x i64], align 16
 br label %body
@@ -43,7 +43,7 @@ call void %v21(ptr %vmctx, i32 0, ptr %slots)
 ret {float, i32} %v23
 }
 
-define hidden fastcc void @f1(ptr noundef nonnull align 8 dereferenceable(176) %vmctx) #0 align 32 {
+define hidden void @f1(ptr noundef nonnull align 8 dereferenceable(176) %vmctx) #0 align 32 {
 entry:
 %slots = alloca [1 x i64], align 16
 br label %body

@@ -1,4 +1,4 @@
-define hidden fastcc double @f0(ptr noundef nonnull align 8 dereferenceable(136) %vmctx, i32 noundef %p0, double noundef %p1) #0 align 32 {
+define hidden double @f0(ptr noundef nonnull align 8 dereferenceable(136) %vmctx, i32 noundef %p0, double noundef %p1) #0 align 32 {
 entry:
 %l0 = alloca i32, align 4
 %l4 = alloca double, align 8

@@ -1,4 +1,4 @@
-define hidden fastcc i64 @f0(ptr noundef nonnull align 8 dereferenceable(272) %vmctx, i64 noundef %p0) #0 align 32 {
+define hidden i64 @f0(ptr noundef nonnull align 8 dereferenceable(272) %vmctx, i64 noundef %p0) #0 align 32 {
 entry:
 %l0 = alloca i64, align 8
 %execution = load ptr, ptr %vmctx, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
@@ -20,7 +20,7 @@ v5:
 ret i64 %v2
 }
 
-define hidden fastcc void @f1(ptr noundef nonnull align 8 dereferenceable(272) %vmctx, i32 noundef %p0) #0 align 32 {
+define hidden void @f1(ptr noundef nonnull align 8 dereferenceable(272) %vmctx, i32 noundef %p0) #0 align 32 {
 entry:
 %l0 = alloca i32, align 4
 %execution = load ptr, ptr %vmctx, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
@@ -38,7 +38,7 @@ return:
 ret void
 }
 
-define hidden fastcc void @f2(ptr noundef nonnull align 8 dereferenceable(272) %vmctx) #0 align 32 {
+define hidden void @f2(ptr noundef nonnull align 8 dereferenceable(272) %vmctx) #0 align 32 {
 entry:
 %execution = load ptr, ptr %vmctx, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 br label %body
@@ -49,7 +49,7 @@ v1:
 br label %v1
 }
 
-define hidden fastcc void @f3(ptr noundef nonnull align 8 dereferenceable(272) %vmctx, i32 noundef %p0) #0 align 32 {
+define hidden void @f3(ptr noundef nonnull align 8 dereferenceable(272) %vmctx, i32 noundef %p0) #0 align 32 {
 entry:
 %l0 = alloca i32, align 4
 %execution = load ptr, ptr %vmctx, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6

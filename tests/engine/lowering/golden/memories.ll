@@ -1,4 +1,4 @@
-define hidden fastcc i32 @f0(ptr noundef nonnull align 8 dereferenceable(168) %vmctx, i32 noundef %p0) #0 align 32 {
+define hidden i32 @f0(ptr noundef nonnull align 8 dereferenceable(168) %vmctx, i32 noundef %p0) #0 align 32 {
 entry:
 %execution = load ptr, ptr %vmctx, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 br label %body

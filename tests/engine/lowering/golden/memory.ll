@@ -1,4 +1,4 @@
-define hidden fastcc {i64, float} @f0(ptr noundef nonnull align 8 dereferenceable(232) %vmctx, i32 noundef %p0, i64 noundef %p1, float noundef %p2) #0 align 32 {
+define hidden {i64, float} @f0(ptr noundef nonnull align 8 dereferenceable(232) %vmctx, i32 noundef %p0, i64 noundef %p1, float noundef %p2) #0 align 32 {
 entry:
 br label %body
 body:
@@ -27,7 +27,7 @@ store volatile float %p2, ptr %v12, align 1, !tbaa !5
 ret {i64, float} %v20
 }
 
-define hidden fastcc i32 @f1(ptr noundef nonnull align 8 dereferenceable(232) %vmctx, i32 noundef %p0) #0 align 32 {
+define hidden i32 @f1(ptr noundef nonnull align 8 dereferenceable(232) %vmctx, i32 noundef %p0) #0 align 32 {
 entry:
 br label %body
 body:
@@ -57,7 +57,7 @@ call void %trap.out_of_bounds_memory_access.exit(i32 5) #1
 unreachable
 }
 
-define hidden fastcc i32 @f2(ptr noundef nonnull align 8 dereferenceable(232) %vmctx) #0 align 32 {
+define hidden i32 @f2(ptr noundef nonnull align 8 dereferenceable(232) %vmctx) #0 align 32 {
 entry:
 br label %body
 body:

@@ -1,4 +1,4 @@
-define hidden fastcc i64 @f0(ptr noundef nonnull align 8 dereferenceable(304) %vmctx, i64 noundef %p0, i64 noundef %p1) #0 align 32 {
+define hidden i64 @f0(ptr noundef nonnull align 8 dereferenceable(304) %vmctx, i64 noundef %p0, i64 noundef %p1) #0 align 32 {
 entry:
 br label %body
 body:
@@ -64,7 +64,7 @@ call void %trap.out_of_bounds_memory_access.exit(i32 5) #1
 unreachable
 }
 
-define hidden fastcc i64 @f1(ptr noundef nonnull align 8 dereferenceable(304) %vmctx) #0 align 32 {
+define hidden i64 @f1(ptr noundef nonnull align 8 dereferenceable(304) %vmctx) #0 align 32 {
 entry:
 br label %body
 body:
@@ -83,7 +83,7 @@ body:
 ret i64 %v12
 }
 
-define hidden fastcc void @f2(ptr noundef nonnull align 8 dereferenceable(304) %vmctx, i64 noundef %p0, i32 noundef %p1) #0 align 32 {
+define hidden void @f2(ptr noundef nonnull align 8 dereferenceable(304) %vmctx, i64 noundef %p0, i32 noundef %p1) #0 align 32 {
 entry:
 %execution = load ptr, ptr %vmctx, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 br label %body
@@ -109,7 +109,7 @@ call void %v16(ptr %execution, ptr %v12, i64 %p0, i32 %p1, i64 %p0)
 ret void
 }
 
-define hidden fastcc i64 @f3(ptr noundef nonnull align 8 dereferenceable(304) %vmctx, i64 noundef %p0) #0 align 32 {
+define hidden i64 @f3(ptr noundef nonnull align 8 dereferenceable(304) %vmctx, i64 noundef %p0) #0 align 32 {
 entry:
 %execution = load ptr, ptr %vmctx, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %check = load volatile i64, ptr %execution, align 8
@@ -160,7 +160,7 @@ v37:
 %v38 = load ptr, ptr %v29, align 8, !tbaa !6
 %v39 = getelementptr i8, ptr %v29, i64 8
 %v40 = load ptr, ptr %v39, align 8, !tbaa !6
-call fastcc void %v38(ptr %v40)
+call void %v38(ptr %v40)
 %v41 = getelementptr i8, ptr %vmctx, i64 136
 %v42 = load ptr, ptr %v41, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %v43 = getelementptr i8, ptr %v42, i64 8

@@ -1,4 +1,4 @@
-define hidden fastcc i32 @f0(ptr noundef nonnull align 8 dereferenceable(216) %vmctx, i32 noundef %p0, i32 noundef %p1) #0 align 32 {
+define hidden i32 @f0(ptr noundef nonnull align 8 dereferenceable(216) %vmctx, i32 noundef %p0, i32 noundef %p1) #0 align 32 {
 entry:
 br label %body
 body:
@@ -34,7 +34,7 @@ call void %trap.integer_overflow.exit(i32 3) #1
 unreachable
 }
 
-define hidden fastcc i32 @f1(ptr noundef nonnull align 8 dereferenceable(216) %vmctx, double noundef %p0) #0 align 32 {
+define hidden i32 @f1(ptr noundef nonnull align 8 dereferenceable(216) %vmctx, double noundef %p0) #0 align 32 {
 entry:
 br label %body
 body:
@@ -65,7 +65,7 @@ call void %trap.invalid_conversion_to_integer.exit(i32 4) #1
 unreachable
 }
 
-define hidden fastcc i32 @f2(ptr noundef nonnull align 8 dereferenceable(216) %vmctx, i64 noundef %p0, i64 noundef %p1) #0 align 32 {
+define hidden i32 @f2(ptr noundef nonnull align 8 dereferenceable(216) %vmctx, i64 noundef %p0, i64 noundef %p1) #0 align 32 {
 entry:
 %l1 = alloca i64, align 8
 br label %body

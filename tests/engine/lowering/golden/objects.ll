@@ -1,4 +1,4 @@
-define hidden fastcc ptr @f0(ptr noundef nonnull align 8 dereferenceable(392) %vmctx, i32 noundef %p0) #0 align 32 {
+define hidden ptr @f0(ptr noundef nonnull align 8 dereferenceable(392) %vmctx, i32 noundef %p0) #0 align 32 {
 entry:
 br label %body
 body:
@@ -34,7 +34,7 @@ store volatile i8 %v20, ptr %v19, align 1, !tbaa !21
 ret ptr %v14
 }
 
-define hidden fastcc i32 @f1(ptr noundef nonnull align 8 dereferenceable(392) %vmctx, ptr noundef %p0) #0 align 32 {
+define hidden i32 @f1(ptr noundef nonnull align 8 dereferenceable(392) %vmctx, ptr noundef %p0) #0 align 32 {
 entry:
 br label %body
 body:
@@ -59,7 +59,7 @@ call void %trap.null_structure_reference.exit(i32 16) #1
 unreachable
 }
 
-define hidden fastcc ptr @f2(ptr noundef nonnull align 8 dereferenceable(392) %vmctx, ptr noundef %p0, i32 noundef %p1) #0 align 32 {
+define hidden ptr @f2(ptr noundef nonnull align 8 dereferenceable(392) %vmctx, ptr noundef %p0, i32 noundef %p1) #0 align 32 {
 entry:
 br label %body
 body:
@@ -105,7 +105,7 @@ call void %trap.out_of_bounds_array_access.exit(i32 20) #1
 unreachable
 }
 
-define hidden fastcc void @f3(ptr noundef nonnull align 8 dereferenceable(392) %vmctx, ptr noundef %p0, i32 noundef %p1) #0 align 32 {
+define hidden void @f3(ptr noundef nonnull align 8 dereferenceable(392) %vmctx, ptr noundef %p0, i32 noundef %p1) #0 align 32 {
 entry:
 %v14.slot = alloca [16 x i8], align 16
 %execution = load ptr, ptr %vmctx, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
@@ -150,7 +150,7 @@ call void %trap.out_of_bounds_array_access.exit(i32 20) #1
 unreachable
 }
 
-define hidden fastcc i32 @f4(ptr noundef nonnull align 8 dereferenceable(392) %vmctx, ptr noundef %p0) #0 align 32 {
+define hidden i32 @f4(ptr noundef nonnull align 8 dereferenceable(392) %vmctx, ptr noundef %p0) #0 align 32 {
 entry:
 br label %body
 body:
@@ -190,7 +190,7 @@ v6.done:
 ret i32 %v23
 }
 
-define hidden fastcc ptr @f5(ptr noundef nonnull align 8 dereferenceable(392) %vmctx, ptr noundef %p0) #0 align 32 {
+define hidden ptr @f5(ptr noundef nonnull align 8 dereferenceable(392) %vmctx, ptr noundef %p0) #0 align 32 {
 entry:
 br label %body
 body:
@@ -223,7 +223,7 @@ call void %trap.cast_failure.exit(i32 19) #1
 unreachable
 }
 
-define hidden fastcc i32 @f6(ptr noundef nonnull align 8 dereferenceable(392) %vmctx, i32 noundef %p0) #0 align 32 {
+define hidden i32 @f6(ptr noundef nonnull align 8 dereferenceable(392) %vmctx, i32 noundef %p0) #0 align 32 {
 entry:
 br label %body
 body:

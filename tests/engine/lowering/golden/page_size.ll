@@ -1,4 +1,4 @@
-define hidden fastcc i32 @f0(ptr noundef nonnull align 8 dereferenceable(192) %vmctx, i32 noundef %p0) #0 align 32 {
+define hidden i32 @f0(ptr noundef nonnull align 8 dereferenceable(192) %vmctx, i32 noundef %p0) #0 align 32 {
 entry:
 br label %body
 body:
@@ -27,7 +27,7 @@ call void %trap.out_of_bounds_memory_access.exit(i32 5) #1
 unreachable
 }
 
-define hidden fastcc i32 @f1(ptr noundef nonnull align 8 dereferenceable(192) %vmctx) #0 align 32 {
+define hidden i32 @f1(ptr noundef nonnull align 8 dereferenceable(192) %vmctx) #0 align 32 {
 entry:
 br label %body
 body:

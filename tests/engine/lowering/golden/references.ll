@@ -1,4 +1,4 @@
-define hidden fastcc i32 @f0(ptr noundef nonnull align 8 dereferenceable(288) %vmctx, ptr noundef %p0, i32 noundef %p1) #0 align 32 {
+define hidden i32 @f0(ptr noundef nonnull align 8 dereferenceable(288) %vmctx, ptr noundef %p0, i32 noundef %p1) #0 align 32 {
 entry:
 %execution = load ptr, ptr %vmctx, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %check = load volatile i64, ptr %execution, align 8
@@ -10,7 +10,7 @@ v2:
 %v3 = load ptr, ptr %p0, align 8, !tbaa !6
 %v4 = getelementptr i8, ptr %p0, i64 8
 %v5 = load ptr, ptr %v4, align 8, !tbaa !6
-%v6 = call fastcc i32 %v3(ptr %v5, i32 %p1)
+%v6 = call i32 %v3(ptr %v5, i32 %p1)
 ret i32 %v6
 trap.null_function_reference:
 %trap.null_function_reference.at = getelementptr i8, ptr %vmctx, i64 8
@@ -21,7 +21,7 @@ call void %trap.null_function_reference.exit(i32 15) #1
 unreachable
 }
 
-define hidden fastcc i32 @f1(ptr noundef nonnull align 8 dereferenceable(288) %vmctx, i32 noundef %p0) #0 align 32 {
+define hidden i32 @f1(ptr noundef nonnull align 8 dereferenceable(288) %vmctx, i32 noundef %p0) #0 align 32 {
 entry:
 %execution = load ptr, ptr %vmctx, align 8, !invariant.load !2, !nonnull !2, !noundef !2, !tbaa !6
 %check = load volatile i64, ptr %execution, align 8
@@ -67,7 +67,7 @@ v14:
 %v30 = load ptr, ptr %v7, align 8, !tbaa !6
 %v31 = getelementptr i8, ptr %v7, i64 8
 %v32 = load ptr, ptr %v31, align 8, !tbaa !6
-%v33 = call fastcc i32 %v30(ptr %v32, i32 5)
+%v33 = call i32 %v30(ptr %v32, i32 5)
 ret i32 %v33
 trap.indirect_call_type_mismatch:
 %trap.indirect_call_type_mismatch.at = getelementptr i8, ptr %vmctx, i64 8
@@ -85,7 +85,7 @@ call void %trap.undefined_element.exit(i32 7) #1
 unreachable
 }
 
-define hidden fastcc i32 @f2(ptr noundef nonnull align 8 dereferenceable(288) %vmctx, ptr noundef %p0) #0 align 32 {
+define hidden i32 @f2(ptr noundef nonnull align 8 dereferenceable(288) %vmctx, ptr noundef %p0) #0 align 32 {
 entry:
 br label %body
 body:
@@ -100,7 +100,7 @@ return:
 ret i32 %return.0
 }
 
-define hidden fastcc ptr @f3(ptr noundef nonnull align 8 dereferenceable(288) %vmctx, ptr noundef %p0) #0 align 32 {
+define hidden ptr @f3(ptr noundef nonnull align 8 dereferenceable(288) %vmctx, ptr noundef %p0) #0 align 32 {
 entry:
 br label %body
 body:

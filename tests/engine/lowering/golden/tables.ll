@@ -1,4 +1,4 @@
-define hidden fastcc ptr @f0(ptr noundef nonnull align 8 dereferenceable(224) %vmctx, i32 noundef %p0, ptr noundef %p1) #0 align 32 {
+define hidden ptr @f0(ptr noundef nonnull align 8 dereferenceable(224) %vmctx, i32 noundef %p0, ptr noundef %p1) #0 align 32 {
 entry:
 br label %body
 body:
@@ -36,7 +36,7 @@ call void %trap.out_of_bounds_table_access.exit(i32 6) #1
 unreachable
 }
 
-define hidden fastcc {i32, ptr} @f1(ptr noundef nonnull align 8 dereferenceable(224) %vmctx, i32 noundef %p0) #0 align 32 {
+define hidden {i32, ptr} @f1(ptr noundef nonnull align 8 dereferenceable(224) %vmctx, i32 noundef %p0) #0 align 32 {
 entry:
 br label %body
 body:

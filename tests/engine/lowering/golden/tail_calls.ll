@@ -8,14 +8,14 @@ body:
 ret {i32, i64} %v2
 }
 
-define hidden fastcc {i32, i64} @f1(ptr noundef nonnull align 8 dereferenceable(408) %vmctx, i32 noundef %p0, i64 noundef %p1) #0 align 32 {
+define hidden {i32, i64} @f1(ptr noundef nonnull align 8 dereferenceable(408) %vmctx, i32 noundef %p0, i64 noundef %p1) #0 align 32 {
 %block = alloca [144 x i8], align 16
 store i64 128, ptr %block, align 8
 %result = call tailcc {i32, i64} @t1(ptr %vmctx, ptr %block, i32 %p0, i64 %p1)
 ret {i32, i64} %result
 }
 
-define hidden fastcc {i32, i64} @f2(ptr noundef nonnull align 8 dereferenceable(408) %vmctx, i32 noundef %p0, i64 noundef %p1) #0 align 32 {
+define hidden {i32, i64} @f2(ptr noundef nonnull align 8 dereferenceable(408) %vmctx, i32 noundef %p0, i64 noundef %p1) #0 align 32 {
 entry:
 br label %body
 body:
@@ -30,7 +30,7 @@ entry:
 %check = load volatile i64, ptr %execution, align 8
 br label %body
 body:
-%v1 = call fastcc {i32, i64} @f2(ptr %vmctx, i32 %p0, i64 %p1)
+%v1 = call {i32, i64} @f2(ptr %vmctx, i32 %p0, i64 %p1)
 %v2 = extractvalue {i32, i64} %v1, 0
 %v3 = extractvalue {i32, i64} %v1, 1
 %v4 = insertvalue {i32, i64} poison, i32 %v2, 0
@@ -38,7 +38,7 @@ body:
 ret {i32, i64} %v5
 }
 
-define hidden fastcc {i32, i64} @f3(ptr noundef nonnull align 8 dereferenceable(408) %vmctx, i32 noundef %p0, i64 noundef %p1) #0 align 32 {
+define hidden {i32, i64} @f3(ptr noundef nonnull align 8 dereferenceable(408) %vmctx, i32 noundef %p0, i64 noundef %p1) #0 align 32 {
 %block = alloca [144 x i8], align 16
 store i64 128, ptr %block, align 8
 %result = call tailcc {i32, i64} @t3(ptr %vmctx, ptr %block, i32 %p0, i64 %p1)
@@ -63,7 +63,7 @@ v8.tail:
 %v10 = musttail call tailcc {i32, i64} %v6(ptr %v4, ptr %block, i32 %p0, i64 %p1)
 ret {i32, i64} %v10
 v8.call:
-%v11 = call fastcc {i32, i64} %v2(ptr %v4, i32 %p0, i64 %p1)
+%v11 = call {i32, i64} %v2(ptr %v4, i32 %p0, i64 %p1)
 %v12 = extractvalue {i32, i64} %v11, 0
 %v13 = extractvalue {i32, i64} %v11, 1
 %v14 = insertvalue {i32, i64} poison, i32 %v12, 0
@@ -71,7 +71,7 @@ v8.call:
 ret {i32, i64} %v15
 }
 
-define hidden fastcc {i32, i64} @f4(ptr noundef nonnull align 8 dereferenceable(408) %vmctx, i32 noundef %p0, i64 noundef %p1) #0 align 32 {
+define hidden {i32, i64} @f4(ptr noundef nonnull align 8 dereferenceable(408) %vmctx, i32 noundef %p0, i64 noundef %p1) #0 align 32 {
 %block = alloca [144 x i8], align 16
 store i64 128, ptr %block, align 8
 %result = call tailcc {i32, i64} @t4(ptr %vmctx, ptr %block, i32 %p0, i64 %p1)
@@ -115,7 +115,7 @@ v25.tail:
 %v27 = musttail call tailcc {i32, i64} %v23(ptr %v21, ptr %block, i32 %p0, i64 %p1)
 ret {i32, i64} %v27
 v25.call:
-%v28 = call fastcc {i32, i64} %v19(ptr %v21, i32 %p0, i64 %p1)
+%v28 = call {i32, i64} %v19(ptr %v21, i32 %p0, i64 %p1)
 %v29 = extractvalue {i32, i64} %v28, 0
 %v30 = extractvalue {i32, i64} %v28, 1
 %v31 = insertvalue {i32, i64} poison, i32 %v29, 0
@@ -137,7 +137,7 @@ call void %trap.undefined_element.exit(i32 7) #1
 unreachable
 }
 
-define hidden fastcc {i32, i64} @f5(ptr noundef nonnull align 8 dereferenceable(408) %vmctx, i32 noundef %p0, i64 noundef %p1) #0 align 32 {
+define hidden {i32, i64} @f5(ptr noundef nonnull align 8 dereferenceable(408) %vmctx, i32 noundef %p0, i64 noundef %p1) #0 align 32 {
 %block = alloca [144 x i8], align 16
 store i64 128, ptr %block, align 8
 %result = call tailcc {i32, i64} @t5(ptr %vmctx, ptr %block, i32 %p0, i64 %p1)

@@ -1,4 +1,4 @@
-define hidden fastcc <2 x i64> @f0(ptr noundef nonnull align 8 dereferenceable(328) %vmctx, i32 noundef %p0, <2 x i64> noundef %p1) #0 align 32 {
+define hidden <2 x i64> @f0(ptr noundef nonnull align 8 dereferenceable(328) %vmctx, i32 noundef %p0, <2 x i64> noundef %p1) #0 align 32 {
 entry:
 %l2 = alloca <2 x i64>, align 8
 br label %body
@@ -32,7 +32,7 @@ store volatile <2 x i64> %v9, ptr %v10, align 8, !tbaa !7
 ret <2 x i64> %v13
 }
 
-define hidden fastcc <2 x i64> @f1(ptr noundef nonnull align 8 dereferenceable(328) %vmctx, i32 noundef %p0, <2 x i64> noundef %p1) #0 align 32 {
+define hidden <2 x i64> @f1(ptr noundef nonnull align 8 dereferenceable(328) %vmctx, i32 noundef %p0, <2 x i64> noundef %p1) #0 align 32 {
 entry:
 br label %body
 body:
@@ -60,7 +60,7 @@ store volatile i16 %v1, ptr %v6, align 1, !tbaa !5
 ret <2 x i64> %v13
 }
 
-define hidden fastcc {float, i32} @f2(ptr noundef nonnull align 8 dereferenceable(328) %vmctx, <2 x i64> noundef %p0, float noundef %p1) #0 align 32 {
+define hidden {float, i32} @f2(ptr noundef nonnull align 8 dereferenceable(328) %vmctx, <2 x i64> noundef %p0, float noundef %p1) #0 align 32 {
 entry:
 br label %body
 body:
@@ -82,7 +82,7 @@ body:
 ret {float, i32} %v7
 }
 
-define hidden fastcc <2 x i64> @f3(ptr noundef nonnull align 8 dereferenceable(328) %vmctx, i32 noundef %p0) #0 align 32 {
+define hidden <2 x i64> @f3(ptr noundef nonnull align 8 dereferenceable(328) %vmctx, i32 noundef %p0) #0 align 32 {
 entry:
 br label %body
 body:
@@ -99,7 +99,7 @@ body:
 ret <2 x i64> %v2
 }
 
-define hidden fastcc <2 x i64> @f4(ptr noundef nonnull align 8 dereferenceable(328) %vmctx, <2 x i64> noundef %p0, <2 x i64> noundef %p1, <2 x i64> noundef %p2) #0 align 32 {
+define hidden <2 x i64> @f4(ptr noundef nonnull align 8 dereferenceable(328) %vmctx, <2 x i64> noundef %p0, <2 x i64> noundef %p1, <2 x i64> noundef %p2) #0 align 32 {
 entry:
 br label %body
 body:

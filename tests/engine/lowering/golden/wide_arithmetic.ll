@@ -1,4 +1,4 @@
-define hidden fastcc {i64, i64} @f0(ptr noundef nonnull align 8 dereferenceable(176) %vmctx, i64 noundef %p0, i64 noundef %p1, i64 noundef %p2, i64 noundef %p3) #0 align 32 {
+define hidden {i64, i64} @f0(ptr noundef nonnull align 8 dereferenceable(176) %vmctx, i64 noundef %p0, i64 noundef %p1, i64 noundef %p2, i64 noundef %p3) #0 align 32 {
 entry:
 br label %body
 body:
@@ -19,7 +19,7 @@ body:
 ret {i64, i64} %v14
 }
 
-define hidden fastcc {i64, i64} @f1(ptr noundef nonnull align 8 dereferenceable(176) %vmctx, i64 noundef %p0, i64 noundef %p1) #0 align 32 {
+define hidden {i64, i64} @f1(ptr noundef nonnull align 8 dereferenceable(176) %vmctx, i64 noundef %p0, i64 noundef %p1) #0 align 32 {
 entry:
 br label %body
 body:
