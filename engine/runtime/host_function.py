@@ -7,7 +7,7 @@ import itertools
 import struct
 import weakref
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from farcall.engine.abi import layout
 from farcall.engine.errors import ArgumentError, EngineBug, TerminatedError, WasmException
@@ -26,7 +26,11 @@ if TYPE_CHECKING:
 
 
 class HostFunction(Function):
-    """A Python function that guests can import, of one store."""
+    """A Python function that guests can import, of one store.
+
+    Attributes:
+        on_failure: makes of what the implementation raised what the caller gets; None passes it on as it is.
+    """
 
     __slots__ = (
         "_host_context",
@@ -35,6 +39,7 @@ class HostFunction(Function):
         "_machine_code",
         "_record",
         "_type_id",
+        "on_failure",
     )
 
     def __init__(
@@ -47,6 +52,7 @@ class HostFunction(Function):
         direct: bool = False,
     ) -> None:
         self._implementation = implementation
+        self.on_failure: Callable[[BaseException], BaseException] | None = None
         self._identity = next(_identities)
         signature = type_id.type.function
         runtime = native_runtime()
@@ -72,11 +78,27 @@ class HostFunction(Function):
         """Call the Python function; its results as a tuple. `stoppable` can keep it from starting only."""
         if stoppable is not None and stoppable.reason is not None:
             raise TerminatedError(stoppable.reason)
-        results = self._run(self._parameters.check(arguments))
+        values = self._parameters.check(arguments)
+        if self.on_failure is None:
+            return self._checked_run(values)
+        try:
+            return self._checked_run(values)
+        except BaseException as error:
+            self.fail(error)
+
+    def _checked_run(self, arguments: Sequence[Any]) -> tuple[Any, ...]:
+        results = self._run(arguments)
         try:
             return self._results.check(results)
         except ArgumentError as error:
             raise self._result_error(error) from None
+
+    def fail(self, error: BaseException) -> NoReturn:
+        """Raise what the caller gets for what the implementation raised."""
+        told = error if self.on_failure is None else self.on_failure(error)
+        if told is error:
+            raise error
+        raise told from error
 
     def call_bits(self, arguments: Sequence[int], stoppable: Stoppable | None = None) -> tuple[int, ...]:
         """As a guest's function, but that references among the results are refused."""
@@ -192,6 +214,8 @@ def _call_host(identity: int, _index: int, slots: int) -> None:
         if not function.references.has_tag(error):
             raise
         throw_on_return(error)
+    except BaseException as error:
+        function.fail(error)
 
 
 def install() -> None:
