@@ -6,7 +6,7 @@
     ├── InvalidModuleError          the server refuses a module's bytes; carries reason, byte offset, function
     ├── LinkError                   an import cannot be resolved; carries its names, wanted and found type
     ├── Trap                        the guest trapped; carries kind and backtrace
-    │   └── ImportFailedError           a function that a client provides failed; carries the import's names
+    │   └── ImportFailedError           a function that it imports failed; carries the import's names
     ├── ProgramExitError            the guest ended itself, by WASI's `proc_exit`, in a call; carries the exit code
     ├── WasmException               the guest threw an exception that nothing in it caught; carries tag and backtrace
     ├── ArgumentError               a value does not fit; carries parameter index, wanted type, given value
@@ -140,7 +140,9 @@ class Trap(_GuestStoppedError):  # noqa: N818 - the specification's word
 
 
 class ImportFailedError(Trap):
-    """A function that a client provides for an import failed, or that client is gone; the guest ended as by a trap.
+    """What the guest called of its imports failed, and the guest ended as by a trap.
+
+    It was a function of a client's, or that client is gone, or one of a host module of the server's.
 
     Attributes:
         kind: `import_failure`.

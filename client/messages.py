@@ -209,6 +209,7 @@ def read_server_info(message: server_service_pb2.ServerInfo) -> types.ServerInfo
             max_program_timeout=limits.max_program_timeout.ToNanoseconds() / 1e9,
             max_mounted_bytes=limits.max_mounted_bytes,
             host_directories=tuple(limits.host_directories),
+            host_modules=tuple(limits.host_modules),
         ),
         counters=plain_counters
         | {f"engine.{name}": counters.engine[name] for name in sorted(counters.engine)},

@@ -339,6 +339,7 @@ class ServerLimits:
     max_program_timeout: float
     max_mounted_bytes: int
     host_directories: tuple[str, ...]
+    host_modules: tuple[str, ...]
 
 
 class CodeTier(StrEnum):

@@ -14,6 +14,7 @@
     ├── WasmException               a guest threw an exception that nothing in it caught; carries tag, values, backtrace
     ├── TerminatedError             the guest was stopped from outside; carries the reason and the backtrace
     ├── HostFailure                 a host function ended the guest; carries the message and the backtrace
+    │   └── ImportFailedError           what a guest imports failed; carries the import's names
     ├── ProgramExit                 a program ended itself; carries its exit code, and is no failure
     ├── ExhaustionError             a limit of the engine or of a store was reached (memories, pages, instances)
     │   ├── CompileLimitError           a compile job took more time or memory than it may; carries its functions
@@ -28,6 +29,7 @@
     ├── ClosedError                 the engine, store or instance has been closed
     ├── NameTakenError              the store has an open instance of that name
     ├── MountError                  what a guest is to have as a file system is none, or cannot be had
+    ├── HostModuleError             what guests are to import from is no host module, or cannot be had
     ├── ReentrancyError             a host function asked for what its active callers rule out
     └── EngineBug                   what cannot happen in valid code: always a defect of farcall
 """
@@ -259,6 +261,20 @@ class HostFailure(_GuestStopped):
     """
 
 
+class ImportFailedError(HostFailure):
+    """A function that a guest imports, and whose failures are the guest's, failed.
+
+    Attributes:
+        module: the import's first name.
+        name: the import's second name.
+    """
+
+    def __init__(self, module: str, name: str, reason: str) -> None:
+        super().__init__(f'the import "{module}" "{name}" failed: {reason}')
+        self.module = module
+        self.name = name
+
+
 class ProgramExit(FarcallError):  # noqa: N818 - no error: a program says that it is done, as by `proc_exit` of WASI
     """A program ended itself, from within a call.
 
@@ -373,6 +389,10 @@ class NameTakenError(FarcallError):
 
 class MountError(FarcallError):
     """A file system for guests cannot be mounted as it is asked for, or is no file system."""
+
+
+class HostModuleError(FarcallError):
+    """A host module is named that cannot be had, is none, or has the name of another."""
 
 
 class ReentrancyError(FarcallError):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from farcall.engine import (
@@ -11,10 +12,13 @@ from farcall.engine import (
     CacheConfiguration,
     CodePolicy,
     CompileLimits,
+    HostModuleError,
+    ImportProvider,
     features_named,
 )
 from farcall.engine.errors import MountError
 from farcall.engine.host.filesystem.mounts import AllowedDirectory, parse_allowed_directory
+from farcall.engine.host.named_modules import check_host_modules, load_host_modules
 
 MEBIBYTE = 1 << 20
 WASM_PAGE = 1 << 16
@@ -51,6 +55,7 @@ class ServerConfiguration:
         max_mounted_bytes: what the files in memory, and the archives, of one program or instance may take together.
         max_output_bytes: output that is kept of an instance, of each of its two streams.
         allowed_directories: directories that programs may be given, by names of the operator's choice.
+        host_modules: what guests can import besides what is built in, by the name of the import module.
         shutdown_grace: seconds that running calls get to finish when the server is told to stop.
         max_remembered_requests: answers that are kept for repeated request ids.
         disabled_features: WebAssembly features, by name, that modules may not use.
@@ -93,6 +98,7 @@ class ServerConfiguration:
     max_mounted_bytes: int = 256 * MEBIBYTE
     max_output_bytes: int = MEBIBYTE
     allowed_directories: tuple[AllowedDirectory, ...] = ()
+    host_modules: Mapping[str, ImportProvider] = field(default_factory=dict)
     shutdown_grace: float = 10.0
     max_remembered_requests: int = 10_000
     disabled_features: tuple[str, ...] = ()
@@ -141,6 +147,10 @@ class ServerConfiguration:
         for directory in self.allowed_directories:
             if not Path(directory.path).is_dir():
                 raise ValueError(f"the allowed directory {directory.name!r} is none: {directory.path}")
+        try:
+            check_host_modules(self.host_modules)
+        except HostModuleError as error:
+            raise ValueError(str(error)) from None
         CodePolicy(self.code_policy)
         _check_address(self.address)
         if (self.tls_certificate is None) != (self.tls_private_key is None):
@@ -189,6 +199,14 @@ def allowed_directory(text: str) -> AllowedDirectory:
         return parse_allowed_directory(text)
     except MountError as error:
         raise ValueError(str(error)) from None
+
+
+def host_modules(texts: Iterable[str]) -> dict[str, ImportProvider]:
+    """Import what `NAME=package.module:attribute` names. Raises ValueError."""
+    try:
+        return load_host_modules(texts)
+    except HostModuleError as error:
+        raise ValueError(str(error)) from error
 
 
 def _check_address(address: str) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 
 import structlog
 
-from farcall.engine import ExportNotFoundError, MemoryType, Module, Stoppable, Store
+from farcall.engine import ExportNotFoundError, ImportProvider, MemoryType, Module, Stoppable, Store
+from farcall.engine.host.built_in import built_in_imports
 from farcall.proto.farcall.v1 import instance_service_pb2 as messages
 from farcall.server.errors import StopReason, bad_request, failed_precondition
 from farcall.server.execution.call_queue import CallQueue
@@ -37,17 +38,21 @@ class Instantiator:
         library: ModuleLibrary,
         executor: Executor,
         mounter: Mounter,
+        *,
+        host_modules: Mapping[str, ImportProvider],
         max_output_bytes: int,
     ) -> None:
         """Make one.
 
         Parameters:
+            host_modules: what instances can import without a link, besides what is built in.
             max_output_bytes: what is kept of each output of an instance that has WASI.
         """
         self._registry = registry
         self._library = library
         self._executor = executor
         self._mounter = mounter
+        self._host_modules = host_modules
         self._max_output_bytes = max_output_bytes
         self._closing: set[asyncio.Task[None]] = set()
 
@@ -79,7 +84,9 @@ class Instantiator:
             if wanted.HasField("wasi"):
                 wasi = await self._wasi(wanted.wasi, store)
             compiled = await self._library.compiled(module)
-            imports = (wasi.imports if wasi is not None else {}) | _imports(wanted.links, providers)
+            system = wasi.system if wasi is not None else None
+            imports: dict[Any, Any] = {**built_in_imports(system, self._host_modules)}
+            imports |= _imports(wanted.links, providers)
             pending = store.making[instance_id]
             linked = _linked(compiled.module, wanted.links, providers)
             queue = await self._common_queue(linked, pending, limit)

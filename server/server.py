@@ -44,6 +44,7 @@ from farcall.server.guards.draining import DrainingGuard
 from farcall.server.guards.errors import ErrorGuard
 from farcall.server.guards.guard import GuardedRegistration
 from farcall.server.guards.within_call import WithinCallGuard
+from farcall.server.host_modules import guarded_host_modules
 from farcall.server.instantiator import Instantiator
 from farcall.server.invoker import Invoker
 from farcall.server.listening import listen
@@ -146,8 +147,14 @@ class Server:
             max_message_bytes=configuration.max_message_bytes,
         )
         mounter = Mounter(self._directories, configuration.max_mounted_bytes)
+        host_modules = guarded_host_modules(configuration.host_modules)
         instantiator = Instantiator(
-            registry, self._library, self._executor, mounter, configuration.max_output_bytes
+            registry,
+            self._library,
+            self._executor,
+            mounter,
+            host_modules=host_modules,
+            max_output_bytes=configuration.max_output_bytes,
         )
         access = ExternAccess(registry, invoker, limits)
         remembered = configuration.max_remembered_requests
@@ -162,6 +169,7 @@ class Server:
             self._library,
             registry,
             mounter,
+            host_modules,
         )
         program_limit = configuration.max_program_timeout
         self._programs = ProgramService(

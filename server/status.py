@@ -22,7 +22,6 @@ from google.rpc.status_pb2 import Status
 from farcall import engine
 from farcall.proto.farcall.v1 import error_details_pb2 as details
 from farcall.server.errors import RequestError, frame_messages
-from farcall.server.imports.failure import ImportFailedError
 from farcall.server.messages.types import value_type_by_name
 from farcall.server.messages.values import number_messages
 from farcall.server.status_size import MAX_STATUS_BYTES, fitting
@@ -111,7 +110,7 @@ def _uncaught_exception(error: engine.WasmException) -> details.UncaughtExceptio
     )
 
 
-def _import_failure(error: ImportFailedError) -> details.ImportFailure:
+def _import_failure(error: engine.ImportFailedError) -> details.ImportFailure:
     return details.ImportFailure(
         module=error.module, name=error.name, message=error.message, frames=frame_messages(error.backtrace)
     )
@@ -177,7 +176,7 @@ _ROWS: dict[type[engine.FarcallError], _Row] = {
         lambda error: details.ImportFailure(message=error.message, frames=frame_messages(error.backtrace)),
         _no_metadata,
     ),
-    ImportFailedError: _Row(
+    engine.ImportFailedError: _Row(
         details.ERROR_REASON_IMPORT_FAILURE,
         _import_failure,
         lambda error: {"module": error.module, "name": error.name},

@@ -89,10 +89,11 @@ def compile_program(source: Path) -> None:
 
 
 def compile_examples() -> None:
-    """The library, the application and the program of examples/."""
+    """The library, the application and the programs of examples/."""
     compile_to_wasm(EXAMPLES / "library.c", LIBRARY_FLAGS)
     compile_to_wasm(EXAMPLES / "application.c", APPLICATION_FLAGS)
-    compile_program(EXAMPLES / "word_count.c")
+    for name in ("word_count.c", "tally.c"):
+        compile_program(EXAMPLES / name)
 
 
 def compile_kernels() -> None:

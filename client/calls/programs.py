@@ -122,6 +122,7 @@ def program_request(
 
     Raises:
         TypeError: a mount is none.
+        ValueError: an argument, a variable or a path is not Unicode.
         OSError: an archive's file cannot be read.
     """
     wasi, archives = wasi_configuration(arguments, environment, mounts)
@@ -137,6 +138,13 @@ def wasi_configuration(
     arguments: Sequence[str], environment: Mapping[str, str], mounts: Mounts
 ) -> tuple[wasi_pb2.WasiConfiguration, dict[int, bytes]]:
     """What a guest is given, and the archives' bytes by the position of their mount. Raises as `program_request`."""
+    for what, texts in (
+        ("argument", arguments),
+        ("variable", [*environment, *environment.values()]),
+        ("path", mounts),
+    ):
+        for text in texts:
+            _check_unicode(what, text)
     archives: dict[int, bytes] = {}
     entries = []
     for index, (path, source) in enumerate(mounts.items()):
@@ -159,6 +167,14 @@ def wasi_configuration(
         entries.append(entry)
     variables = [wasi_pb2.EnvironmentVariable(name=name, value=value) for name, value in environment.items()]
     return wasi_pb2.WasiConfiguration(arguments=arguments, environment=variables, mounts=entries), archives
+
+
+def _check_unicode(what: str, text: str) -> None:
+    """Raise ValueError for what the system has given as bytes that are no UTF-8: messages cannot carry that."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"the {what} {text!r} is not Unicode, and a server takes nothing else") from None
 
 
 def input_pieces(data: bytes) -> Iterator[messages.RunProgramRequest]:

@@ -26,6 +26,16 @@ _CLIENT_ERRORS: tuple[tuple[type[engine.FarcallError], Callable[[Any], errors.Fa
         lambda error: errors.Trap(error.message, kind=error.kind.name.lower(), backtrace=frames_of(error)),
     ),
     (
+        engine.ImportFailedError,
+        lambda error: errors.ImportFailedError(
+            error.message, module=error.module, name=error.name, backtrace=frames_of(error)
+        ),
+    ),
+    (
+        engine.HostFailure,
+        lambda error: errors.ImportFailedError(error.message, backtrace=frames_of(error)),
+    ),
+    (
         engine.WasmException,
         lambda error: errors.WasmException(
             error.message,
@@ -60,7 +70,9 @@ def client_error(error: engine.FarcallError) -> errors.FarcallError:
 
 def frames_of(error: BaseException) -> tuple[errors.Frame, ...]:
     """The backtrace of what the engine raised; empty where it has none."""
-    if not isinstance(error, engine.Trap | engine.WasmException | engine.TerminatedError):
+    if not isinstance(
+        error, engine.Trap | engine.WasmException | engine.TerminatedError | engine.HostFailure
+    ):
         return ()
     return tuple(
         errors.Frame(frame.function_index, frame.function_name, frame.module_name)

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from farcall import engine
-from farcall.client import errors
-from farcall.client.command_line.engine_errors import client_error, frames_of
+from farcall.client.command_line.engine_errors import client_error
 from farcall.client.command_line.guest_arguments import read_arguments
+from farcall.client.command_line.guest_thread import run_until
 from farcall.client.floats import f32_bits, f32_from_bits, f64_bits, f64_from_bits
 from farcall.client.messages import read_function_code, read_module
 from farcall.client.types import (
@@ -34,9 +34,6 @@ from farcall.engine.binary import decode_module
 from farcall.engine.validation import validate_module
 
 T = TypeVar("T")
-
-_STOP_PATIENCE = 5.0
-"""Seconds that a guest which was told to stop gets to say where it was."""
 
 
 def read_module_file(source: bytes) -> Module:
@@ -181,44 +178,7 @@ def execute(
             given = read_arguments(arguments, function_type)
             return _call(callee, function_type, given, instance.name), function_type
 
-        return _run_until(work, timeout, store.close)
-
-
-def _run_until(work: Callable[[threading.Event], T], timeout: float | None, stop: Callable[[], None]) -> T:
-    """Runs `work` in a thread of its own: while a guest runs, Python's main thread would not notice signals.
-
-    The time begins to count when `work` sets the event that it gets.
-    """
-    begun = threading.Event()
-    results: list[T] = []
-    failures: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            results.append(work(begun))
-        except BaseException as error:
-            failures.append(error)
-        finally:
-            begun.set()
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    try:
-        begun.wait()
-        thread.join(timeout)
-    except KeyboardInterrupt:
-        stop()
-        thread.join(_STOP_PATIENCE)
-        raise
-    if thread.is_alive():
-        stop()
-        thread.join(_STOP_PATIENCE)
-        backtrace = frames_of(failures[0]) if failures else ()
-        raise errors.DeadlineExceededError(f"stopped after {timeout:g} seconds", backtrace=backtrace)
-    if failures:
-        failure = failures[0]
-        raise client_error(failure) if isinstance(failure, engine.FarcallError) else failure
-    return results[0]
+        return run_until(work, timeout, store.close)
 
 
 def _call(

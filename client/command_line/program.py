@@ -9,10 +9,9 @@ from importlib import import_module
 
 import click
 
+from farcall.client.command_line.exit_status import DONE, FAILED, INTERRUPTED, WRONG_USAGE
 from farcall.client.command_line.settings import ALL, Settings, shared_options
 from farcall.client.errors import FarcallError
-
-DONE, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
 
 COMMANDS = {
     "serve": "serving.serve",
@@ -50,6 +49,10 @@ class Commands(click.Group):
             return None
         module, _, attribute = place.partition(".")
         command: click.Command = getattr(import_module(f"farcall.client.command_line.{module}"), attribute)
+        for option in command.params:
+            if isinstance(option, click.Option):
+                name = option.opts[0].removeprefix("--")
+                option.envvar = f"FARCALL_{cmd_name}_{name}".replace("-", "_").upper()
         return command
 
 
@@ -63,13 +66,24 @@ def cli() -> None:
     environment variables, too: FARCALL_SERVER, FARCALL_STORE, FARCALL_JSON, FARCALL_TIMEOUT, and so on.
 
     Exit status: 0 done; 1 the guest trapped or the request failed, with a message on standard error; 2
-    wrong usage. `run` exits with the program's own.
+    wrong usage. `run` exits with the program's own, and with 134 where it trapped.
     """
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command, and exits with the status that it earned."""
+    _open_standard_streams()
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+
+
+def _open_standard_streams() -> None:
+    """Make sure that 0, 1 and 2 are no other files: whoever started this process may have closed them.
+
+    What is opened next would have their numbers, and a connection to a server would be taken for standard output.
+    """
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(descriptor)
 
 
 def _print_error(error: Exception, as_json: bool) -> None:
@@ -83,9 +97,7 @@ def run(arguments: Sequence[str]) -> int:
     settings = Settings()
     try:
         # Without click's own ending, as usage errors are to be JSON, too, where that is asked for.
-        status = cli.main(
-            list(arguments), "farcall", standalone_mode=False, auto_envvar_prefix="FARCALL", obj=settings
-        )
+        status = cli.main(list(arguments), "farcall", standalone_mode=False, obj=settings)
     except click.UsageError as error:
         if settings.json or "--json" in arguments:
             _print_error(error, True)

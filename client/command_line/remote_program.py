@@ -6,13 +6,14 @@ import hashlib
 import io
 import os
 import tarfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from farcall.client import Client, NotFoundError
+from farcall.client import Client, DeadlineExceededError, NotFoundError
 from farcall.client.calls.programs import ArchiveMount, MountSource, OutputStream
 from farcall.client.command_line.settings import Settings
 
@@ -47,7 +48,7 @@ def run_on_server(
         mounts: what else the program finds.
 
     Raises:
-        click.UsageError: a directory would have to be shared with the server.
+        click.UsageError: a directory would have to be shared with the server, or an argument is not Unicode.
         FarcallError: the program trapped, or something cannot be had.
         OSError: a file cannot be read.
     """
@@ -64,17 +65,28 @@ def run_on_server(
                 limit -= len(packed)
                 all_mounts[directory.guest_path] = ArchiveMount(packed)
         name = Path(program).name if os.path.sep in program or Path(program).is_file() else program
-        with client.run(
-            module,
-            arguments=[name, *arguments],
-            environment=environment,
-            stdin=_standard_input(),
-            mounts=all_mounts,
-            timeout=settings.timeout,
-        ) as running:
-            for output in running.output():
-                _write(_DESCRIPTORS[output.stream], output.data)
-            return running.wait()
+        began = time.monotonic()
+        try:
+            running = client.run(
+                module,
+                arguments=[name, *arguments],
+                environment=environment,
+                stdin=_standard_input(),
+                mounts=all_mounts,
+                timeout=settings.timeout,
+            )
+        except ValueError as error:
+            raise click.UsageError(f"{error}; with --local it can be passed") from None
+        try:
+            with running:
+                for output in running.output():
+                    _write(_DESCRIPTORS[output.stream], output.data)
+                return running.wait()
+        except DeadlineExceededError as error:
+            if settings.timeout is None or time.monotonic() - began < settings.timeout:
+                raise  # it is the server's limit
+            message = f"stopped after {settings.timeout:g} seconds"
+            raise DeadlineExceededError(message, backtrace=error.backtrace) from None
 
 
 def _module(client: Client, program: str) -> str:

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from farcall.client.command_line.exit_status import ABORTED, INTERRUPTED
 from farcall.client.command_line.settings import REMOTE, Settings, pass_settings, shared_options
+from farcall.client.errors import Trap, WasmException
 
 if TYPE_CHECKING:
     from farcall.client.calls.programs import MountSource
@@ -183,6 +185,14 @@ def _archives(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> 
     help="The contents of a tar or zip archive, read-only. May be repeated.",
 )
 @click.option(
+    "--host-module",
+    "host_modules",
+    multiple=True,
+    metavar="NAME=PACKAGE.MODULE:ATTRIBUTE",
+    help="With --local: let the program import from NAME what this Python object, a farcall.engine.HostModule, "
+    "provides. May be repeated.",
+)
+@click.option(
     "--local", is_flag=True, help="Run the program in this process, without a server; then it is a FILE."
 )
 @shared_options(*REMOTE)
@@ -197,13 +207,15 @@ def run(
     mounts: dict[str, MountSource],
     temporary: dict[str, MountSource],
     archives: dict[str, MountSource],
+    host_modules: tuple[str, ...],
     local: bool,
 ) -> int:
     """Run a program, a module that is compiled for WASI, on the server.
 
     It is a FILE, which is uploaded if the server does not have it, or a MODULE there, given as its digest or the
     unique start of it. Its standard input, output and error are those of this command, and so is its exit status; an
-    interrupt stops it. What stands behind its name, and behind the options of this command, are its arguments.
+    interrupt stops it. What stands behind its name, and behind the options of this command, are its arguments. Where it
+    traps, the exit status is 134.
     """
     paths = [
         *(directory.guest_path for directory in directories),
@@ -214,15 +226,25 @@ def run(
     repeated = next((path for path in paths if paths.count(path) > 1), None)
     if repeated is not None:
         raise click.UsageError(f"two directories are to be found at {repeated!r}")
-    if local:
-        if mounts or temporary or archives:
-            raise click.UsageError("--mount, --tmp and --archive are of a server; --local has --dir")
-        return _run_locally(settings, program, arguments, environment, directories)
-    from farcall.client.command_line.remote_program import run_on_server  # noqa: PLC0415 - not for --help
+    if local and (mounts or temporary or archives):
+        raise click.UsageError("--mount, --tmp and --archive are of a server; --local has --dir")
+    if host_modules and not local:
+        raise click.UsageError("--host-module needs --local; a server has its own (`serve --host-module`)")
+    try:
+        if local:
+            return _run_locally(settings, program, arguments, environment, directories, host_modules)
+        from farcall.client.command_line.remote_program import run_on_server  # noqa: PLC0415 - not for --help
 
-    return run_on_server(
-        settings, program, arguments, environment, directories, {**mounts, **temporary, **archives}
-    )
+        return run_on_server(
+            settings, program, arguments, environment, directories, {**mounts, **temporary, **archives}
+        )
+    except (Trap, WasmException) as error:
+        from farcall.client.command_line import output  # noqa: PLC0415 - nobody should wait for it in vain
+
+        output.print_error(error, settings.json)
+        return ABORTED
+    except KeyboardInterrupt:
+        return INTERRUPTED  # here: click would add an empty line to what the program wrote
 
 
 def _run_locally(
@@ -231,9 +253,11 @@ def _run_locally(
     arguments: tuple[str, ...],
     environment: dict[str, str],
     directories: list[SharedDirectory],
+    host_modules: tuple[str, ...],
 ) -> int:
     if not Path(program).is_file():
         raise click.UsageError(f"there is no file {program!r}")
-    from farcall.client.command_line.local_program import run_here  # noqa: PLC0415 - the engine only where it is needed
+    from farcall.client.command_line.local_program import load_modules, run_here  # noqa: PLC0415 - the engine only where it is needed
 
-    return run_here(Path(program), arguments, environment, directories, settings.timeout, settings.json)
+    modules = load_modules(host_modules)
+    return run_here(Path(program), arguments, environment, directories, modules, settings.timeout)

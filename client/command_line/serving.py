@@ -110,6 +110,14 @@ def _encryption(command: Callable[..., Any]) -> Callable[..., Any]:
     help="Let programs have this directory of the server's machine, under a name; may be repeated.",
 )
 @click.option(
+    "--host-module",
+    "host_modules",
+    multiple=True,
+    metavar="NAME=PACKAGE.MODULE:ATTRIBUTE",
+    help="Let guests import from NAME what this Python object, a farcall.engine.HostModule, provides; may be repeated. "
+    "It is code that the server trusts.",
+)
+@click.option(
     "--code-policy",
     type=click.Choice(["lazy", "optimized", "fast"]),
     help="lazy: functions are compiled when first called, and optimised in the background; optimized: all before the "
@@ -149,12 +157,17 @@ def serve(settings: Settings, /, log_level: str, log_format: str, **options: Any
     Prints the address when it listens. Told to stop, it refuses new calls, lets running ones finish within
     the grace, and ends with exit status 0.
     """
-    from farcall.server.configuration import ServerConfiguration, allowed_directory  # noqa: PLC0415 - only here is a server needed
+    from farcall.server.configuration import (  # noqa: PLC0415 - only here is a server needed
+        ServerConfiguration,
+        allowed_directory,
+        host_modules,
+    )
     from farcall.server.main import run  # noqa: PLC0415
 
     given = {name: value for name, value in options.items() if value is not None}
     try:
         given["allowed_directories"] = tuple(map(allowed_directory, given["allowed_directories"]))
+        given["host_modules"] = host_modules(given["host_modules"])
         configuration = ServerConfiguration(**given)
     except ValueError as error:
         raise click.UsageError(str(error)) from None

@@ -8,6 +8,7 @@ from pathlib import Path
 from farcall.engine.cache.authentication import Authenticator, read_key, read_or_make_key
 from farcall.engine.cache.code_store import CodeStore
 from farcall.engine.cache.disk import DiskPlace
+from farcall.engine.cache.fingerprint import compiler_fingerprint
 from farcall.engine.cache.object_store import DEFAULT_TIMEOUT, ObjectStorePlace, open_url
 from farcall.engine.cache.place import CachePlace
 
@@ -68,4 +69,5 @@ def open_store(configuration: CacheConfiguration) -> CodeStore | None:
     else:
         assert configuration.directory is not None
         key = read_or_make_key(configuration.directory / "key")
+    compiler_fingerprint()  # it takes some milliseconds, which are not to be those of the first module
     return CodeStore(places, Authenticator(key))

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from farcall.engine.abi.traps import TrapKind
-from farcall.engine.errors import ExportNotFoundError, FarcallError, Trap
+from farcall.engine.errors import ExportNotFoundError, HostFailure, Trap
 from farcall.engine.runtime.caller import Caller, ImportProvider
 from farcall.engine.runtime.function import Function
 from farcall.engine.runtime.linking import Extern
@@ -27,7 +27,7 @@ _JUMPS = ("_emscripten_throw_longjmp", "emscripten_longjmp", "longjmp")
 _PREFIX = "invoke_"
 
 
-class _Jump(FarcallError):  # noqa: N818 - a jump is no error, if somebody is there to jump to
+class _Jump(HostFailure):
     """A `longjmp` on its way to the `invoke_*` that began the call which it leaves."""
 
     def __init__(self) -> None:

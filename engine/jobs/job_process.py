@@ -79,4 +79,4 @@ def _compile(module: Module, order: Order) -> Answer:
     if not order.linked:
         return Answer(Outcome.COMPILED, content)
     image = link([read_object(content)])
-    return Answer(Outcome.COMPILED, bytes(image.content), image.functions)
+    return Answer(Outcome.COMPILED, bytes(image.content), tuple(image.functions))

@@ -7,7 +7,7 @@ import itertools
 import struct
 import weakref
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from farcall.engine.abi import layout
 from farcall.engine.errors import ArgumentError, EngineBug, TerminatedError, WasmException
@@ -15,11 +15,10 @@ from farcall.engine.runtime.exception_arena import throw_on_return
 from farcall.engine.runtime.function import Function, single
 from farcall.engine.runtime.linked_group import Member
 from farcall.engine.runtime.native.address_space import write_words
-from farcall.engine.runtime.native.host_calls import HostCall
-from farcall.engine.runtime.native.machine import DirectHostCall, native_runtime
-from farcall.engine.runtime.native.trampolines import HOST_CONTEXT_SIZE
+from farcall.engine.runtime.native.machine import native_runtime
+from farcall.engine.runtime.native.trampolines import DIRECT_PARAMETERS, HOST_CONTEXT_SIZE
 from farcall.engine.runtime.stoppable import Stoppable
-from farcall.engine.structure.types import I32, I64
+from farcall.engine.structure.types import I32, I64, FunctionType
 
 if TYPE_CHECKING:
     from farcall.engine.runtime.references import References
@@ -27,7 +26,11 @@ if TYPE_CHECKING:
 
 
 class HostFunction(Function):
-    """A Python function that guests can import, of one store."""
+    """A Python function that guests can import, of one store.
+
+    Attributes:
+        on_failure: makes of what the implementation raised what the caller gets; None passes it on as it is.
+    """
 
     __slots__ = (
         "_host_context",
@@ -36,6 +39,7 @@ class HostFunction(Function):
         "_machine_code",
         "_record",
         "_type_id",
+        "on_failure",
     )
 
     def __init__(
@@ -48,17 +52,17 @@ class HostFunction(Function):
         direct: bool = False,
     ) -> None:
         self._implementation = implementation
+        self.on_failure: Callable[[BaseException], BaseException] | None = None
         self._identity = next(_identities)
         signature = type_id.type.function
         runtime = native_runtime()
-        self._machine_code: HostCall | DirectHostCall = (
-            runtime.direct_host_call(signature) if direct else runtime.host_call(signature)
-        )
+        self._machine_code = None if direct else runtime.host_call(signature)
         self._host_context = ctypes.create_string_buffer(HOST_CONTEXT_SIZE)
         self._record = ctypes.create_string_buffer(layout.FUNCTION_RECORD_SIZE)
         self._type_id = type_id  # for its life, so that no other type gets it
-        code, context = self._machine_code.address, ctypes.addressof(self._host_context)
-        write_words(context, [self._identity, id(implementation)])
+        code = runtime.direct_host_call if self._machine_code is None else self._machine_code.address
+        context = ctypes.addressof(self._host_context)
+        write_words(context, [self._identity, id(implementation), *(_masks(signature) if direct else ())])
         write_words(ctypes.addressof(self._record), [code, context, type_id.number, 0, type_id.descriptor])
         record = ctypes.addressof(self._record)
         super().__init__(type_id.type, name, None, references, code, context, record)
@@ -74,11 +78,27 @@ class HostFunction(Function):
         """Call the Python function; its results as a tuple. `stoppable` can keep it from starting only."""
         if stoppable is not None and stoppable.reason is not None:
             raise TerminatedError(stoppable.reason)
-        results = self._run(self._parameters.check(arguments))
+        values = self._parameters.check(arguments)
+        if self.on_failure is None:
+            return self._checked_run(values)
+        try:
+            return self._checked_run(values)
+        except BaseException as error:
+            self.fail(error)
+
+    def _checked_run(self, arguments: Sequence[Any]) -> tuple[Any, ...]:
+        results = self._run(arguments)
         try:
             return self._results.check(results)
         except ArgumentError as error:
             raise self._result_error(error) from None
+
+    def fail(self, error: BaseException) -> NoReturn:
+        """Raise what the caller gets for what the implementation raised."""
+        told = error if self.on_failure is None else self.on_failure(error)
+        if told is error:
+            raise error
+        raise told from error
 
     def call_bits(self, arguments: Sequence[int], stoppable: Stoppable | None = None) -> tuple[int, ...]:
         """As a guest's function, but that references among the results are refused."""
@@ -136,6 +156,11 @@ class HostFunction(Function):
         ctypes.memmove(slots, content, len(content))
 
 
+def _masks(signature: FunctionType) -> list[int]:
+    """How many parameters there are, and which bits of 64 each has."""
+    return [len(signature.parameters), *((1 << 8 * kind.size) - 1 for kind in signature.parameters)]
+
+
 class DirectHostFunction(HostFunction):
     """A host function for what guests call often: it gets and returns plain unsigned ints.
 
@@ -152,11 +177,12 @@ class DirectHostFunction(HostFunction):
         references: References,
         type_id: TypeId,
     ) -> None:
-        """Make one. Raises ValueError for a type with anything but integers, or more than one result."""
+        """Make one. Raises ValueError for a type with anything but integers, or too many."""
         signature = type_id.type.function
-        if len(signature.results) > 1 or not {*signature.parameters, *signature.results} <= {I32, I64}:
+        few = len(signature.results) <= 1 and len(signature.parameters) <= DIRECT_PARAMETERS
+        if not few or not {*signature.parameters, *signature.results} <= {I32, I64}:
             raise ValueError(
-                f"a function called directly has integers, and one result at most, not {signature}"
+                f"a function called directly has integers, at most {DIRECT_PARAMETERS} and one result, not {signature}"
             )
         super().__init__(implementation, name, references, type_id, direct=True)
 
@@ -188,6 +214,8 @@ def _call_host(identity: int, _index: int, slots: int) -> None:
         if not function.references.has_tag(error):
             raise
         throw_on_return(error)
+    except BaseException as error:
+        function.fail(error)
 
 
 def install() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import grpc
 
-from farcall.engine import FunctionType, LinkError, Module, Stoppable
+from farcall.engine import FunctionType, ImportFailedError, LinkError, Module, Stoppable
 from farcall.engine import Import as ModuleImport
 from farcall.proto.farcall.v1 import import_service_pb2 as messages
 from farcall.proto.farcall.v1 import value_pb2
@@ -20,7 +20,6 @@ from farcall.server.execution.call_queue import CallQueue
 from farcall.server.execution.call_site import CallSite
 from farcall.server.execution.executor import Executor
 from farcall.server.execution.job import running_stoppable
-from farcall.server.imports.failure import ImportFailedError
 from farcall.server.messages.types import function_type_message
 from farcall.server.messages.values import read_value, write_value
 from farcall.server.store_registry import InstanceRecord, StoreRecord

@@ -101,6 +101,12 @@ class ProgramOutput:
         self._there.set()
         self._wake_guest()
 
+    def discard(self) -> None:
+        """Forget what has not been sent; the guest has ended."""
+        with self._lock:
+            self._chunks.clear()
+            self._size = 0
+
     async def take(self) -> tuple[Channel, bytes] | None:
         """Wait for output: what belongs to one channel, at most a message's; None at the end."""
         while True:

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 
-from farcall.engine import CompiledModule, Engine, Module, ProgramExit, Stoppable, Store, StoreLimits
+from farcall.engine import (
+    CompiledModule,
+    Engine,
+    ImportProvider,
+    Module,
+    ProgramExit,
+    Stoppable,
+    Store,
+    StoreLimits,
+)
 from farcall.engine.host.built_in import built_in_imports
+from farcall.engine.host.wasi.command import START, command_problem
 from farcall.proto.farcall.v1 import program_service_pb2 as messages
 from farcall.server.errors import failed_precondition
 from farcall.server.messages.stores import read_quota
@@ -20,18 +31,20 @@ from farcall.server.wasi.configuration import GuestEnvironment, read_environment
 from farcall.server.wasi.guest import guest_system
 from farcall.server.wasi.mounts import Mounter
 
-START = "_start"
-"""What a command module exports as its beginning."""
-
 
 @dataclass(frozen=True, slots=True)
 class Preparer:
-    """Turns requests into programs. Used by the event loop's thread only."""
+    """Turns requests into programs. Used by the event loop's thread only.
+
+    Attributes:
+        host_modules: what programs can import, besides what is built in.
+    """
 
     engine: Engine
     library: ModuleLibrary
     registry: StoreRegistry
     mounter: Mounter
+    host_modules: Mapping[str, ImportProvider]
 
     def check(self, message: messages.Program) -> ArchiveCollector:
         """Find out what is wrong before archives come; where they are collected. Raises RequestError."""
@@ -53,12 +66,9 @@ class Preparer:
 
 
 def _check_command(module: Module, name: str) -> None:
-    export = next((export for export in module.exports if export.name == START), None)
-    if export is None:
-        raise failed_precondition(f"{name!r} is no command: it exports no function {START!r}")
-    found = module.export_type(export)
-    if str(found) != "() -> ()":
-        raise failed_precondition(f"{name!r} is no command: its {START!r} is {found}, not () -> ()")
+    problem = command_problem(module)
+    if problem is not None:
+        raise failed_precondition(f"{name!r} is no command: {problem}")
 
 
 class Program(Stoppable):
@@ -104,7 +114,8 @@ class Program(Stoppable):
             ) as system,
         ):
             try:
-                instantiation = store.instantiation(self._compiled, built_in_imports(system))
+                imports = built_in_imports(system, self._preparer.host_modules)
+                instantiation = store.instantiation(self._compiled, imports)
                 with self.waking(lambda: instantiation.terminate(self.reason or "stopped")):
                     instance = instantiation.run()
                 instance.function(START).call((), self)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 import grpc
 
 from farcall.proto.farcall.v1 import program_service_pb2 as messages
-from farcall.server.errors import RequestError, bad_request, upload_stalled
+from farcall.server.errors import RequestError, bad_request, limit_reached, upload_stalled
 from farcall.server.execution.executor import Executor
 from farcall.server.execution.job import Job
 from farcall.server.programs.input import ProgramInput
@@ -37,6 +38,7 @@ class ProgramSession:
         *,
         idle_timeout: float,
         timeout: float,
+        guest_ended: Callable[[ProgramSession], object],
     ) -> None:
         """Make the state of a stream.
 
@@ -44,12 +46,15 @@ class ProgramSession:
             executor: of programs.
             idle_timeout: seconds that an archive may wait for its next bytes.
             timeout: seconds that the program may run.
+            guest_ended: is called when the program has ended; what it has written may still have to be sent.
         """
         self._context = context
         self._preparer = preparer
         self._executor = executor
         self._idle_timeout = idle_timeout
         self._timeout = timeout
+        self._guest_ended = guest_ended
+        self._given_up = False
         loop = asyncio.get_running_loop()
         self.standard_input, self.output = ProgramInput(loop), ProgramOutput(loop)
 
@@ -61,6 +66,11 @@ class ProgramSession:
         except Exception as error:
             response.error.CopyFrom(status_of(error))
         await self._context.write(response)
+
+    def give_up(self) -> None:
+        """The program has ended, and its client does not read: do not keep what it has written any longer."""
+        self._given_up = True
+        self.output.discard()
 
     async def refuse(self, error: RequestError) -> None:
         """Tell of an error instead."""
@@ -123,6 +133,10 @@ class ProgramSession:
                 task.cancel()
             # What was written goes out in any case: gRPC lets nothing be written while a write is under way.
             await asyncio.gather(*tasks, return_exceptions=True)
+        if self._given_up:
+            raise limit_reached(
+                "server", "the output of a program that has ended was not kept, as it was not read"
+            )
         return execution.result() or 0
 
     async def _execute(self, job: Job[int], output: ProgramOutput) -> int:
@@ -132,6 +146,7 @@ class ProgramSession:
             )
         finally:
             output.close()
+            self._guest_ended(self)
 
     async def _send(self, output: ProgramOutput) -> None:
         while (taken := await output.take()) is not None:

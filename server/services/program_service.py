@@ -17,6 +17,7 @@ class ProgramService(program_service_pb2_grpc.ProgramServiceServicer):
 
     Attributes:
         sessions: of programs that run, or whose archives are on their way.
+        undelivered: of programs that have ended, and whose output is not all sent; the oldest first.
         started: programs since the server started.
     """
 
@@ -41,6 +42,7 @@ class ProgramService(program_service_pb2_grpc.ProgramServiceServicer):
         self._max_programs = max_programs
         self._idle_timeout = idle_timeout
         self.sessions: set[ProgramSession] = set()
+        self.undelivered: dict[ProgramSession, None] = {}
         self.started = 0
 
     @property
@@ -58,15 +60,30 @@ class ProgramService(program_service_pb2_grpc.ProgramServiceServicer):
             self._executor,
             idle_timeout=self._idle_timeout,
             timeout=self._limits.seconds(context),
+            guest_ended=self._guest_ended,
         )
         if self.running >= self._max_programs:
             await session.refuse(
                 limit_reached("server", f"{self.running} programs run, which is the limit; try again later")
             )
             return
+        self._give_up_oldest()
         self.sessions.add(session)
         self.started += 1
         try:
             await session.run()
         finally:
             self.sessions.discard(session)
+            self.undelivered.pop(session, None)
+
+    def _guest_ended(self, session: ProgramSession) -> None:
+        """It takes no program's place any more, even if its client takes its time to read."""
+        self.sessions.discard(session)
+        self.undelivered[session] = None
+
+    def _give_up_oldest(self) -> None:
+        """Of clients that never read, as many may keep output in memory as there may be programs."""
+        while len(self.undelivered) > self._max_programs:
+            oldest = next(iter(self.undelivered))
+            del self.undelivered[oldest]
+            oldest.give_up()

@@ -70,6 +70,7 @@ class ServerService(server_service_pb2_grpc.ServerServiceServicer):
             max_program_timeout=_duration(configuration.max_program_timeout),
             max_mounted_bytes=configuration.max_mounted_bytes,
             host_directories=sorted(directory.name for directory in configuration.allowed_directories),
+            host_modules=sorted(configuration.host_modules),
         )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from typing import Any
 
 from farcall.engine import Store
 from farcall.engine.host.wasi.streams import BytesInput
@@ -21,7 +20,7 @@ class InstanceWasi:
     """What one instance is given.
 
     Attributes:
-        imports: as the engine wants them.
+        system: what it has of the world.
         output: what it has written to standard output.
         error: what it has written to standard error.
     """
@@ -60,7 +59,7 @@ class InstanceWasi:
                 standard_error=self.error,
             )
             stack.callback(system.close)
-            self.imports: dict[Any, Any] = dict(system.imports)
+            self.system = system
             self._resources = stack.pop_all()
 
     def close(self) -> None:

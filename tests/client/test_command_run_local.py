@@ -132,7 +132,7 @@ def test_what_is_no_program_is_told(tmp_path, program):
     assert b"malformed module" in run(path).stderr
     ended = run(program("(module)"))
     assert ended.returncode == 1
-    assert b'exports no function "_start"' in ended.stderr
+    assert b"exports no function '_start'" in ended.stderr
     ended = run(program('(module (import "x" "y" (func)) (func (export "_start")))'))
     assert ended.returncode == 1
     assert b'unknown import: "x" "y"' in ended.stderr

@@ -383,7 +383,7 @@ def test_a_reader_that_goes_away_stops_the_program(server, client, program):
 
 def test_a_trap_is_told(server, program):
     ended = run(server, program(TRAP))
-    assert (ended.returncode, ended.stdout) == (1, b"so far so good")
+    assert (ended.returncode, ended.stdout) == (134, b"so far so good")
     assert ended.stderr == b"trap: unreachable\n  0: program!fail\n  1: program!_start\n"
 
 

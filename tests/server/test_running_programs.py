@@ -1,6 +1,7 @@
 """ProgramService: input and output as they come, flow control, ends, what is wrong, and that nothing is left behind."""
 
 import asyncio
+import contextlib
 import io
 import tarfile
 
@@ -70,9 +71,10 @@ class Run:
         return Failure(last.error)
 
 
-async def start(service, source, *, timeout=None, quota=None, **wasi):
+async def start(service, source, *, timeout=None, quota=None, channel=None, **wasi):
     module = (await service.upload(source)).module.name
-    run = Run(program_service_pb2_grpc.ProgramServiceStub(service.channel).RunProgram(timeout=timeout))
+    stub = program_service_pb2_grpc.ProgramServiceStub(channel or service.channel)
+    run = Run(stub.RunProgram(timeout=timeout))
     await run.send(program=Program(module=module, wasi=WasiConfiguration(**wasi), quota=quota))
     return run
 
@@ -463,3 +465,67 @@ async def test_many_programs_leave_nothing_behind(service):
     for begin in range(0, 100, 10):
         await asyncio.gather(*(one(begin + number) for number in range(10)))
     await nothing_left(service)
+
+
+# -- Callers that do not read ------------------------------------------------------------------------------------------
+
+BURST = FLOOD.replace(
+    "(loop $again (call $write (i32.const 1) (i32.const 65536) (i32.const 65536)) (br $again))",
+    """(local $count i32) (loop $again
+        (call $write (i32.const 1) (i32.const 65536) (i32.const 65536))
+        (br_if $again (i32.lt_u (local.tee $count (i32.add (local.get $count) (i32.const 1))) (i32.const 16))))""",
+)
+"""Writes a mebibyte, as much as waits in the server while nobody reads, and ends."""
+
+
+@contextlib.asynccontextmanager
+async def hesitant(service):
+    """A channel that takes no more of a stream than 64 KiB before it is read."""
+    options = [("grpc.http2.bdp_probe", 0), ("grpc.use_local_subchannel_pool", 1)]
+    async with grpc.aio.insecure_channel(service.address, options=options) as channel:
+        yield channel
+
+
+async def ended(service, total, unread):
+    """Wait until that many programs have run in all, and have ended, of so many of which the output is not read."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            counters = await service.counters()
+            found = (
+                counters.programs_total,
+                counters.programs_running,
+                len(service.server._programs.undelivered),
+            )
+            if found == (total, 0, unread):
+                return
+            await asyncio.sleep(0.002)
+
+
+async def test_a_program_that_has_ended_gives_its_place_back_before_its_output_is_read():
+    async with running(max_programs=1) as service, hesitant(service) as channel:
+        first = await start(service, BURST, channel=channel)
+        await ended(service, 1, 1)
+        assert await (await start(service, ARGUMENTS, arguments=["x"])).exit_code() == 1
+        assert list(service.server._programs.undelivered)
+        assert await first.exit_code() == 0
+        assert len(first.output) == 1 << 20
+        await nothing_left(service)
+        assert not service.server._programs.undelivered
+
+
+async def test_output_that_is_never_read_is_kept_of_a_limited_number_of_programs(caplog):
+    async with running(max_programs=2) as service, hesitant(service) as channel:
+        runs = []
+        for unread in (1, 2, 3, 3, 3):
+            runs.append(await start(service, BURST, channel=channel))
+            await ended(service, len(runs), unread)
+        for run in runs[:2]:
+            failure = await run.failure()
+            assert (failure.code, failure.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "LIMIT_REACHED")
+            assert "as it was not read" in failure.message
+            assert len(run.output) < 1 << 20
+        for run in runs[2:]:
+            assert await run.exit_code() == 0
+            assert len(run.output) == 1 << 20
+        await nothing_left(service)
+    assert caplog.records == []

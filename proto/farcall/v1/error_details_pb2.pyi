@@ -75,7 +75,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_UNCAUGHT_EXCEPTION: _ErrorReason.ValueType  # 20
     """ABORTED: the guest threw an exception that nothing in it caught. Detail: UncaughtException."""
     ERROR_REASON_IMPORT_FAILURE: _ErrorReason.ValueType  # 21
-    """ABORTED: a function that a client provides for an import failed, or that client is gone. Detail: ImportFailure."""
+    """ABORTED: a function that a client provides for an import failed, or that client is gone, or a function of a host module
+    failed. Detail: ImportFailure.
+    """
     ERROR_REASON_PROGRAM_EXIT: _ErrorReason.ValueType  # 22
     """ABORTED: the guest ended itself, by WASI's `proc_exit`, in the middle of a call. Detail: ProgramExit."""
 
@@ -127,7 +129,9 @@ ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 19
 ERROR_REASON_UNCAUGHT_EXCEPTION: ErrorReason.ValueType  # 20
 """ABORTED: the guest threw an exception that nothing in it caught. Detail: UncaughtException."""
 ERROR_REASON_IMPORT_FAILURE: ErrorReason.ValueType  # 21
-"""ABORTED: a function that a client provides for an import failed, or that client is gone. Detail: ImportFailure."""
+"""ABORTED: a function that a client provides for an import failed, or that client is gone, or a function of a host module
+failed. Detail: ImportFailure.
+"""
 ERROR_REASON_PROGRAM_EXIT: ErrorReason.ValueType  # 22
 """ABORTED: the guest ended itself, by WASI's `proc_exit`, in the middle of a call. Detail: ProgramExit."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
@@ -473,7 +477,7 @@ Global___UncaughtException: _TypeAlias = UncaughtException  # noqa: Y015
 
 @_typing.final
 class ImportFailure(_message.Message):
-    """A guest's call of a function that a client provides failed, which ended the guest."""
+    """A guest's call of a function that a client, or a host module of the server's, provides failed, which ended the guest."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -486,7 +490,7 @@ class ImportFailure(_message.Message):
     name: _builtins.str
     """The import's second name."""
     message: _builtins.str
-    """Why: what the client said, or that it is gone."""
+    """Why: what the client or the function said, or that the client is gone."""
     @_builtins.property
     def frames(self) -> _containers.RepeatedCompositeFieldContainer[Global___Frame]:
         """The WebAssembly functions that were active, innermost first; at most the innermost 64."""

@@ -39,7 +39,10 @@ class Instance(_message.Message):
     """The module that it is an instance of: `modules/{sha256}`."""
     @_builtins.property
     def links(self) -> _containers.RepeatedCompositeFieldContainer[Global___Link]:
-        """How its imports are resolved. Links of single imports go before links of whole import modules."""
+        """How its imports are resolved. Links of single imports go before links of whole import modules, and these before the host
+        modules that the server has by itself (ServerLimits.host_modules, and what AssemblyScript's and Emscripten's compilers import
+        from `env`).
+        """
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:

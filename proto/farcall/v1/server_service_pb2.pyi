@@ -326,6 +326,7 @@ class ServerLimits(_message.Message):
     MAX_PROGRAM_TIMEOUT_FIELD_NUMBER: _builtins.int
     MAX_MOUNTED_BYTES_FIELD_NUMBER: _builtins.int
     HOST_DIRECTORIES_FIELD_NUMBER: _builtins.int
+    HOST_MODULES_FIELD_NUMBER: _builtins.int
     max_message_bytes: _builtins.int
     """Largest message, in bytes, in both directions."""
     max_module_bytes: _builtins.int
@@ -356,6 +357,12 @@ class ServerLimits(_message.Message):
     def host_directories(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The names of the directories of the server's machine that programs may be given, in alphabetical order."""
 
+    @_builtins.property
+    def host_modules(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The names of the import modules that the server's operator provides, in alphabetical order. What guests import from
+        them, and from those that are built in, needs no link.
+        """
+
     def __init__(
         self,
         *,
@@ -370,10 +377,11 @@ class ServerLimits(_message.Message):
         max_program_timeout: _duration_pb2.Duration | None = ...,
         max_mounted_bytes: _builtins.int = ...,
         host_directories: _abc.Iterable[_builtins.str] | None = ...,
+        host_modules: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["default_call_timeout", b"default_call_timeout", "max_call_timeout", b"max_call_timeout", "max_program_timeout", b"max_program_timeout"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["default_call_timeout", b"default_call_timeout", "host_directories", b"host_directories", "max_call_timeout", b"max_call_timeout", "max_message_bytes", b"max_message_bytes", "max_module_bytes", b"max_module_bytes", "max_modules", b"max_modules", "max_mounted_bytes", b"max_mounted_bytes", "max_pending_calls_per_instance", b"max_pending_calls_per_instance", "max_program_timeout", b"max_program_timeout", "max_programs", b"max_programs", "max_stores", b"max_stores"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["default_call_timeout", b"default_call_timeout", "host_directories", b"host_directories", "host_modules", b"host_modules", "max_call_timeout", b"max_call_timeout", "max_message_bytes", b"max_message_bytes", "max_module_bytes", b"max_module_bytes", "max_modules", b"max_modules", "max_mounted_bytes", b"max_mounted_bytes", "max_pending_calls_per_instance", b"max_pending_calls_per_instance", "max_program_timeout", b"max_program_timeout", "max_programs", b"max_programs", "max_stores", b"max_stores"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -194,7 +194,7 @@ def test_what_one_server_compiled_another_has_at_once(
         with Engine(cache=cache, code_policy=policy) as engine, Store(engine) as store:
             instance = store.instantiate(engine.load_module(SOURCE))
             assert (instance.exports.f(), instance.exports.g()) == (7, 8)
-            wait_until(lambda: engine._optimizer is None or engine._optimizer.idle)
+            wait_until(lambda: engine._tiers.optimizer is None or engine._tiers.optimizer.idle)
             compiled.append([tier.functions for tier in engine.statistics().compilation.tiers])
         (place,) = engine.statistics().cache.places
         assert place.errors == 0
