@@ -41,8 +41,8 @@ class FunctionTable(Sequence[tuple[int, int, str]]):
             return functions
         table = cls(array("Q"), array("Q"), array("I"), array("I"))
         for position, (offset, size, name) in enumerate(functions):
-            index = int(name[1:])
-            if name not in (symbol(index), tail_symbol(index)):
+            index = int(name[1:]) if name[1:].isdecimal() else -1
+            if not 0 <= index < 1 << 32 or name not in (symbol(index), tail_symbol(index)):
                 raise ValueError(f"{name!r} is no symbol of a module's function")
             table.offsets.append(offset)
             table.sizes.append(size)

@@ -17,7 +17,7 @@ from farcall.engine.jobs.batches import allowed_seconds
 from farcall.engine.jobs.job import LEISURE, CompiledImage, CompileJob
 from farcall.engine.jobs.job_queue import JobQueue
 from farcall.engine.jobs.outcome import result_of
-from farcall.engine.jobs.processes import ModuleProcesses
+from farcall.engine.jobs.processes import TEMPLATE, ModuleProcesses
 from farcall.engine.jobs.protocol import End, Order, receive_end, send_order
 
 
@@ -258,6 +258,7 @@ class CompilePool:
         with _new_file("answer") as answers, _new_file("stderr") as said:
             end = self._attempt(pending, answers, said)
             if end is None:
+                TEMPLATE.check()
                 # The process that has the module is gone. That may be another's doing, so there is a second one.
                 end = self._attempt(pending, answers, said)
             answers.seek(0)

@@ -12,7 +12,7 @@ from farcall.engine.abi.calls import symbol
 from farcall.engine.abi.layout import ContextLayout
 from farcall.engine.codegen.function_table import FunctionTable
 from farcall.engine.codegen.linker import Image
-from farcall.engine.errors import Frame
+from farcall.engine.errors import EngineBug, Frame
 from farcall.engine.interface import AbstractCompiledModule, FunctionListener
 from farcall.engine.runtime.native.code_memory import MappedCode
 from farcall.engine.runtime.native.machine import native_runtime
@@ -149,12 +149,16 @@ class WholeCode(CompiledCode):
 
     def _entry_points(self) -> tuple[Sequence[int], Sequence[int]]:
         base, first = self._mapped.base, self.module.imported_function_count
-        codes, tails = [0] * len(self.module.functions), [0] * len(self.module.functions)
-        for index, offset in zip(*self._functions.ordinary(), strict=True):
-            codes[index - first] = base + offset
-        for index, offset in self._functions.tail_entries():
-            tails[index - first] = base + offset
-        return codes, tails
+        codes = dict(zip(*self._functions.ordinary(), strict=True))
+        tails = dict(self._functions.tail_entries())
+        indices = range(first, first + len(self.module.functions))
+        missing = next((index for index in indices if index not in codes), None)
+        if missing is not None:
+            raise EngineBug(f"an image without the module's function {missing}")
+        return (
+            [base + codes[index] for index in indices],
+            [base + tails[index] if index in tails else 0 for index in indices],
+        )
 
     def _name_of(self, name: str) -> str:
         """What profilers call a symbol: as backtraces do."""
