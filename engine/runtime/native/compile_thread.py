@@ -24,12 +24,34 @@ class _CompileThreads:
         self._executor = ThreadPoolExecutor(_MOST_THREADS, "farcall-first-call")
 
     def submit(self, task: Callable[[], T]) -> Future[T]:
+        waiting = [task]
+
+        def run() -> T:
+            return waiting.pop()()  # nothing of the task is there any more when its outcome is
+
         with self._lock:  # the size of new threads' stacks is the process's
             before = threading.stack_size(_STACK_SIZE)
             try:
-                return self._executor.submit(task)
+                return self._executor.submit(run)
+            except RuntimeError:  # at the interpreter's end, executors end first
+                return _run_in_new_thread(run)
             finally:
                 threading.stack_size(before)
+
+
+def _run_in_new_thread(task: Callable[[], T]) -> Future[T]:
+    outcome: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            result = task()
+        except BaseException as error:
+            outcome.set_exception(error)
+        else:
+            outcome.set_result(result)
+
+    threading.Thread(target=run, name="farcall-first-call").start()
+    return outcome
 
 
 _threads = _CompileThreads()

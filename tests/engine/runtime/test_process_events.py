@@ -286,6 +286,19 @@ class TestEndOfThePython:
             )
             assert (outcome.returncode, outcome.stdout, outcome.stderr) == (0, "end\n", "")
 
+    def test_with_a_first_call_when_the_interpreter_ends(self):
+        outcome = run(
+            """
+            import atexit
+            engine = Engine(code_policy="fast")
+            store = Store(engine)
+            late = make('(module (func (export "f") (result f32) (f32.const 2)))')
+            atexit.register(lambda: print(late.exports.f()))
+            print("end")
+            """
+        )
+        assert (outcome.returncode, outcome.stdout, outcome.stderr) == (0, "end\n2.0\n", "")
+
     def test_without_closing_anything(self):
         outcome = run("assert_traps()\n")
         assert (outcome.returncode, outcome.stderr) == (0, "")
