@@ -231,7 +231,7 @@ def take_thrown() -> WasmException:
 
 
 _CONVERT = 1
-"""In place of an exception to be thrown: it is still to be made of a Python one (see `native.trampolines`)."""
+"""In place of an exception to be thrown: it is still to be made of a Python one (see `native.host_border`)."""
 _thread = threading.local()
 
 

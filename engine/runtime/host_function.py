@@ -15,8 +15,8 @@ from farcall.engine.runtime.exception_arena import throw_on_return
 from farcall.engine.runtime.function import Function, single
 from farcall.engine.runtime.linked_group import Member
 from farcall.engine.runtime.native.address_space import write_words
+from farcall.engine.runtime.native.host_border import DIRECT_PARAMETERS, HOST_CONTEXT_SIZE
 from farcall.engine.runtime.native.machine import native_runtime
-from farcall.engine.runtime.native.trampolines import DIRECT_PARAMETERS, HOST_CONTEXT_SIZE
 from farcall.engine.runtime.stoppable import Stoppable
 from farcall.engine.structure.types import I32, I64, FunctionType
 

@@ -27,6 +27,12 @@ from farcall.engine.runtime.native.code_table import CodeTable, compile_now, laz
 from farcall.engine.runtime.native.compile_thread import run_with_stack
 from farcall.engine.runtime.native.exceptions import exceptions_text
 from farcall.engine.runtime.native.fault_signals import FaultSignals
+from farcall.engine.runtime.native.host_border import (
+    direct_host_call_text,
+    host_border_text,
+    host_call_text,
+    listener_text,
+)
 from farcall.engine.runtime.native.host_calls import HostCall, HostCalls
 from farcall.engine.runtime.native.object_space import ObjectSpace
 from farcall.engine.runtime.native.objects import objects_text
@@ -34,12 +40,8 @@ from farcall.engine.runtime.native.threads import prepare_thread, thread_end_tex
 from farcall.engine.runtime.native.trampolines import (
     INTEGER_PARAMETERS,
     batch_entry_text,
-    direct_host_call_text,
     entry_text,
-    host_border_text,
-    host_call_text,
     integer_entries_text,
-    listener_text,
 )
 from farcall.engine.runtime.native.traps import fault_entry_text, traps_text
 from farcall.engine.runtime.native.waiting import new_buckets, waiting_text
@@ -131,7 +133,7 @@ class NativeRuntime:
         collect: (address of a request): see `native.objects`.
         registry: which code is whose.
         functions: address of the table of runtime functions.
-        direct_host_call: address of the guest function that calls a Python object: see `trampolines`.
+        direct_host_call: address of the guest function that calls a Python object: see `host_border`.
         take_budget: (address of a budget, bytes) -> whether it had as many.
         give_budget: (address of a budget, bytes): what was taken goes back.
         allocate_exception: (address of an arena, of a tag record, bytes of values) -> exception, or None.

@@ -405,15 +405,15 @@ def test_the_native_runtime_can_be_made_for_both_machines(machine):
     from farcall.engine.runtime.native import machine as native
     from farcall.engine.runtime.native.bulk import bulk_text
     from farcall.engine.runtime.native.exceptions import exceptions_text
-    from farcall.engine.runtime.native.machine import native_runtime
-    from farcall.engine.runtime.native.threads import thread_end_text
-    from farcall.engine.runtime.native.trampolines import (
-        batch_entry_text,
-        entry_text,
+    from farcall.engine.runtime.native.host_border import (
+        direct_host_call_text,
         host_border_text,
         host_call_text,
         listener_text,
     )
+    from farcall.engine.runtime.native.machine import native_runtime
+    from farcall.engine.runtime.native.threads import thread_end_text
+    from farcall.engine.runtime.native.trampolines import batch_entry_text, entry_text, integer_entries_text
     from farcall.engine.runtime.native.traps import fault_entry_text, traps_text
     from farcall.engine.structure.types import EXTERNREF, F32, F64, FUNCREF, I32, I64, FunctionType
 
@@ -434,6 +434,8 @@ def test_the_native_runtime_can_be_made_for_both_machines(machine):
             batch_entry_text("batch0", signature, 1),
             batch_entry_text("batch1", FunctionType((), ()), 1),
             host_call_text("host_call", signature, 4096, 24),
+            direct_host_call_text(),
+            integer_entries_text(1),
             native._ATTRIBUTES,
         )
     )
