@@ -183,6 +183,34 @@ def test_integers_go_to_a_direct_host_function_as_they_are(store, make):
         store.direct_host_function(FunctionType((F64,), ()), add)
 
 
+@pytest.mark.parametrize("count", [0, 1, 4, 5, 6, 11, 12])
+def test_a_direct_host_function_sees_the_bits_of_its_parameters_and_no_others(store, make, count):
+    """What is above an i32 in its register or word is anything, and so is what lies where further parameters would."""
+    seen = []
+    types = tuple(I32 if position % 2 else I64 for position in range(count))
+    function = store.direct_host_function(
+        FunctionType(types, (I32,)), lambda *arguments: seen.append(arguments) or -1
+    )
+    arguments = " ".join(
+        f"(i32.wrap_i64 (i64.add (local.get 0) (i64.const {position})))"
+        if position % 2
+        else f"(i64.add (local.get 0) (i64.const {position}))"
+        for position in range(count)
+    )
+    parameters = " ".join(kind.llvm for kind in types)
+    instance = make(
+        f"""(module (import "env" "f" (func $f (param {parameters}) (result i32)))
+          (func (export "run") (param i64) (result i64) (i64.extend_i32_u (call $f {arguments}))))""",
+        {"env": {"f": function}},
+    )
+    base = -(1 << 60) + 77
+    assert instance.exports.run(base) == (1 << 32) - 1
+    expected = [(base + position) % (1 << (32 if position % 2 else 64)) for position in range(count)]
+    assert seen == [tuple(expected)]
+    with pytest.raises(ValueError, match="at most 12"):
+        store.direct_host_function(FunctionType((I32,) * 13, ()), lambda *_: None)
+
+
 @pytest.mark.parametrize(
     ("result", "error"),
     [(lambda: "text", TypeError), (lambda: 1 / 0, ZeroDivisionError), (lambda: 1.5, TypeError)],
