@@ -18,26 +18,36 @@ from typing import Any
 import click
 from rich.console import Console
 
+from benchmarks.background import measure_background
 from benchmarks.cold_start import measure_cold_start
 from benchmarks.embedding import measure_embedding
 from benchmarks.kernel_runs import ResultMismatchError, measure_kernels
 from benchmarks.kernels import KERNELS, VECTOR_KERNELS
+from benchmarks.memory import measure_memory
 from benchmarks.peers.native_peer import compiler_version
 from benchmarks.peers.process import PeerError, PeerProcess
 from benchmarks.program_output import measure_program_output
+from benchmarks.program_start import measure_program_start
 from benchmarks.report import (
+    print_background,
     print_cold_start,
     print_embedding,
     print_kernels,
+    print_memory,
     print_program_output,
+    print_program_start,
     print_service,
     print_targets,
+    print_warm_start,
 )
 from benchmarks.service import measure_service
 from benchmarks.targets import targets
+from benchmarks.warm_start import measure_warm_start
 
 ENGINES = ("farcall", "farcall_unchecked", "wasmtime")
-PARTS = ("kernels", "embedding", "cold", "service")
+PARTS = ("kernels", "embedding", "cold", "warm", "service", "background", "memory")
+MEMORY_ROUNDS = 1_000
+QUICK_ROUNDS = 2
 
 stdout, stderr = Console(width=150), Console(stderr=True)
 
@@ -97,9 +107,16 @@ def measure(parts: tuple[str, ...], rounds: int) -> dict[str, Any]:
         running.close()  # the service is measured without them
         if "cold" in parts:
             results["cold_start"] = measure_cold_start(max(1, rounds // 3), progress)
+            results["program_start"] = measure_program_start(max(1, rounds // 3), progress)
+        if "warm" in parts:
+            results["warm_start"] = measure_warm_start(max(1, rounds // 2), progress)
         if "service" in parts:
             results["service"] = measure_service(max(1, rounds // 2), progress=progress)
             results["program_output"] = measure_program_output(max(1, rounds // 2), progress=progress)
+        if "background" in parts:
+            results["background"] = measure_background(max(1, rounds // 2), progress=progress)
+        if "memory" in parts:
+            results["memory"] = measure_memory(MEMORY_ROUNDS if rounds > QUICK_ROUNDS else 50, progress)
     return results
 
 
@@ -111,7 +128,9 @@ def measure(parts: tuple[str, ...], rounds: int) -> dict[str, Any]:
     help="Write all results to a file.",
 )
 @click.option("--rounds", default=11, show_default=True, help="How often everything in process is measured.")
-@click.option("--quick", is_flag=True, help="Two rounds: does it work, rather than how fast is it.")
+@click.option(
+    "--quick", is_flag=True, help="Two rounds, and small ones: does it work, rather than how fast is it."
+)
 @click.option(
     "--only",
     "parts",
@@ -122,7 +141,7 @@ def measure(parts: tuple[str, ...], rounds: int) -> dict[str, Any]:
 def main(json_path: Path | None, rounds: int, quick: bool, parts: tuple[str, ...]) -> None:
     """Measure farcall beside wasmtime, gcc -O2 and a bare gRPC server, in turns, in one run."""
     try:
-        results = measure(parts or PARTS, 2 if quick else rounds)
+        results = measure(parts or PARTS, QUICK_ROUNDS if quick else rounds)
     except (ResultMismatchError, PeerError) as error:
         stderr.print(f"error: {error}", style="red", markup=False)
         sys.exit(1)
@@ -137,9 +156,16 @@ def main(json_path: Path | None, rounds: int, quick: bool, parts: tuple[str, ...
         print_embedding(stdout, results)
     if "cold_start" in results:
         print_cold_start(stdout, results)
+        print_program_start(stdout, results)
+    if "warm_start" in results:
+        print_warm_start(stdout, results)
     if "service" in results:
         print_service(stdout, results)
         print_program_output(stdout, results)
+    if "background" in results:
+        print_background(stdout, results)
+    if "memory" in results:
+        print_memory(stdout, results)
     reached = list(targets(results))
     print_targets(stdout, reached)
     results["targets"] = [{**asdict(target), "met": target.met} for target in reached]

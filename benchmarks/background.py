@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import statistics
 import sys
 import time
@@ -25,7 +26,8 @@ from farcall.client import Client
 
 ROUNDS = 5
 SECONDS = 4.0
-MEGABYTES = 4
+MEGABYTES = max(4, (os.cpu_count() or 1) // 2)
+"""Of the module that is optimised: on each core, that is at it for longer than a measurement."""
 _KERNEL = "quicksort"
 _PERCENTILE = 0.99
 _PATIENCE = 60.0

@@ -6,10 +6,10 @@ engines' programs have to write the same.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -31,15 +31,19 @@ _OUTPUT, _ERROR = "output", "error"
 """Files of what a program writes."""
 
 
-def prepare_farcall(source: bytes, arguments: Sequence[str], output: Path) -> Callable[[], None]:
+def prepare_farcall(
+    source: bytes, arguments: Sequence[str], output: Path, ending: contextlib.ExitStack
+) -> Callable[[], None]:
     """What loads a program and runs it to its end. FARCALL_CACHE in the environment is a directory for its code.
 
     Args:
         output: a directory for files with what the program writes.
+        ending: what is to be done afterwards, when nothing is measured any more: then the code is kept.
     """
     cache = os.environ.get("FARCALL_CACHE")
-    engine = Engine(cache=CacheConfiguration(directory=None if cache is None else Path(cache)))
-    store = Store(engine)
+    directory = None if cache is None else Path(cache)
+    engine = ending.enter_context(Engine(cache=CacheConfiguration(directory=directory)))
+    store = ending.enter_context(Store(engine))
     streams = [
         DescriptorOutput(os.open(output / name, os.O_WRONLY | os.O_CREAT)) for name in (_OUTPUT, _ERROR)
     ]
@@ -57,7 +61,9 @@ def prepare_farcall(source: bytes, arguments: Sequence[str], output: Path) -> Ca
     return run
 
 
-def prepare_wasmtime(source: bytes, arguments: Sequence[str], output: Path) -> Callable[[], None]:
+def prepare_wasmtime(
+    source: bytes, arguments: Sequence[str], output: Path, _ending: contextlib.ExitStack
+) -> Callable[[], None]:
     """As `prepare_farcall`."""
     engine = wasmtime.Engine()
     linker, store = wasmtime.Linker(engine), wasmtime.Store(engine)
@@ -176,17 +182,22 @@ def start_program(
 def main() -> None:
     """Run a program once, in the engine that the command line names, and say how long it took."""
     engine, path, *arguments = sys.argv[1:]
-    with tempfile.TemporaryDirectory() as directory:
+    with tempfile.TemporaryDirectory() as directory, contextlib.ExitStack() as ending:
         output = Path(directory)
-        run = ENGINES[engine](Path(path).read_bytes(), arguments, output)
+        run = ENGINES[engine](Path(path).read_bytes(), arguments, output, ending)
         started = time.perf_counter()
         run()
         seconds = time.perf_counter() - started
         digest = hashlib.sha256(
             b"".join((output / name).read_bytes() for name in (_OUTPUT, _ERROR))
         ).hexdigest()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
-    print(json.dumps({"seconds": seconds, "peak_bytes": peak, "output": digest}))
+    print(json.dumps({"seconds": seconds, "peak_bytes": _peak_bytes(), "output": digest}))
+
+
+def _peak_bytes() -> int:
+    """Memory that this process had at most, since its program began: getrusage counts the process that forked it."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) << 10
 
 
 if __name__ == "__main__":

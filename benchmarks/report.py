@@ -73,6 +73,83 @@ def print_cold_start(console: Console, results: Mapping[str, Any]) -> None:
     console.print(table)
 
 
+def print_program_start(console: Console, results: Mapping[str, Any]) -> None:
+    """From bytes to the end of real programs, and which are left out."""
+    measured: Mapping[str, Any] = results["program_start"]["programs"]
+    table = Table(
+        title="Cold run: milliseconds from a real module's bytes to its program's end; peak memory in MB",
+        title_justify="left",
+    )
+    for title in ("", "MB", "farcall", "wasmtime", "farcall / wasmtime", "memory, farcall", "wasmtime"):
+        table.add_column(title, justify="right" if title else "left")
+    for program, each in measured.items():
+        times = [f"{each['seconds'][engine] * 1e3:,.0f}" for engine in ("farcall", "wasmtime")]
+        peaks = [f"{each['peak_bytes'][engine] / 1e6:,.0f}" for engine in ("farcall", "wasmtime")]
+        table.add_row(program, f"{each['bytes'] / 1e6:.1f}", *times, f"{each['ratio']:.2f}", *peaks)
+    console.print(table)
+    _print_left_out(console, results["program_start"]["left_out"])
+
+
+def _print_left_out(console: Console, reasons: Mapping[str, str]) -> None:
+    for name, reason in reasons.items():
+        console.print(f"{name} is left out: {reason}", style="yellow", markup=False, highlight=False)
+
+
+def print_warm_start(console: Console, results: Mapping[str, Any]) -> None:
+    """From bytes to the first result, with code that is there."""
+    measured: Mapping[str, Mapping[str, float]] = results["warm_start"]["seconds"]
+    table = Table(
+        title="Warm start: milliseconds from a module's bytes to the first result, with its code on disk",
+        title_justify="left",
+    )
+    ways = {"farcall": "farcall", "deserialize": "wasmtime,\nread", "deserialize_file": "wasmtime,\nmapped"}
+    for title in ("", *ways.values()):
+        table.add_column(title, justify="right" if title else "left")
+    for name, seconds in measured.items():
+        table.add_row(name, *(f"{seconds[way] * 1e3:,.1f}" if way in seconds else "" for way in ways))
+    console.print(table)
+    _print_left_out(console, results["warm_start"]["left_out"])
+
+
+def print_background(console: Console, results: Mapping[str, Any]) -> None:
+    """How long calls take beside a compiler that is idle, and one that is busy."""
+    measured: Mapping[str, Any] = results["background"]
+    table = Table(
+        title="Unary calls, one after the other: milliseconds, while the server compiles nothing, and on all cores",
+        title_justify="left",
+    )
+    for title in ("", "idle", "busy", "busy / idle"):
+        table.add_column(title, justify="right" if title else "left")
+    for figure, ratio in measured["ratios"].items():
+        times = [f"{measured['seconds'][state][figure] * 1e3:.2f}" for state in ("idle", "busy")]
+        table.add_row(figure, *times, f"{ratio:.2f}")
+    console.print(table)
+
+
+def print_memory(console: Console, results: Mapping[str, Any]) -> None:
+    """What a process has after some modules, and after many."""
+    measured: Mapping[str, Any] = results["memory"]
+    rounds = measured["rounds"]
+    table = Table(
+        title=f"Modules loaded, called and deleted, one after the other: after {rounds // 10}, and after {rounds}",
+        title_justify="left",
+    )
+    for title in ("", "MB resident", "", "mappings", "", "threads", "", "files", ""):
+        table.add_column(title, justify="right" if table.columns else "left")
+    for where in ("engine", "server"):
+        before, after = measured[where]["before"], measured[where]["after"]
+        cells = []
+        for what in ("resident_bytes", "mappings", "threads", "files"):
+            scale = 1e6 if what == "resident_bytes" else 1
+            cells += [f"{each[what] / scale:,.4g}" for each in (before, after)]
+        table.add_row(where, *cells)
+    console.print(table)
+    taken = measured["module_bytes"] / 1e6
+    console.print(
+        f"A module of 1 MB, all of it optimised, takes {taken:.1f} MB of a server.", highlight=False
+    )
+
+
 def print_service(console: Console, results: Mapping[str, Any]) -> None:
     """What the service carries."""
     measured: Mapping[str, Mapping[str, float]] = results["service"]

@@ -19,7 +19,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 
-from farcall.engine.abi.layout import ContextLayout, context_layout
+from farcall.engine.abi.layout import context_layout
 from farcall.engine.binary import decode_module
 from farcall.engine.cache.artifact import Artifact
 from farcall.engine.cache.configuration import CacheConfiguration, open_store
@@ -38,8 +38,8 @@ from farcall.engine.jobs.module_compiler import ModuleCompiler, is_small
 from farcall.engine.jobs.pool import CompilePool
 from farcall.engine.jobs.progress import Cancellation, CompileProgress, ProgressListener
 from farcall.engine.jobs.shared_work import SharedWork
-from farcall.engine.lowering import LoweringOptions, Tier, tail_calling
-from farcall.engine.runtime import exception_arena, heap, host_function, listening, tiered_code
+from farcall.engine.lowering import LoweringOptions, Tier
+from farcall.engine.runtime import exception_arena, heap, host_function, listening
 from farcall.engine.runtime.compiled_module import CompiledCode, CompiledModule, WholeCode
 from farcall.engine.runtime.instance import Instance
 from farcall.engine.runtime.memory_budget import MemoryBudget
@@ -49,18 +49,11 @@ from farcall.engine.runtime.native.profiling import Profiling, start_profiling
 from farcall.engine.runtime.store import Store
 from farcall.engine.runtime.tiered_code import TieredCode
 from farcall.engine.runtime.type_registry import TypeRegistry
-from farcall.engine.statistics import (
-    FAST,
-    OPTIMIZED,
-    TierLedger,
-)
+from farcall.engine.statistics import OPTIMIZED, TierLedger
 from farcall.engine.structure.module import Module
-from farcall.engine.tiers.code_keeper import CodeKeeper
-from farcall.engine.tiers.compiled import Compiled
-from farcall.engine.tiers.completion import Completion, all_done, progress_of
-from farcall.engine.tiers.first_call import FastTier
-from farcall.engine.tiers.optimizer import Optimizer
+from farcall.engine.tiers.completion import all_done
 from farcall.engine.tiers.policy import CodePolicy
+from farcall.engine.tiers.tiered_codes import TieredCodes
 from farcall.engine.validation import validate_module
 
 
@@ -139,7 +132,6 @@ class Engine(AbstractEngine):
             max_bytes=cache.memory_bytes, size=lambda code: code.size, on_eviction=self._keep
         )
         limits = compile_limits or CompileLimits()
-        self._keeper = CodeKeeper(self._stored, limits)
         self._pool = CompilePool(
             processes=limits.processes,
             queue_limit=limits.queue,
@@ -151,8 +143,6 @@ class Engine(AbstractEngine):
         self._compiler = ModuleCompiler(self._pool)
         self._artifacts: dict[tuple[str, bool, bool], Artifact] = {}  # guarded by _lock
         self._compiling: SharedWork[_CodeKey, CompiledCode] = SharedWork()
-        self._options: weakref.WeakKeyDictionary[TieredCode, LoweringOptions] = weakref.WeakKeyDictionary()
-        self._completing: SharedWork[TieredCode, None] = SharedWork()
         self._lock = threading.Lock()
         # How each module was compiled last. No value refers to its key, or no module would ever be forgotten.
         self._latest: weakref.WeakKeyDictionary[Module, _Compilation] = weakref.WeakKeyDictionary()
@@ -160,8 +150,9 @@ class Engine(AbstractEngine):
         self._compile_seconds = 0.0  # guarded by _lock
         self._found = 0  # codes that the cache's places had; guarded by _lock
         self._ledger = TierLedger()
-        lazy = self.code_policy is CodePolicy.LAZY
-        self._optimizer = Optimizer(self._pool, self._compiled_well, self._keeper.keep) if lazy else None
+        self._tiers = TieredCodes(
+            self.code_policy, self._pool, self._stored, limits, self.types, self._ledger, self._count
+        )
         self._closed = False
 
     @property
@@ -274,10 +265,16 @@ class Engine(AbstractEngine):
             image = artifact.image if artifact else self._whole_image(module, options, report, cancellation)
             code = WholeCode(module, layout, image, self.types, listening=options.listeners)
         else:
-            code = self._tiered(module, layout, options)
-        with self._lock:
-            self._compile_seconds += time.perf_counter() - started
+            code, found = self._tiers.make(module, layout, options)
+            self._count(found=found)
+        self._count(time.perf_counter() - started)
         return code
+
+    def _count(self, seconds: float = 0.0, *, found: bool = False) -> None:
+        """Compiling took so many seconds more; code was found in the cache's places."""
+        with self._lock:
+            self._compile_seconds += seconds
+            self._found += found
 
     def _whole_image(
         self, module: Module, options: LoweringOptions, report: ProgressListener, cancellation: Cancellation
@@ -285,8 +282,7 @@ class Engine(AbstractEngine):
         """All of a module's code from the cache's places, else compiled, and kept there."""
         stored = self._stored.load_code(module.digest, options)
         if stored is not None and len(stored.images) == 1:
-            with self._lock:
-                self._found += 1
+            self._count(found=True)
             return stored.images[0]
         started = time.perf_counter()
         image = self._compiler.compile(module, options, report, cancellation)
@@ -295,28 +291,10 @@ class Engine(AbstractEngine):
         self._stored.store_code(module.digest, options, ModuleEntry(images=(image,)))
         return image
 
-    def _tiered(self, module: Module, layout: ContextLayout, options: LoweringOptions) -> TieredCode:
-        """Code that comes by and by, with what the cache's places have of it."""
-        tiered = TieredCode(
-            module,
-            layout,
-            self.types,
-            listening=options.listeners,
-            tail_calling=tail_calling(module),
-            first_call=FastTier(options, self._pool, self._compiled_fast).compile,
-        )
-        found = self._keeper.load(tiered, options)
-        with self._lock:
-            self._options[tiered] = options
-            self._found += found
-        if found and self._optimizer is not None and tiered.functions_by_tier()[2] < len(module.functions):
-            self._optimizer.called(tiered, options)  # nothing may be called again that has no code
-        return tiered
-
     def _keep(self, code: CompiledCode) -> None:
         """Code leaves memory, or has got all that it will: what is new of it is kept."""
         if isinstance(code, TieredCode):
-            self._keeper.keep(code)
+            self._tiers.keeper.keep(code)
 
     def complete(
         self,
@@ -344,34 +322,7 @@ class Engine(AbstractEngine):
         code = compiled.code
         if not isinstance(code, TieredCode):
             return all_done(compiled.module)
-        tiered, options = code, self._options[code]
-        level = tiered_code.FAST if self.code_policy is CodePolicy.FAST else tiered_code.OPTIMIZED
-
-        def make(report: ProgressListener, given_up: Cancellation) -> None:
-            completion = Completion(self._pool, tiered, options, self._note, report, given_up)
-            try:
-                completion.run(level)
-            finally:
-                self._keeper.keep(tiered)
-
-        self._completing.run(tiered, make, progress, cancellation)
-        return progress_of(tiered)
-
-    def _compiled_fast(self, code: TieredCode, options: LoweringOptions, compiled: Compiled) -> None:
-        self._note(code, tiered_code.FAST, compiled)
-        if self._optimizer is not None:
-            self._optimizer.called(code, options)
-
-    def _compiled_well(self, code: TieredCode, compiled: Compiled) -> None:
-        self._note(code, tiered_code.OPTIMIZED, compiled)
-
-    def _note(self, code: TieredCode, level: int, compiled: Compiled) -> None:
-        """Some code has got something."""
-        tier = FAST if level == tiered_code.FAST else OPTIMIZED
-        with self._lock:
-            self._compile_seconds += compiled.seconds
-        self._ledger.record(tier, compiled.functions, compiled.code_bytes, compiled.seconds)
-        self._keeper.changed(code)
+        return self._tiers.complete(code, progress, cancellation)
 
     # -- Ahead of time ---------------------------------------------------------------------------------------------
 
@@ -527,10 +478,9 @@ class Engine(AbstractEngine):
             stores = list(self._stores)
         for store in stores:
             store.close()
-        if self._optimizer is not None:
-            self._optimizer.close()
+        self._tiers.stop()
         self._pool.close()
-        self._keeper.close()
+        self._tiers.close()
         self._stored.flush()
         self._cache.remove(lambda _key: True)
         with self._lock:

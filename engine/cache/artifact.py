@@ -75,7 +75,7 @@ def encode_artifact(artifact: Artifact) -> bytes:
             "capabilities": sorted(options.capabilities),
             "target": [artifact.target.triple, artifact.target.cpu, artifact.target.features],
             "compiler": artifact.compiler,
-            "functions": artifact.image.functions,
+            "functions": list(artifact.image.functions),
             "source_size": len(artifact.source),
             "code_size": len(artifact.image.content),
         }

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 
 from farcall.engine.cache.authentication import Authenticator, read_key, read_or_make_key
 from farcall.engine.cache.code_store import CodeStore
 from farcall.engine.cache.disk import DiskPlace
+from farcall.engine.cache.fingerprint import compiler_fingerprint
 from farcall.engine.cache.object_store import DEFAULT_TIMEOUT, ObjectStorePlace, open_url
 from farcall.engine.cache.place import CachePlace
 
@@ -29,11 +31,11 @@ class CacheConfiguration:
         memory_bytes: of code that is kept without being in use.
     """
 
-    directory: Path | None = None
+    directory: str | PathLike[str] | None = None
     disk_bytes: int = DEFAULT_DISK_BYTES
     url: str | None = None
     url_timeout: float = DEFAULT_TIMEOUT
-    key_file: Path | None = None
+    key_file: str | PathLike[str] | None = None
     memory_bytes: int = DEFAULT_MEMORY_BYTES
 
     def __post_init__(self) -> None:
@@ -58,14 +60,15 @@ def open_store(configuration: CacheConfiguration) -> CodeStore | None:
     """
     places: list[CachePlace] = []
     if configuration.directory is not None:
-        places.append(DiskPlace(configuration.directory, configuration.disk_bytes))
+        places.append(DiskPlace(Path(configuration.directory), configuration.disk_bytes))
     if configuration.url is not None:
         places.append(ObjectStorePlace(configuration.url, timeout=configuration.url_timeout))
     if not places:
         return None
     if configuration.key_file is not None:
-        key = read_key(configuration.key_file)
+        key = read_key(Path(configuration.key_file))
     else:
         assert configuration.directory is not None
-        key = read_or_make_key(configuration.directory / "key")
+        key = read_or_make_key(Path(configuration.directory) / "key")
+    compiler_fingerprint()  # it takes some milliseconds, which are not to be those of the first module
     return CodeStore(places, Authenticator(key))

@@ -13,7 +13,6 @@ refused. Code stands at page boundaries, so that it can be mapped from the file.
 from __future__ import annotations
 
 import mmap
-import operator
 import struct
 import sys
 from array import array
@@ -22,10 +21,11 @@ from dataclasses import dataclass
 
 from farcall.engine.cache.authentication import MAC_BYTES, Authenticator
 from farcall.engine.cache.place import Content
+from farcall.engine.codegen.function_table import FunctionTable
 from farcall.engine.codegen.linker import FileRange, Image
 
 _MAGIC = b"farcall\x00"
-VERSION = 1
+VERSION = 2
 _KEY_BYTES = 32
 _HEADER = struct.Struct(f"<8sIIQ{_KEY_BYTES}s")
 _SECTION = struct.Struct("<IIQQ")
@@ -133,43 +133,48 @@ def _read_sections(content: Content, data: memoryview, count: int) -> ModuleEntr
         raise ContainerError(f"{len(code)} images with {len(functions)} tables of functions")
     images = []
     for table, (section, file) in zip(functions, code, strict=True):
-        starts, lengths = map(operator.itemgetter(0), table), map(operator.itemgetter(1), table)
-        if max(map(operator.add, starts, lengths), default=0) > len(section):
-            raise ContainerError("a function lies outside of its image")
+        try:
+            table.check(len(section))
+        except ValueError as error:
+            raise ContainerError(str(error)) from None
         images.append(Image(section, table, file))
     return ModuleEntry(metadata, tuple(images), tuple(levels), notes)
 
 
 def _pack_functions(functions: Sequence[tuple[int, int, str]]) -> bytes:
-    names = "\n".join([name for _offset, _size, name in functions]).encode()
-    numbers = array("Q", [offset for offset, _size, _name in functions])
-    numbers.extend([size for _offset, size, _name in functions])
-    return b"".join((_COUNTS.pack(len(functions), len(names)), _little_endian(numbers).tobytes(), names))
+    table = FunctionTable.of(functions)
+    columns = (table.offsets, table.sizes, table.indices, table.tails)
+    return b"".join(
+        (
+            _COUNTS.pack(len(table), len(table.tails)),
+            *(_little_endian(column).tobytes() for column in columns),
+        )
+    )
 
 
-def _unpack_functions(section: memoryview) -> tuple[tuple[int, int, str], ...]:
+def _unpack_functions(section: memoryview) -> FunctionTable:
     if len(section) < _COUNTS.size:
         raise ContainerError("a table of functions is cut off")
-    count, length = _COUNTS.unpack_from(section)
-    numbers_end = _COUNTS.size + 16 * count
-    if numbers_end + length != len(section):
+    count, tails = _COUNTS.unpack_from(section)
+    lengths = (("Q", count), ("Q", count), ("I", count), ("I", tails))
+    columns = []
+    position = _COUNTS.size
+    for kind, length in lengths:
+        column = array(kind)
+        end = position + column.itemsize * length
+        if end > len(section):
+            raise ContainerError("a table of functions is cut off")
+        column.frombytes(section[position:end])
+        columns.append(_little_endian(column))
+        position = end
+    if position != len(section):
         raise ContainerError("a table of functions has the wrong size")
-    numbers = array("Q")
-    numbers.frombytes(section[_COUNTS.size : numbers_end])
-    numbers = _little_endian(numbers)
-    try:
-        names = str(section[numbers_end:], "utf-8").split("\n") if count else []
-    except UnicodeDecodeError:
-        raise ContainerError("a function's name is not UTF-8") from None
-    if len(names) != count:
-        raise ContainerError("a table of functions has too few or too many names")
-    offsets = numbers[:count]
-    if any(map(operator.gt, offsets, offsets[1:])):
-        raise ContainerError("a table of functions is not sorted")
-    return tuple(zip(offsets, numbers[count:], names, strict=True))
+    return FunctionTable(*columns)
 
 
 def _little_endian(numbers: array[int]) -> array[int]:
+    """Numbers of the machine's order in that of entries, or the other way round."""
     if sys.byteorder == "big":
+        numbers = numbers[:]
         numbers.byteswap()
     return numbers

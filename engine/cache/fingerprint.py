@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import os
 from importlib import metadata
 from pathlib import Path
 
@@ -19,8 +20,13 @@ def compiler_fingerprint() -> str:
     Code of another version must not be used: its layouts and conventions may differ.
     """
     digest = hashlib.sha256()
-    for path in sorted(_ENGINE.rglob("*.py")):
-        digest.update(path.relative_to(_ENGINE).as_posix().encode() + b"\0")
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    for directory, subdirectories, files in os.walk(_ENGINE):
+        subdirectories.sort()
+        for name in sorted(files):
+            if name.endswith(".py"):
+                path = os.path.join(directory, name)
+                digest.update(os.path.relpath(path, _ENGINE).replace(os.sep, "/").encode() + b"\0")
+                with open(path, "rb") as file:
+                    digest.update(hashlib.sha256(file.read()).digest())
     llvm_version = ".".join(map(str, llvm.llvm_version_info))
     return f"farcall {metadata.version('farcall')}, LLVM {llvm_version}, {digest.hexdigest()[:16]}"

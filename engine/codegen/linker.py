@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from farcall.engine.codegen.elf import MACHINE_AARCH64, MACHINE_X86_64, ElfObject, Relocation, Symbol
+from farcall.engine.codegen.function_table import FunctionTable, join_tables
 from farcall.engine.errors import EngineBug
 
 
@@ -50,7 +51,7 @@ class Image:
     """
 
     content: bytes | memoryview
-    functions: tuple[tuple[int, int, str], ...]
+    functions: Sequence[tuple[int, int, str]]
     file: FileRange | None = None
 
 
@@ -89,6 +90,24 @@ def link(objects: Iterable[ElfObject]) -> Image:
             apply(content, relocation, bases[relocation.section] + relocation.offset, target)
     functions.sort()
     return Image(bytes(content), tuple(functions))
+
+
+_JOINT = 64
+"""What an image's own sections are aligned to at most."""
+
+
+def join(images: Sequence[Image]) -> Image:
+    """One image of a module's code of several, each of which refers to nothing outside of it."""
+    parts: list[bytes] = []
+    bases: list[int] = []
+    end = 0
+    for image in images:
+        padding = -end % _JOINT
+        bases.append(end + padding)
+        parts += (bytes(padding), bytes(image.content))
+        end += padding + len(image.content)
+    tables = [FunctionTable.of(image.functions) for image in images]
+    return Image(b"".join(parts), join_tables(zip(bases, tables, strict=True)))
 
 
 def _address(symbol: Symbol, bases: dict[int, int], defined: dict[str, int]) -> int:

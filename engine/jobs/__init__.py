@@ -15,7 +15,7 @@ of it, nobody else is concerned. What is dear, imports and decoding, is done onc
 """
 
 from farcall.engine.jobs.batches import allowed_seconds, split_into_batches
-from farcall.engine.jobs.job import AHEAD, BACKGROUND, FOREGROUND, CompiledImage, CompileJob
+from farcall.engine.jobs.job import AHEAD, BACKGROUND, FOREGROUND, LEISURE, CompiledImage, CompileJob
 from farcall.engine.jobs.job_group import JobGroup
 from farcall.engine.jobs.pool import CompilePool, CompilePoolStatistics, CompileTicket
 
@@ -23,6 +23,7 @@ __all__ = [
     "AHEAD",
     "BACKGROUND",
     "FOREGROUND",
+    "LEISURE",
     "CompileJob",
     "CompilePool",
     "CompilePoolStatistics",

@@ -17,6 +17,8 @@ AHEAD = 5
 """Priority of what is likely to be called soon."""
 BACKGROUND = 10
 """Priority of what makes running code faster."""
+LEISURE = 20
+"""Priority of what runs seldom, if at all; its jobs stand back further than others."""
 
 
 @dataclass(frozen=True, slots=True)

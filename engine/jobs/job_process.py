@@ -17,6 +17,7 @@ from farcall.engine.codegen.linker import link
 from farcall.engine.errors import ExhaustionError
 from farcall.engine.jobs.batches import bodies_of
 from farcall.engine.jobs.protocol import Answer, Order, Outcome, receive_order, write_answer
+from farcall.engine.jobs.standing_back import stand_back
 from farcall.engine.lowering import lower_functions
 from farcall.engine.structure.module import Module
 
@@ -34,6 +35,8 @@ def run_job(channel: socket.socket, file: int, module: Module, memory_limit: int
     order = receive_order(channel)
     if order is None:
         return
+    if order.leisurely:
+        stand_back()
     threading.Thread(target=_end_when_unwanted, args=(channel,), daemon=True).start()
     _limit(resource.RLIMIT_AS, memory_limit)
     _limit(resource.RLIMIT_CPU, order.seconds)
@@ -76,4 +79,4 @@ def _compile(module: Module, order: Order) -> Answer:
     if not order.linked:
         return Answer(Outcome.COMPILED, content)
     image = link([read_object(content)])
-    return Answer(Outcome.COMPILED, bytes(image.content), image.functions)
+    return Answer(Outcome.COMPILED, bytes(image.content), tuple(image.functions))

@@ -14,10 +14,10 @@ from typing import BinaryIO
 
 from farcall.engine.errors import ClosedError, ExhaustionError, QueueFullError
 from farcall.engine.jobs.batches import allowed_seconds
-from farcall.engine.jobs.job import CompiledImage, CompileJob
+from farcall.engine.jobs.job import LEISURE, CompiledImage, CompileJob
 from farcall.engine.jobs.job_queue import JobQueue
 from farcall.engine.jobs.outcome import result_of
-from farcall.engine.jobs.processes import ModuleProcesses
+from farcall.engine.jobs.processes import TEMPLATE, ModuleProcesses
 from farcall.engine.jobs.protocol import End, Order, receive_end, send_order
 
 
@@ -258,6 +258,7 @@ class CompilePool:
         with _new_file("answer") as answers, _new_file("stderr") as said:
             end = self._attempt(pending, answers, said)
             if end is None:
+                TEMPLATE.check()
                 # The process that has the module is gone. That may be another's doing, so there is a second one.
                 end = self._attempt(pending, answers, said)
             answers.seek(0)
@@ -325,7 +326,8 @@ def _new_file(name: str) -> BinaryIO:
 def _order(job: CompileJob) -> Order:
     functions = tuple(job.functions)
     assert job.seconds is not None
-    return Order(functions, job.options, job.optimization, job.seconds, job.target, job.linked)
+    leisurely = job.priority >= LEISURE
+    return Order(functions, job.options, job.optimization, job.seconds, job.target, job.linked, leisurely)
 
 
 _pools: weakref.WeakSet[CompilePool] = weakref.WeakSet()

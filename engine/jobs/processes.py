@@ -37,6 +37,7 @@ class TemplateProcess:
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None  # guarded by _lock
         self._control: socket.socket | None = None  # guarded by _lock
+        self._ready = False  # guarded by _lock
         self._modules = 0  # guarded by _lock
         self._timer: threading.Timer | None = None  # guarded by _lock
         os.register_at_fork(after_in_child=self._forget)
@@ -93,10 +94,27 @@ class TemplateProcess:
             self._end()
         try:
             control = self._start()
-            socket.send_fds(control, [content], descriptors)
         except OSError as error:
             self._end()
             raise ExhaustionError(f"no process to compile in can be started: {error}") from error
+        # It reads this when it is ready; nobody waits for that, who could not be told then that he need not any more.
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # `check` tells
+            socket.send_fds(control, [content], descriptors)
+
+    def check(self) -> None:
+        """A module process did not answer. Raises ExhaustionError: none can be had, as this one cannot be started."""
+        with self._lock:
+            if self._control is None or self._ready:
+                return
+            try:
+                self._ready = self._control.recv(len(READY), socket.MSG_DONTWAIT) == READY
+            except BlockingIOError:
+                return
+            except OSError:
+                self._ready = False
+            if not self._ready:
+                self._end()
+                raise ExhaustionError("no process to compile in can be started: it ended before it was ready")
 
     def _start(self) -> socket.socket:
         path = os.pathsep.join(os.path.abspath(entry) for entry in sys.path)
@@ -111,8 +129,7 @@ class TemplateProcess:
                 env={**os.environ, "PYTHONPATH": path},
                 start_new_session=True,  # what interrupts this process from the terminal is none of its business
             )
-        if self._control.recv(len(READY)) != READY:
-            raise OSError("it ended before it was ready")
+        self._ready = False
         return self._control
 
     def _end(self) -> None:

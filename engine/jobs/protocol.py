@@ -31,7 +31,11 @@ JOB = b"job"
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a job process is to do: see `CompileJob`."""
+    """What a job process is to do: see `CompileJob`.
+
+    Attributes:
+        leisurely: whether it stands back further than others.
+    """
 
     functions: tuple[int, ...]
     options: LoweringOptions
@@ -39,6 +43,7 @@ class Order:
     seconds: int
     target: Target
     linked: bool
+    leisurely: bool
 
 
 class Outcome(IntEnum):

@@ -8,10 +8,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 from farcall.engine.abi import layout
-from farcall.engine.abi.calls import symbol, tail_symbol
+from farcall.engine.abi.calls import symbol
 from farcall.engine.abi.layout import ContextLayout
+from farcall.engine.codegen.function_table import FunctionTable
 from farcall.engine.codegen.linker import Image
-from farcall.engine.errors import Frame
+from farcall.engine.errors import EngineBug, Frame
 from farcall.engine.interface import AbstractCompiledModule, FunctionListener
 from farcall.engine.runtime.native.code_memory import MappedCode
 from farcall.engine.runtime.native.machine import native_runtime
@@ -92,10 +93,10 @@ class CompiledCode(ABC):
                 4,
                 layout.FUNCTION_RECORD_TYPE_ID,
                 0,
-                array.array("i", [ids[type_] for type_ in types]),
+                array.array("i", map(ids.__getitem__, types)),
             )
             fill(halves, 4, layout.FUNCTION_RECORD_INDEX, 0, array.array("i", range(count)))
-            descriptors_of_all = array.array("Q", [descriptors[type_] for type_ in types])
+            descriptors_of_all = array.array("Q", map(descriptors.__getitem__, types))
             fill(words, 8, layout.FUNCTION_RECORD_DESCRIPTOR, 0, descriptors_of_all)
         if codes:
             fill(words, 8, layout.FUNCTION_RECORD_CODE, imports, array.array("Q", codes))
@@ -130,7 +131,8 @@ class WholeCode(CompiledCode):
     def __init__(
         self, module: Module, layout_: ContextLayout, image: Image, types: TypeRegistry, *, listening: bool
     ) -> None:
-        tail_calling = self._tail_calling(module, image)
+        self._functions = FunctionTable.of(image.functions)
+        tail_calling = frozenset(index for index, _offset in self._functions.tail_entries())
         self._frames = ModuleFrames(module, tail_calling)
         self._mapped = MappedCode(image, self._frames.profiled_name)
         super().__init__(module, layout_, types, listening=listening)
@@ -141,22 +143,21 @@ class WholeCode(CompiledCode):
         """Bytes of memory that the code takes."""
         return self._mapped.size
 
-    @staticmethod
-    def _tail_calling(module: Module, image: Image) -> frozenset[int]:
-        tail_entries = {name for _, _, name in image.functions if not name.startswith("f")}
-        return frozenset(body.index for body in module.functions if tail_symbol(body.index) in tail_entries)
-
     def functions_by_tier(self) -> tuple[int, int, int]:
         """All functions are compiled as well as they will be."""
         return 0, 0, len(self.module.functions)
 
     def _entry_points(self) -> tuple[Sequence[int], Sequence[int]]:
-        addresses = self._mapped.addresses
-        first = self.module.imported_function_count
+        base, first = self._mapped.base, self.module.imported_function_count
+        codes = dict(zip(*self._functions.ordinary(), strict=True))
+        tails = dict(self._functions.tail_entries())
         indices = range(first, first + len(self.module.functions))
+        missing = next((index for index in indices if index not in codes), None)
+        if missing is not None:
+            raise EngineBug(f"an image without the module's function {missing}")
         return (
-            [addresses[symbol(index)] for index in indices],
-            [addresses.get(tail_symbol(index), 0) for index in indices],
+            [base + codes[index] for index in indices],
+            [base + tails[index] if index in tails else 0 for index in indices],
         )
 
     def _name_of(self, name: str) -> str:

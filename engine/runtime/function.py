@@ -17,7 +17,7 @@ from farcall.engine.runtime.batch import Batch
 from farcall.engine.runtime.exits import raise_exit
 from farcall.engine.runtime.linked_group import LinkedGroup, Member, turn_of
 from farcall.engine.runtime.native.machine import native_runtime
-from farcall.engine.runtime.native.trampolines import THREAD_NOT_PREPARED
+from farcall.engine.runtime.native.trampolines import INTEGER_PARAMETERS, THREAD_NOT_PREPARED
 from farcall.engine.runtime.stoppable import Stoppable
 from farcall.engine.runtime.values import ValueConverter
 from farcall.engine.structure.defined_types import DefinedType
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 _ROWS_AT_ONCE = 1 << 14
 """Of `call_many`: few enough that a request to stop need not wait until they are packed."""
+
+_SMALLEST_BUFFER = layout.SLOT_SIZE * INTEGER_PARAMETERS
+"""Bytes of slots that every entry may read."""
 
 _CONVERSION_ERRORS = (struct.error, OverflowError, TypeError)
 
@@ -90,7 +93,9 @@ class Function:
         self._parameters = ValueConverter(type.parameters, references)
         self._results = ValueConverter(type.results, references)
         self._enter = self._known_or_first_entry()
-        self._buffer = ctypes.create_string_buffer(max(self._parameters.size, self._results.size, 16))
+        self._buffer = ctypes.create_string_buffer(
+            max(self._parameters.size, self._results.size, _SMALLEST_BUFFER)
+        )
         self._address = ctypes.addressof(self._buffer)
         self._pack_into = self._parameters.layout.pack_into
         self._unpack_from = self._results.layout.unpack_from

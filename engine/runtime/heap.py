@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Protocol
 from farcall.engine.abi import objects as abi
 from farcall.engine.errors import EngineBug, ExhaustionError
 from farcall.engine.runtime.memory_budget import MemoryBudget
-from farcall.engine.runtime.native import c_library
-from farcall.engine.runtime.native import objects as native
+from farcall.engine.runtime.native import c_library, collection
 from farcall.engine.runtime.native.address_space import write_words
 from farcall.engine.runtime.native.machine import native_runtime
+from farcall.engine.runtime.native.objects import LARGE_CLASS
 
 if TYPE_CHECKING:
     from farcall.engine.runtime.linked_group import Member
@@ -208,7 +208,7 @@ class Heap:
 
     def serve(self, cell_class: int, slots: int) -> None:
         """Do what a guest's allocation asks for."""
-        if cell_class == native.LARGE_CLASS:
+        if cell_class == LARGE_CLASS:
             write_words(slots, [self._make_large(_word(slots))])
         else:
             self.make_room(cell_class)
@@ -277,20 +277,20 @@ class Heap:
         # Objects can hold as many references as they have words; what is not used of it takes no memory.
         noted_room = c_library.round_to_pages(self._blocks.bytes + 8)
         noted = c_library.map_memory(noted_room, access) if functions else 0
-        request = (ctypes.c_uint64 * (native.REQUEST_SIZE // 8))()
-        request[native.REQUEST_HEAP // 8] = self.record
-        request[native.REQUEST_ROOTS // 8] = roots
-        request[native.REQUEST_ROOT_COUNT // 8] = root_count
-        request[native.REQUEST_STACK_END // 8] = native_runtime().guests_end()
-        request[native.REQUEST_MARK_STACK // 8] = stack
-        request[native.REQUEST_HANDLES // 8] = ctypes.addressof(handles)
-        request[native.REQUEST_HANDLE_COUNT // 8] = handle_count
+        request = (ctypes.c_uint64 * (collection.REQUEST_SIZE // 8))()
+        request[collection.REQUEST_HEAP // 8] = self.record
+        request[collection.REQUEST_ROOTS // 8] = roots
+        request[collection.REQUEST_ROOT_COUNT // 8] = root_count
+        request[collection.REQUEST_STACK_END // 8] = native_runtime().guests_end()
+        request[collection.REQUEST_MARK_STACK // 8] = stack
+        request[collection.REQUEST_HANDLES // 8] = ctypes.addressof(handles)
+        request[collection.REQUEST_HANDLE_COUNT // 8] = handle_count
         if functions:
-            request[native.REQUEST_FUNCTIONS // 8] = noted + 8  # the word before the first is looked at
-            request[native.REQUEST_FUNCTION_CAPACITY // 8] = noted_room // 8 - 1
+            request[collection.REQUEST_FUNCTIONS // 8] = noted + 8  # the word before the first is looked at
+            request[collection.REQUEST_FUNCTION_CAPACITY // 8] = noted_room // 8 - 1
         try:
             native_runtime().collect(ctypes.addressof(request))
-            count = request[native.REQUEST_FUNCTION_COUNT // 8]
+            count = request[collection.REQUEST_FUNCTION_COUNT // 8]
             references = (ctypes.c_uint64 * count).from_address(noted + 8) if count else ()
             marks = handles.raw[:handle_count]
             return Found(

@@ -15,11 +15,10 @@ from farcall.engine.runtime.exception_arena import throw_on_return
 from farcall.engine.runtime.function import Function, single
 from farcall.engine.runtime.linked_group import Member
 from farcall.engine.runtime.native.address_space import write_words
-from farcall.engine.runtime.native.host_calls import HostCall
-from farcall.engine.runtime.native.machine import DirectHostCall, native_runtime
-from farcall.engine.runtime.native.trampolines import HOST_CONTEXT_SIZE
+from farcall.engine.runtime.native.machine import native_runtime
+from farcall.engine.runtime.native.trampolines import DIRECT_PARAMETERS, HOST_CONTEXT_SIZE
 from farcall.engine.runtime.stoppable import Stoppable
-from farcall.engine.structure.types import I32, I64
+from farcall.engine.structure.types import I32, I64, FunctionType
 
 if TYPE_CHECKING:
     from farcall.engine.runtime.references import References
@@ -57,14 +56,13 @@ class HostFunction(Function):
         self._identity = next(_identities)
         signature = type_id.type.function
         runtime = native_runtime()
-        self._machine_code: HostCall | DirectHostCall = (
-            runtime.direct_host_call(signature) if direct else runtime.host_call(signature)
-        )
+        self._machine_code = None if direct else runtime.host_call(signature)
         self._host_context = ctypes.create_string_buffer(HOST_CONTEXT_SIZE)
         self._record = ctypes.create_string_buffer(layout.FUNCTION_RECORD_SIZE)
         self._type_id = type_id  # for its life, so that no other type gets it
-        code, context = self._machine_code.address, ctypes.addressof(self._host_context)
-        write_words(context, [self._identity, id(implementation)])
+        code = runtime.direct_host_call if self._machine_code is None else self._machine_code.address
+        context = ctypes.addressof(self._host_context)
+        write_words(context, [self._identity, id(implementation), *(_masks(signature) if direct else ())])
         write_words(ctypes.addressof(self._record), [code, context, type_id.number, 0, type_id.descriptor])
         record = ctypes.addressof(self._record)
         super().__init__(type_id.type, name, None, references, code, context, record)
@@ -158,6 +156,11 @@ class HostFunction(Function):
         ctypes.memmove(slots, content, len(content))
 
 
+def _masks(signature: FunctionType) -> list[int]:
+    """How many parameters there are, and which bits of 64 each has."""
+    return [len(signature.parameters), *((1 << 8 * kind.size) - 1 for kind in signature.parameters)]
+
+
 class DirectHostFunction(HostFunction):
     """A host function for what guests call often: it gets and returns plain unsigned ints.
 
@@ -174,11 +177,12 @@ class DirectHostFunction(HostFunction):
         references: References,
         type_id: TypeId,
     ) -> None:
-        """Make one. Raises ValueError for a type with anything but integers, or more than one result."""
+        """Make one. Raises ValueError for a type with anything but integers, or too many."""
         signature = type_id.type.function
-        if len(signature.results) > 1 or not {*signature.parameters, *signature.results} <= {I32, I64}:
+        few = len(signature.results) <= 1 and len(signature.parameters) <= DIRECT_PARAMETERS
+        if not few or not {*signature.parameters, *signature.results} <= {I32, I64}:
             raise ValueError(
-                f"a function called directly has integers, and one result at most, not {signature}"
+                f"a function called directly has integers, at most {DIRECT_PARAMETERS} and one result, not {signature}"
             )
         super().__init__(implementation, name, references, type_id, direct=True)
 

@@ -30,10 +30,10 @@ from farcall.engine.runtime.memory import Memory
 from farcall.engine.runtime.native.address_space import write_words
 from farcall.engine.runtime.native.machine import native_runtime
 from farcall.engine.runtime.object_constants import ObjectConstants
+from farcall.engine.runtime.segments import Segments
 from farcall.engine.runtime.table import Table
 from farcall.engine.runtime.tag import Tag
 from farcall.engine.runtime.values import ValueConverter
-from farcall.engine.structure.packed import FunctionElements
 from farcall.engine.structure.types import ExternKind, FunctionType, ValueType, refers_to
 
 if TYPE_CHECKING:
@@ -41,14 +41,12 @@ if TYPE_CHECKING:
 
     from farcall.engine.runtime.compiled_module import CompiledCode, CompiledModule
     from farcall.engine.runtime.instance import Instance
-    from farcall.engine.structure.module import ConstantExpression, ElementSegment, Import
+    from farcall.engine.structure.module import ConstantExpression, Import
 
 T = TypeVar("T")
 
 _FLOAT_CONSTANTS = struct.pack("<4d4f", 0.0, -0.0, 1.0, -1.0, 0.0, -0.0, 1.0, -1.0)
 _RECORD_TYPE_SIZE = layout.FUNCTION_RECORD_SIZE - layout.FUNCTION_RECORD_TYPE_ID
-_ENTRIES_AT_ONCE = 4096
-"""Of an element segment, which may have millions: a few milliseconds between two looks at whether to stop."""
 _SMALL_CONTEXT = 64 * 1024
 """Bytes of a context up to which it counts as nothing, like the Python objects of an instance; the number of instances
 is limited. A larger one, of a module with thousands of functions or globals, is taken from the store's budget."""
@@ -94,7 +92,7 @@ class NativeModuleEngine(ModuleEngine, Member):
         self._functions: dict[int, Function] = {}
         self._kept: list[object] = []  # what machine code has pointers to
         self.at_release: list[Callable[[], None]] = []
-        self._segment_roots: Roots = []  # element segments as far as they are evaluated
+        self._segments = Segments(self.module, self._layout, self.context)
         _by_context[self.context] = self
         self._write_header()
         instance.store.adopt(self)
@@ -335,86 +333,12 @@ class NativeModuleEngine(ModuleEngine, Member):
         return int.from_bytes(ctypes.string_at(global_.cell, value_type.size), "little")
 
     def initialize_tables(self, check_stop: Callable[[], None]) -> None:
-        """Copy active element segments to their tables, in order; keep passive ones.
-
-        Parameters:
-            check_stop: is called again and again, and raises TerminatedError once the instantiation is to stop.
-
-        Raises:
-            TerminatedError: `check_stop` raised it.
-            Trap: a segment leaves its table; those before it have been copied.
-        """
-        for index, segment in enumerate(self.module.elements):
-            if segment.mode == "declarative":
-                continue
-            references = self._segment_references(segment, check_stop)
-            if segment.mode == "active":
-                assert segment.table_offset is not None
-                table, offset = self.tables[segment.table], self.evaluate(segment.table_offset)
-                if offset + len(segment.initializers) > table.size:
-                    raise Trap(TrapKind.OUT_OF_BOUNDS_TABLE_ACCESS)
-                table.write_elements(offset, references)
-            elif segment.initializers:
-                self._kept.append(references)
-                place = self.context + self._layout.element_segment(index)
-                write_words(place, [ctypes.addressof(references), len(segment.initializers)])
-        self._segment_roots = []
-
-    def _segment_references(
-        self, segment: ElementSegment, check_stop: Callable[[], None]
-    ) -> ctypes.Array[ctypes.c_uint64]:
-        """The elements of a segment. Objects among them are not lost while others are made."""
-        count = len(segment.initializers)
-        references = (ctypes.c_uint64 * count)()
-        if segment.type.top == "func":
-            packed = segment.initializers if isinstance(segment.initializers, FunctionElements) else None
-            for first in range(0, count, _ENTRIES_AT_ONCE):
-                check_stop()
-                if packed is not None:
-                    indices = packed.indices[first : first + _ENTRIES_AT_ONCE]
-                    references[first : first + len(indices)] = [
-                        self.function_instance_reference(index) for index in indices
-                    ]
-                    continue
-                entries = segment.initializers[first : first + _ENTRIES_AT_ONCE]
-                references[first : first + len(entries)] = [self.evaluate(entry) for entry in entries]
-            return references
-        self._segment_roots = [(ctypes.addressof(references), count)]
-        for position, entry in enumerate(segment.initializers):
-            if position % _ENTRIES_AT_ONCE == 0:
-                check_stop()
-            references[position] = self.evaluate(entry)
-        return references
+        """Copy active element segments, keep passive ones: see `Segments`."""
+        self._segments.initialize_tables(self, check_stop)
 
     def initialize_memories(self) -> None:
-        """Copy active data segments to their memories, in order; point passive ones at the module's bytes.
-
-        Raises:
-            Trap: a segment leaves its memory; those before it have been copied.
-        """
-        source = self.module.source
-        start = ctypes.cast(ctypes.c_char_p(source), ctypes.c_void_p).value or 0
-        segments = self.module.data
-        for index in range(len(segments)):
-            usual = segments.in_first_memory(index)  # there may be 100,000 of them
-            if usual is not None:
-                self._copy_data(self.memories[0], usual[2], start + usual[0], usual[1] - usual[0])
-                continue
-            segment = segments[index]
-            length = segment.end - segment.start
-            if segment.mode == "passive":
-                place = self.context + self._layout.data_segment(index)
-                write_words(place, [start + segment.start, length])
-                continue
-            assert segment.memory_offset is not None
-            offset = self.evaluate(segment.memory_offset)
-            self._copy_data(self.memories[segment.memory], offset, start + segment.start, length)
-
-    @staticmethod
-    def _copy_data(memory: Memory, offset: int, origin: int, length: int) -> None:
-        if offset + length > memory.size:
-            raise Trap(TrapKind.OUT_OF_BOUNDS_MEMORY_ACCESS)
-        ctypes.memmove(memory.base + offset, origin, length)
+        """Copy active data segments, point passive ones at the module's bytes: see `Segments`."""
+        self._segments.initialize_memories(self)
 
     def done_instantiation(self) -> None:
         """Called at the end of instantiation; nothing is left to do."""
@@ -500,17 +424,12 @@ class NativeModuleEngine(ModuleEngine, Member):
 
     def roots(self) -> Roots:
         """Where its own tables, globals and element segments hold references to objects."""
-        roots = [*self._segment_roots]
+        roots = self._segments.roots()
         for table in self._own_tables:
             roots += table.roots()
         for global_ in self.globals:
             if global_.home is self:
                 roots += global_.roots()
-        for index, segment in enumerate(self.module.elements):
-            if segment.mode == "passive" and segment.type.top != "func":
-                place = self.context + self._layout.element_segment(index)
-                address, count = (ctypes.c_uint64 * 2).from_address(place)
-                roots.append((address, count))
         return roots
 
     def owns(self, reference: int) -> bool:

@@ -6,15 +6,12 @@ import ctypes
 import itertools
 import threading
 import weakref
-from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from farcall.engine.abi.objects import HOST_SHIFT, HOST_TAG, TAG_MASK
 from farcall.engine.errors import ClosedError, ExhaustionError, NameTakenError, ReentrancyError
-from farcall.engine.runtime.exception_arena import ExceptionArena
 from farcall.engine.runtime.global_variable import Global
 from farcall.engine.runtime.heap import Roots
 from farcall.engine.runtime.host_function import DirectHostFunction, HostFunction
@@ -25,8 +22,7 @@ from farcall.engine.runtime.linked_group import LinkedGroup, Member, acquire_gro
 from farcall.engine.runtime.linking import Imports
 from farcall.engine.runtime.memory import Memory
 from farcall.engine.runtime.memory_budget import MemoryBudget
-from farcall.engine.runtime.module_engine import NativeModuleEngine
-from farcall.engine.runtime.native.machine import native_runtime
+from farcall.engine.runtime.reachability import held, unneeded
 from farcall.engine.runtime.references import References
 from farcall.engine.runtime.table import Table
 from farcall.engine.runtime.tag import Tag
@@ -45,6 +41,13 @@ if TYPE_CHECKING:
     from farcall.engine.engine import Engine
     from farcall.engine.runtime.compiled_module import CompiledModule
     from farcall.engine.structure.module import Module
+
+
+_OPEN_FOR_EACH_CLOSED = 64
+"""How many open members a linked group has at most for each closed one before it is searched for what is unneeded.
+
+The search visits all of them, so its cost is spread over as many closings.
+"""
 
 
 class _HostExtern(Member):
@@ -102,7 +105,9 @@ class Store:
         self.closed = False  # guarded by _lock when written
         # Not the method itself: a store that is dropped is to be gone at once, not when the collector finds its circle.
         itself = weakref.ref(self)
-        self.references.search = lambda handles: _held(itself(), handles)
+        self.references.search = lambda count: (
+            None if (store := itself()) is None else held(store.members, count)
+        )
         engine.add_store(self)
 
     @property
@@ -240,26 +245,18 @@ class Store:
         type_id = self.engine.types.keep(type)
         return HostFunction(implementation, label, self.references, type_id)
 
-    def prepare_direct_host_functions(self, types: Iterable[FunctionType]) -> object:
-        """Make machine code for `direct_host_function` of many types at once, which takes a fraction of the time.
-
-        Returns:
-            What keeps the code, if not for long without it.
-        """
-        return native_runtime().prepare_direct_host_calls(types)
-
     def direct_host_function(
         self, type: FunctionType, implementation: Callable[..., int | None], name: str | None = None
     ) -> HostFunction:
         """A Python function for what guests call often: on integers, which it gets and returns as they are.
 
         Parameters:
-            type: its parameters and results: integers, and one result at most.
+            type: its parameters and results: integers, twelve parameters and one result at most.
             implementation: gets unsigned ints and returns an int, of which the bits of the result count, or None for 0.
                 Whatever exception it raises ends the guest's call: a `WasmException` too, unlike with `host_function`.
 
         Raises:
-            ValueError: the type has anything but integers, or more than one result.
+            ValueError: the type has anything but integers, or too many.
         """
         label = name or getattr(implementation, "__name__", None)
         return DirectHostFunction(implementation, label, self.references, self.engine.types.keep(type))
@@ -353,8 +350,8 @@ class Store:
             return
         closed = sum(member.closed for member in group.members)
         if closed * _OPEN_FOR_EACH_CLOSED >= len(group.members):
-            for unneeded in _unneeded(group):
-                self._release(unneeded)
+            for each in unneeded(group):
+                self._release(each)
 
     def _release_downwards(self, member: Member) -> None:
         """Release a closed member that nothing needs, and the closed ones below that only it needed."""
@@ -409,93 +406,6 @@ class Store:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-_OPEN_FOR_EACH_CLOSED = 64
-"""How many open members a linked group has at most for each closed one before it is searched for what is unneeded.
-
-The search visits all of them, so its cost is spread over as many closings.
-"""
-
-
-def _unneeded(group: LinkedGroup) -> list[Member]:
-    """The group's closed members that no open one can reach, through imports or through funcrefs that it holds.
-
-    The group's lock is held, and no guest of it runs: all references are in tables and globals.
-    """
-    sources = sorted(
-        (member for member in group.members if isinstance(member, NativeModuleEngine)),
-        key=lambda member: member.context,
-    )
-    contexts = [member.context for member in sources]
-    reached: set[Member] = set()
-    pending = [member for member in group.members if not member.closed]
-    if group.heap is not None:
-        # Whatever object holds a function may be reached by an open member: more is kept than must be.
-        pending += _owners(sources, contexts, group.heap.collect(functions=True).functions)
-    if group.exceptions is not None:
-        pending += _owners(sources, contexts, group.exceptions.held_references("func"))
-    while pending:
-        member = pending.pop()
-        if member in reached:
-            continue
-        reached.add(member)
-        pending.extend(member.needs)
-        pending += _owners(sources, contexts, member.held_references("func"))
-    return [member for member in group.members if member not in reached]
-
-
-def _owners(
-    sources: list[NativeModuleEngine], contexts: list[int], references: Iterable[int]
-) -> Iterator[Member]:
-    """The members whose functions these are; `sources` is sorted by `contexts`."""
-    for reference in references:
-        position = bisect_right(contexts, reference) - 1
-        if position >= 0 and sources[position].owns(reference):
-            yield sources[position]
-
-
-def _handles(holder: Member | ExceptionArena) -> set[int]:
-    """The handles of the embedder's values that somebody holds."""
-    references = holder.held_references("extern") | holder.held_references("any")
-    return {word >> HOST_SHIFT for word in references if word & TAG_MASK == HOST_TAG}
-
-
-def _held(store: Store | None, handle_count: int) -> tuple[set[int], set[int]] | None:
-    """What the tables, globals and objects of a store hold: handles of host values, and funcrefs.
-
-    None if that cannot be told, because an instance is in use.
-    """
-    if store is None:
-        return None
-    members = store.members()
-    held: list[LinkedGroup] = []
-    try:
-        for group in {member.group for member in members}:
-            if not group.lock.acquire(blocking=False):
-                return None
-            held.append(group)
-            if group.targets:
-                return None
-        if store.members() != members or any(member.group not in held for member in members):
-            return None
-        handles: set[int] = set()
-        functions: set[int] = set()
-        for member in members:
-            handles |= _handles(member)
-            functions |= member.held_references("func")
-        for group in held:
-            if group.exceptions is not None:
-                handles |= _handles(group.exceptions)
-                functions |= group.exceptions.held_references("func")
-            if group.heap is not None:
-                found = group.heap.collect(handle_count=handle_count, functions=True)
-                handles |= found.handles
-                functions |= found.functions
-        return handles, functions
-    finally:
-        for group in held:
-            group.lock.release()
 
 
 def _refuse_in_host_function(member: Member) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Sequence
 
-from farcall.engine.abi.calls import symbol, tail_symbol
 from farcall.engine.abi.layout import ContextLayout
-from farcall.engine.codegen.linker import Image
+from farcall.engine.codegen.function_table import FunctionTable
+from farcall.engine.codegen.linker import Image, join
 from farcall.engine.errors import EngineBug
 from farcall.engine.runtime.compiled_module import CompiledCode, ModuleFrames
 from farcall.engine.runtime.native.code_arena import CodeArena, PlacedImage
@@ -21,10 +21,6 @@ FirstCall = Callable[["TieredCode", int], None]
 
 NOT_COMPILED, FAST, OPTIMIZED = 0, 1, 2
 """What there is of a function; better code never gives way to worse."""
-
-
-_SYMBOL = symbol(0)[0]
-"""What the symbols of functions begin with, but for those of tail entries."""
 
 
 class TieredCode(CompiledCode):
@@ -103,24 +99,28 @@ class TieredCode(CompiledCode):
             OSError: the system refuses memory.
         """
         first, levels = self.module.imported_function_count, self.levels
-        own = [(int(name[1:]) - first, offset) for offset, _, name in image.functions if name[0] == _SYMBOL]
-        if own and not 0 <= min(own)[0] <= max(own)[0] < len(levels):
+        indices, offsets = FunctionTable.of(image.functions).ordinary()
+        if indices and not first <= min(indices) <= max(indices) < first + len(levels):
             raise ValueError("an image with functions that are none of the module's")
-        if all(levels[position] >= level for position, _ in own):
+        positions = [index - first for index in indices] if first else indices
+        if min(map(levels.__getitem__, positions), default=level) >= level:
             return 0
         placed = self._arena.place(image)
         base = placed.address
-        tails = {name: base + offset for offset, _, name in image.functions if name[0] != _SYMBOL}
-        better = 0
+        tails = {index - first: base + offset for index, offset in placed.functions.tail_entries()}
         with self._lock:
             self._placed.append((level, placed))
-            for position, offset in own:
-                if levels[position] < level:
-                    tail = tails.get(tail_symbol(position + first), 0) if tails else 0
-                    self._table.set(position, base + offset, tail)
-                    levels[position] = level
-                    better += 1
-        return better
+            addresses = dict(zip(positions, map(base.__add__, offsets), strict=True))
+            if any(levels):
+                better = [position for position in addresses if levels[position] < level]
+                for position in better:
+                    self._table.set(position, addresses[position], tails.get(position, 0))
+            else:  # no guest uses the table yet
+                better = list(addresses)
+                self._table.set_all(addresses, tails)
+            for position in better:
+                levels[position] = level
+        return len(better)
 
     def give_up(self, positions: Iterable[int]) -> None:
         """Remember functions that nobody is to try to optimise again."""
@@ -139,19 +139,25 @@ class TieredCode(CompiledCode):
         return self._arena.size
 
     def snapshot(self) -> list[tuple[int, Image]]:
-        """What `install` would have to be given to get the same code elsewhere: levels, and images read from memory.
+        """What `install` would have to be given to get the same code elsewhere: an image of each level, from memory.
 
-        Images of which no function is in use any more are left out.
+        What was an image and has no function in use any more is left out.
         """
         with self._lock:
             images = list(self._placed)
-        return [(level, placed.read()) for level, placed in images if self._is_current(placed)]
+        levels = sorted({level for level, _placed in images})
+        current = {
+            level: [placed.read() for other, placed in images if other == level and self._is_current(placed)]
+            for level in levels
+        }
+        return [(level, join(images)) for level, images in current.items() if images]
 
     def _is_current(self, placed: PlacedImage) -> bool:
         first = self.module.imported_function_count
+        indices, offsets = placed.functions.ordinary()
         return any(
-            name[0] == _SYMBOL and self._table.code(int(name[1:]) - first) == placed.address + offset
-            for offset, _size, name in placed.functions
+            self._table.code(index - first) == placed.address + offset
+            for index, offset in zip(indices, offsets, strict=True)
         )
 
     def counts(self) -> Sequence[int]:

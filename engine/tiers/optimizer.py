@@ -25,7 +25,7 @@ from farcall.engine.errors import (
     ExhaustionError,
     QueueFullError,
 )
-from farcall.engine.jobs import BACKGROUND, CompiledImage, CompileJob, CompilePool
+from farcall.engine.jobs import BACKGROUND, LEISURE, CompiledImage, CompileJob, CompilePool
 from farcall.engine.lowering import LoweringOptions, Tier, is_complex
 from farcall.engine.runtime.tiered_code import OPTIMIZED, TieredCode
 from farcall.engine.tiers.compiled import Compiled
@@ -40,7 +40,6 @@ _REST_BATCH = 64 << 10
 """Bytes of bodies of a batch of what does not run much; within one, calls are direct."""
 _REST_AFTER = 1.0
 """Seconds without a first call of anything after which all the rest is optimised."""
-_REST_PRIORITY = BACKGROUND + 10
 _FAILURES = 20
 """Functions that could not be optimised after which all are given up, if they are not fewer than those that could."""
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.01, 0.25
@@ -182,12 +181,20 @@ class Optimizer:
                     return
                 if self._news:
                     pause, self._news = _SHORTEST_PAUSE, False
+            self._give_up_unwanted()
             started = self._start_batches()
             pause = _SHORTEST_PAUSE if started else min(2 * pause, _LONGEST_PAUSE)
             with self._lock:
                 if not self._watched and not self._tickets and not self._news:
                     self._thread = None
                     return
+
+    def _give_up_unwanted(self) -> None:
+        """End batches of code that nobody uses any more."""
+        with self._lock:
+            tickets = [ticket for ticket, batch in self._tickets.items() if batch.watched.code() is None]
+        for ticket in tickets:
+            ticket.cancel()
 
     def _start_batches(self) -> bool:
         """Start as many batches as there are processes; whether there was any to start."""
@@ -218,7 +225,9 @@ class Optimizer:
                 self._forget(entry)
                 continue
             counts = code.counts()
-            running = [position for position in list(entry.open) if counts[position] >= _HOT]
+            # All counts first, since next to none are high, and this thread shall not keep the others' waiting.
+            high = [position for position, count in enumerate(counts) if count >= _HOT]
+            running = [position for position in high if position in entry.open]
             if running:
                 running.sort(key=counts.__getitem__, reverse=True)
                 if (-entry.under_way, counts[running[0]]) > claim:
@@ -228,7 +237,7 @@ class Optimizer:
         if chosen is not None:
             return self._batch(chosen, hot, _HOT_BATCH, BACKGROUND)
         if quiet is not None:
-            return self._batch(quiet, sorted(quiet.open), _REST_BATCH, _REST_PRIORITY)
+            return self._batch(quiet, sorted(quiet.open), _REST_BATCH, LEISURE)
         return None
 
     def _forget(self, entry: _Watched) -> None:

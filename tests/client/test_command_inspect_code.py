@@ -17,6 +17,9 @@ from farcall.client.types import CodeTier
 COMPILED = Path(__file__).parents[2] / "examples" / "word_count.wasm"
 """What a C compiler made, of C, without a name section."""
 
+KERNEL = Path(__file__).parents[2] / "benchmarks" / "kernels" / "interpreter.wasm"
+"""Likewise, with much that it has in memory."""
+
 NAMELESS = """(module (type $pair (struct (field (mut i32))))
   (import "env" "log" (func (param i32))) (tag $t (param i32)) (memory 1)
   (func (param i32) (result i32) (i32.load offset=70000 (local.get 0)))
@@ -91,16 +94,15 @@ def test_what_cannot_be_shown_is_told_alike_here_and_there(farcall, function, me
 
 def test_each_access_of_compiled_code_stands_with_its_instruction(farcall):
     """Of the fast tier's code, which keeps instructions apart: the constant offset says which access it is."""
+    code = json.loads(farcall("inspect", KERNEL, "--code", "0", "--tier", "fast", "--json").out)
+    texts = {line["offset"]: line["text"] for line in code["wasm"]}
     seen = 0
-    for index in range(12, 60):
-        ended = json.loads(farcall("inspect", COMPILED, "--code", index, "--tier", "fast", "--json").out)
-        texts = {line["offset"]: line["text"] for line in ended["wasm"]}
-        for line in ended["machine"]:
-            place = re.search(r"\[r\w+ \+ r\w+ \+ (0x[0-9a-f]{4,})\]", line["text"])
-            if place:
-                seen += 1
-                assert f"offset={int(place[1], 16)}" in texts[line["offset"]].split()
-    assert seen > 10
+    for line in code["machine"]:
+        place = re.search(r"\[r\w+ \+ r\w+ \+ (0x[0-9a-f]{4,})\]", line["text"])
+        if place:
+            seen += 1
+            assert f"offset={int(place[1], 16)}" in texts[line["offset"]].split()
+    assert seen > 5
 
 
 def test_what_is_too_large_to_be_optimised_by_the_server_is_shown_all_the_same(farcall, tmp_path):

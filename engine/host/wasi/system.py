@@ -37,17 +37,12 @@ class _SnapshotProvider(ImportProvider):
         self._system = system
         self._snapshot = snapshot
         self._calls = calls
-        self._prepared: object = None
 
     def provide(self, entry: Import, caller: Caller) -> Extern | None:
         """The function for an import; None where WASI has none of that name."""
         call = self._calls.get(entry.name)
         if call is None or entry.kind is not ExternKind.FUNCTION:
             return None
-        if self._prepared is None:
-            self._prepared = caller.store.prepare_direct_host_functions(
-                other.type for other in self._calls.values()
-            )
         guest = self._system.guest(self._snapshot, caller)
         return caller.store.direct_host_function(call.type, call.bind(guest), entry.name)
 

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import bisect
 import ctypes
-import operator
 import threading
 import weakref
 from dataclasses import dataclass
 
+from farcall.engine.codegen.function_table import FunctionTable
 from farcall.engine.codegen.linker import Image
 from farcall.engine.errors import Frame
 from farcall.engine.runtime.native import c_library
-from farcall.engine.runtime.native.code_memory import CodeRegistry, FrameNames
+from farcall.engine.runtime.native.code_memory import CodeRegistry, FrameNames, map_from_file
 from farcall.engine.runtime.native.profiling import announce
 
 _FIRST_BLOCK = 256 << 10
@@ -25,11 +25,11 @@ _LARGEST_BLOCK = 64 << 20
 
 @dataclass(frozen=True, slots=True)
 class PlacedImage:
-    """An image that lies in memory: its address, its size in bytes, and its functions as `Image` has them."""
+    """An image that lies in memory: its address, its size in bytes, and its functions, by offset."""
 
     address: int
     size: int
-    functions: tuple[tuple[int, int, str], ...]
+    functions: FunctionTable
 
     def read(self) -> Image:
         """The image as it was placed, read back from memory. Whoever calls it keeps the arena."""
@@ -38,20 +38,17 @@ class PlacedImage:
     def symbol_at(self, address: int) -> str | None:
         """The symbol of the function that holds an address from the image's own on."""
         offset = address - self.address
-        position = bisect.bisect_right(self.functions, offset, key=operator.itemgetter(0)) - 1
-        if position < 0:
-            return None
-        start, size, symbol = self.functions[position]
-        return symbol if offset < start + max(size, 1) else None
+        return None if offset < 0 else self.functions.at(offset)
 
 
 class _Block:
     """A stretch of memory that images are placed in, from its beginning on."""
 
-    def __init__(self, size: int, names: FrameNames) -> None:
+    def __init__(self, base: int, size: int, names: FrameNames) -> None:
+        """Own a mapping."""
+        self.base = base
         self.size = size
-        self.base = c_library.map_memory(size, c_library.PROT_NONE)
-        weakref.finalize(self, c_library.unmap_memory, self.base, size).atexit = False
+        weakref.finalize(self, c_library.unmap_memory, base, size).atexit = False
         self.used = 0
         self._names = names
         self._starts: list[int] = []
@@ -107,21 +104,32 @@ class CodeArena:
         Raises:
             OSError: the system refuses memory.
         """
+        table = FunctionTable.of(image.functions)
         if not image.content:
-            return PlacedImage(0, 0, ())
+            return PlacedImage(0, 0, table)
+        extent = c_library.round_to_pages(len(image.content))
+        mapped = map_from_file(image, extent)
         with self._lock:
-            block = self._block_for(c_library.round_to_pages(len(image.content)))
-            base = block.write(image.content)
-            placed = PlacedImage(base, len(image.content), image.functions)
+            if mapped is None:
+                block = self._block_for(extent)
+                base = block.write(image.content)
+            else:
+                block, base = self._add_block(mapped, extent), mapped
+                block.used = extent
+            placed = PlacedImage(base, len(image.content), table)
             block.add(placed)
-        announce(base, image.content, image.functions, self._names.profiled_name)
+        announce(base, image.content, table, self._names.profiled_name)
         return placed
 
     def _block_for(self, extent: int) -> _Block:
         if self._blocks and self._blocks[-1].used + extent <= self._blocks[-1].size:
             return self._blocks[-1]
         last = self._blocks[-1].size if self._blocks else _FIRST_BLOCK // 2
-        block = _Block(max(min(2 * last, _LARGEST_BLOCK), extent), self._names)
+        size = max(min(2 * last, _LARGEST_BLOCK), extent)
+        return self._add_block(c_library.map_memory(size, c_library.PROT_NONE), size)
+
+    def _add_block(self, base: int, size: int) -> _Block:
+        block = _Block(base, size, self._names)
         self._blocks.append(block)
         self._registry.register(block, block)
         return block

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import bisect
 import ctypes
+import functools
 import itertools
+import operator
 import weakref
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Protocol
@@ -33,19 +35,22 @@ class MappedCode:
             name_of: from a symbol of it to the name for profilers.
         """
         self.size = c_library.round_to_pages(max(len(image.content), 1))
-        mapped = None if image.file is None else _map_from_file(image, self.size)
+        mapped = map_from_file(image, self.size)
         self.base = _map_copy(image, self.size) if mapped is None else mapped
-        self._starts = [offset for offset, _size, _name in image.functions]
         self._functions = image.functions
-        self.addresses = {name: self.base + offset for offset, _size, name in image.functions}
         announce(self.base, image.content, image.functions, name_of)
         # Not at interpreter exit: threads may still run guests then, and the process's end frees all anyway.
         weakref.finalize(self, c_library.unmap_memory, self.base, self.size).atexit = False
 
+    @functools.cached_property
+    def addresses(self) -> dict[str, int]:
+        """Of all functions, by their symbols."""
+        return {name: self.base + offset for offset, _size, name in self._functions}
+
     def symbol_at(self, address: int) -> str | None:
         """The name of the function that holds `address`, or None."""
         offset = address - self.base
-        position = bisect.bisect_right(self._starts, offset) - 1
+        position = bisect.bisect_right(self._functions, offset, key=operator.itemgetter(0)) - 1
         if position < 0:
             return None
         start, size, name = self._functions[position]
@@ -60,10 +65,9 @@ def _map_copy(image: Image, size: int) -> int:
     return base
 
 
-def _map_from_file(image: Image, size: int) -> int | None:
-    """Map code where it lies; None where it is at no page boundary, or the file system forbids execution."""
-    assert image.file is not None
-    if image.file.offset % c_library.PAGE_SIZE or not image.content:
+def map_from_file(image: Image, size: int) -> int | None:
+    """Map code where it lies; None where it is in no file, or the file system forbids execution."""
+    if image.file is None or image.file.offset % c_library.PAGE_SIZE or not image.content:
         return None
     try:
         base = c_library.map_file(

@@ -1,13 +1,12 @@
 """Code tables in memory (`abi.code_table`): stubs, which are machine code, and their cells; and the way to the runtime.
 
-Stubs are the same in every chunk of every table: they are written once, and copied.
+Stubs are the same in every chunk of every table.
 """
 
 from __future__ import annotations
 
 import array
 import ctypes
-import functools
 import struct
 import weakref
 from collections.abc import Sequence
@@ -35,15 +34,18 @@ from farcall.engine.runtime.native.traps import address
 _WORDS = CELL_SIZE // 8
 
 
-_HALF_X86_64 = struct.Struct("<2siBIBi")
-_HALF_AARCH64 = struct.Struct("<IIII")
-
-
-def _halves_x86_64(numbers: range) -> list[bytes]:
+def _halves_x86_64(numbers: range) -> bytes:
     """Halves of stubs; of position n, the first is number 2n, which says to the runtime which function is wanted."""
     # jmp *CELLS(%rip), counted from its end; mov $which, %eax; jmp to the chunk's begin
-    pack, distance = _HALF_X86_64.pack, CELLS - 6
-    return [pack(b"\xff\x25", distance, 0xB8, which, 0xE9, -HALF * (which + 1)) for which in numbers]
+    half = struct.pack("<2siBIBi", b"\xff\x25", CELLS - 6, 0xB8, 0, 0xE9, 0)
+    halves = bytearray(half * len(numbers))
+    which = array.array("I", numbers).tobytes()
+    to_begin = range(-HALF * (numbers.start + 1), -HALF * (numbers.stop + 1), -HALF)
+    distance = array.array("i", to_begin).tobytes()
+    for byte in range(4):
+        halves[7 + byte :: HALF] = which[byte::4]
+        halves[12 + byte :: HALF] = distance[byte::4]
+    return bytes(halves)
 
 
 def _header_x86_64(target: int) -> bytes:
@@ -52,15 +54,15 @@ def _header_x86_64(target: int) -> bytes:
     return code.ljust(HEADER_TARGET, b"\0") + struct.pack("<Q", target)
 
 
-def _halves_aarch64(numbers: range) -> list[bytes]:
+def _halves_aarch64(numbers: range) -> bytes:
     # ldr x16, CELLS from here; br x16; adr x9, two instructions back; b to the chunk's begin
     load = 0x58000000 | CELLS // 4 << 5 | 16
     back = 0x10000009 | (-8 >> 2 & 0x7FFFF) << 5
-    pack = _HALF_AARCH64.pack
-    return [
-        pack(load, 0xD61F0200, back, 0x14000000 | (-(HALF * which + 12) >> 2 & 0x3FFFFFF))
-        for which in numbers
-    ]
+    halves = array.array("I", [load, 0xD61F0200, back, 0]) * len(numbers)
+    halves[3::4] = array.array(
+        "I", [0x14000000 | (-(HALF * which + 12) >> 2 & 0x3FFFFFF) for which in numbers]
+    )
+    return halves.tobytes()
 
 
 def _header_aarch64(target: int) -> bytes:
@@ -73,21 +75,10 @@ _LAZY_HALF = {"x86_64": 6, "aarch64": 8}
 """From a stub's begin to what says which function is wanted."""
 
 
-_BLOCK = 256
-
-
-@functools.cache
-def _stub_block(architecture: str, number: int) -> bytes:
-    """The stubs of so many positions, of a chunk's first, second or other block, without its header."""
-    make = {"x86_64": _halves_x86_64, "aarch64": _halves_aarch64}[architecture]
-    first = 1 + number * _BLOCK
-    return b"".join(make(range(2 * first, 2 * (first + _BLOCK))))
-
-
 def _stubs(architecture: str, functions: int) -> bytes:
     """The stubs of a chunk, so many, without its header."""
-    blocks = [_stub_block(architecture, number) for number in range(-(-functions // _BLOCK))]
-    return b"".join(blocks)[: functions * STUB_SIZE]
+    make = {"x86_64": _halves_x86_64, "aarch64": _halves_aarch64}[architecture]
+    return make(range(2, 2 * (1 + functions)))
 
 
 def _header(architecture: str, target: int) -> bytes:
@@ -324,6 +315,17 @@ class CodeTable:
         if tail:
             words[_WORDS * rest + CELL_TAIL // 8] = tail
         words[_WORDS * rest + CELL_CODE // 8] = code
+
+    def set_all(self, codes: dict[int, int], tails: dict[int, int]) -> None:
+        """The same for many functions, by position, of a table that no guest uses yet, and nobody else sets."""
+        for position, tail in tails.items():
+            if position in codes:
+                self.set(position, codes[position], tail)
+        for number, words in enumerate(self._cells):
+            cells = words[_WORDS + CELL_CODE // 8 :: _WORDS]
+            first = number * CHUNK_FUNCTIONS
+            positions = range(first, first + len(cells))
+            cells[:] = memoryview(array.array("Q", map(codes.get, positions, cells.tolist())))
 
     def reset(self, position: int) -> None:
         """Take the function's code away: who calls it next is told of again."""

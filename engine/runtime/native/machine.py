@@ -10,7 +10,7 @@ import ctypes
 import os
 import threading
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 from farcall.engine.abi import layout
@@ -32,15 +32,18 @@ from farcall.engine.runtime.native.object_space import ObjectSpace
 from farcall.engine.runtime.native.objects import objects_text
 from farcall.engine.runtime.native.threads import prepare_thread, thread_end_text
 from farcall.engine.runtime.native.trampolines import (
+    INTEGER_PARAMETERS,
     batch_entry_text,
+    direct_host_call_text,
     entry_text,
     host_border_text,
     host_call_text,
+    integer_entries_text,
     listener_text,
 )
 from farcall.engine.runtime.native.traps import fault_entry_text, traps_text
 from farcall.engine.runtime.native.waiting import new_buckets, waiting_text
-from farcall.engine.structure.types import FunctionType
+from farcall.engine.structure.types import I32, I64, FunctionType, ValueType
 
 T = TypeVar("T")
 
@@ -73,6 +76,7 @@ _Collect = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 _HANDLERS = ("host", "before", "after", "tail_call", "collect", "convert", "unwind", "heap", "compile")
 
 
+_INTEGERS = frozenset({I32, I64})
 _FEW_VALUES = 32
 """Parameters and results of a type for which the way in or out is optimised: of a thousand results, that took 9 s."""
 
@@ -86,14 +90,6 @@ def _compile(text: str, *, wide: bool = False) -> MappedCode:
     optimization = Optimization.FAST if wide else Optimization.FULL
     code = compile_to_object(f"{text}\n{_ATTRIBUTES}\n", host_target(), optimization)
     return MappedCode(link([read_object(code)]))
-
-
-class DirectHostCall:
-    """The machine code by which guests call host functions of one type directly; it is mapped as long as this lives."""
-
-    def __init__(self, code: MappedCode, name: str = "host_call") -> None:
-        self._code = code
-        self.address = code.addresses[name]
 
 
 class _Trampolines(Generic[T]):
@@ -135,6 +131,7 @@ class NativeRuntime:
         collect: (address of a request): see `native.objects`.
         registry: which code is whose.
         functions: address of the table of runtime functions.
+        direct_host_call: address of the guest function that calls a Python object: see `trampolines`.
         take_budget: (address of a budget, bytes) -> whether it had as many.
         give_budget: (address of a budget, bytes): what was taken goes back.
         allocate_exception: (address of an arena, of a tag record, bytes of values) -> exception, or None.
@@ -153,7 +150,6 @@ class NativeRuntime:
         self._entries: _Trampolines[Any] = _Trampolines()  # guarded by _lock
         self._batch_entries: _Trampolines[Any] = _Trampolines()  # guarded by _lock
         self._host_calls: _Trampolines[HostCall] = _Trampolines()  # guarded by _lock
-        self._direct_host_calls: _Trampolines[DirectHostCall] = _Trampolines()  # guarded by _lock
         self._code: list[MappedCode] = []
         self._handlers: ctypes.Array[Any] = (ctypes.py_object * len(_HANDLERS))()
         self._listening = ctypes.c_int64(0)
@@ -162,6 +158,12 @@ class NativeRuntime:
         self._buckets = new_buckets()
         base = self._compile_base()
         self._call_host = base.addresses["call_host"]
+        self._integer_entries: dict[ValueType | None, Entry] = {
+            I32: _Entry(base.addresses["integer_entry_i32"]),
+            I64: _Entry(base.addresses["integer_entry_i64"]),
+        }
+        self._integer_entries[None] = self._integer_entries[I64]  # what is in the slot then, nobody looks at
+        self.direct_host_call = base.addresses["direct_host_call"]
         self._lazy_entry = base.addresses["lazy_entry"]
         self.handle("compile", compile_now)
         self._host_call_maker = HostCalls(self.new_code_table, self._compile_host_call)
@@ -193,6 +195,8 @@ class NativeRuntime:
                 (
                     traps_text(host_target().architecture, self._key, self.space),
                     host_border_text(self._key, self._handler_address("convert")),
+                    direct_host_call_text(),
+                    integer_entries_text(self._key),
                     lazy_entry_text(host_target().architecture, self._handler_address("compile")),
                     listener_text("listener_before", self._handler_address("before")),
                     listener_text("listener_after", self._handler_address("after")),
@@ -274,15 +278,31 @@ class NativeRuntime:
         self._fault_signals.ensure_installed()
 
     def entry(self, signature: FunctionType) -> Entry:
-        """The way from Python into guest functions of this type."""
+        """The way from Python into guest functions of this type.
+
+        There are to be as many slots as its parameters and results take, but at least `INTEGER_PARAMETERS`.
+        """
+        ready = self._integer_entry(signature)
+        if ready is not None:
+            return ready
         entry: Entry = self._way_in(self._entries, signature, entry_text, _Entry)
         return entry
 
     def known_entry(self, signature: FunctionType) -> Entry | None:
         """The same, if it was made already."""
+        ready = self._integer_entry(signature)
+        if ready is not None:
+            return ready
         with self._lock:
             entry: Entry | None = self._entries.get(signature)
             return entry
+
+    def _integer_entry(self, signature: FunctionType) -> Entry | None:
+        """The entry for this type that is there from the start, if it has few parameters and integers only."""
+        parameters, results = signature.parameters, signature.results
+        if len(parameters) > INTEGER_PARAMETERS or len(results) > 1 or not _INTEGERS.issuperset(parameters):
+            return None
+        return self._integer_entries.get(results[0] if results else None)
 
     def batch_entry(self, signature: FunctionType) -> BatchEntry:
         """The way from Python into guest functions of this type, for many calls."""
@@ -317,36 +337,6 @@ class NativeRuntime:
                 found = self._host_call_maker.make(signature)
                 self._host_calls.put(signature, found)
             return found
-
-    def direct_host_call(self, signature: FunctionType) -> DirectHostCall:
-        """The way to host functions of this type that are called directly, with the slots as integers."""
-        with self._lock:
-            found = self._direct_host_calls.get(signature)
-            if found is None:
-                text = host_call_text("host_call", signature, self._call_host, None)
-                found = DirectHostCall(_compile(text, wide=is_wide(signature)))
-                self._direct_host_calls.put(signature, found)
-            return found
-
-    def prepare_direct_host_calls(self, signatures: Iterable[FunctionType]) -> list[DirectHostCall]:
-        """The ways to host functions of these types that are called directly; the missing are made in one compilation.
-
-        It does not optimise them: they do little more than call.
-        """
-        calls = self._direct_host_calls
-        with self._lock:
-            found = {signature: calls.get(signature) for signature in signatures}
-            missing = sorted((signature for signature in found if found[signature] is None), key=str)
-            if missing:
-                text = "".join(
-                    host_call_text(f"host_call{position}", signature, self._call_host, None)
-                    for position, signature in enumerate(missing)
-                )
-                code = _compile(text, wide=True)
-                for position, signature in enumerate(missing):
-                    found[signature] = call = DirectHostCall(code, f"host_call{position}")
-                    calls.put(signature, call)
-            return [call for call in found.values() if call is not None]
 
     def _compile_host_call(self, signature: FunctionType) -> MappedCode:
         text = host_call_text("host_call", signature, self._call_host, self._handler_address("host"))

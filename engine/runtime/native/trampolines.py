@@ -21,7 +21,7 @@ from farcall.engine.runtime.native.traps import (
     ENTRY_SIZE,
     address,
 )
-from farcall.engine.structure.types import FunctionType, ValueType
+from farcall.engine.structure.types import I32, I64, FunctionType, ValueType
 
 THREAD_NOT_PREPARED = -1
 """What an entry returns, having done nothing, on a thread that has no record yet."""
@@ -30,7 +30,16 @@ HOST_IDENTITY = 0
 """In the context of a host function: the number by which the callback knows it."""
 HOST_CALLABLE = 8
 """In the context of a host function that is called directly: the Python object."""
-HOST_CONTEXT_SIZE = 16
+HOST_PARAMETERS = 16
+"""How many parameters it has (i64)."""
+HOST_MASKS = 24
+"""For each of them, the bits that belong to it."""
+DIRECT_PARAMETERS = 12
+"""How many parameters a host function can have that is called directly."""
+HOST_CONTEXT_SIZE = HOST_MASKS + 8 * DIRECT_PARAMETERS
+
+INTEGER_PARAMETERS = 5
+"""How many integers there are registers for, beside the context, on every target."""
 
 _ARGUMENTS_OFFSET = -1 << 63
 """`PY_VECTORCALL_ARGUMENTS_OFFSET`: a bound method puts its object before the arguments, instead of copying them."""
@@ -159,6 +168,18 @@ left:
 """
 
 
+def integer_entries_text(key: int) -> str:
+    """LLVM IR of the entries that do for many types: `integer_entry_i32` and `integer_entry_i64`, by their result.
+
+    They take `INTEGER_PARAMETERS` slots, whatever is in them, to where all conventions have integers, of any width.
+    """
+    parameters = (I64,) * INTEGER_PARAMETERS
+    return "".join(
+        entry_text(f"integer_entry_{result.llvm}", FunctionType(parameters, (result,)), key)
+        for result in (I32, I64)
+    )
+
+
 def batch_entry_text(name: str, signature: FunctionType, key: int) -> str:
     """LLVM IR of `i64 name(ptr code, ptr vmctx, ptr rows, i64 count)`.
 
@@ -208,12 +229,42 @@ left:
 """
 
 
-def host_call_text(name: str, signature: FunctionType, call_host: int, handler: int | None) -> str:
+def direct_host_call_text() -> str:
+    """LLVM IR of `direct_host_call`: a guest function that calls the Python object of its context itself.
+
+    It is the same for all types that have integers only, and one result at most. All conventions have integers one by
+    one in the same registers and words of the stack, whatever their width: so it takes as many as there can be, of
+    which those that the function does not have, and what is beyond an i32, are masked.
+    """
+    parameters = "".join(f", i64 %argument{position}" for position in range(DIRECT_PARAMETERS))
+    stores = "\n  ".join(
+        f"""%mask{position}.at = getelementptr i8, ptr %host, i64 {HOST_MASKS + 8 * position}
+  %mask{position} = load i64, ptr %mask{position}.at, align 8
+  %masked{position} = and i64 %argument{position}, %mask{position}
+  %slot{position}.at = getelementptr i64, ptr %slots, i64 {position}
+  store i64 %masked{position}, ptr %slot{position}.at, align 8"""
+        for position in range(DIRECT_PARAMETERS)
+    )
+    return f"""
+define i64 @direct_host_call(ptr %host{parameters}) #0 {{
+  %slots = alloca [{DIRECT_PARAMETERS} x i64], align 16
+  {stores}
+  %callable.at = getelementptr i8, ptr %host, i64 {HOST_CALLABLE}
+  %count.at = getelementptr i8, ptr %host, i64 {HOST_PARAMETERS}
+  %count = load i64, ptr %count.at, align 8
+  call void @call_host(ptr %callable.at, i64 {_DIRECT}, i64 %count, ptr %slots)
+  %result = load i64, ptr %slots, align 8
+  ret i64 %result
+}}
+"""
+
+
+def host_call_text(name: str, signature: FunctionType, call_host: int, handler: int) -> str:
     """LLVM IR of a guest function that calls the host function of its context.
 
     Parameters:
         call_host: address of `call_host`.
-        handler: where the Python function is that does it; None where the host function itself is called, directly.
+        handler: where the Python function is that does it.
     """
     parameters = "".join(
         f", {value_type.llvm} %argument{position}" for position, value_type in enumerate(signature.parameters)
@@ -224,17 +275,12 @@ def host_call_text(name: str, signature: FunctionType, call_host: int, handler: 
     load = "\n  ".join(_load(signature.results, "%slots", "result"))
     returned = _return(signature)
     kind = result_type(signature.results)
-    if handler is None:
-        call = f"""%callable.at = getelementptr i8, ptr %host, i64 {HOST_CALLABLE}
-  call void {address(call_host)}(ptr %callable.at, i64 {_DIRECT}, i64 {len(arguments)}, ptr %slots)"""
-    else:
-        call = f"""%identity = load i64, ptr %host
-  call void {address(call_host)}(ptr {address(handler)}, i64 %identity, i64 0, ptr %slots)"""
     return f"""
 define {calling_convention(signature.results)}{kind} @{name}(ptr %host{parameters}) #0 {{
   %slots = alloca [{size} x i8], align 16
   {store}
-  {call}
+  %identity = load i64, ptr %host
+  call void {address(call_host)}(ptr {address(handler)}, i64 %identity, i64 0, ptr %slots)
   {load}
   {returned}
 }}

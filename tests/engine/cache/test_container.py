@@ -22,12 +22,15 @@ def read(data: bytes, key: str = KEY, authenticator: Authenticator = AUTHENTICAT
     return read_module(Content(data), key, authenticator)
 
 
+SYMBOLS = st.builds("{}{}".format, st.sampled_from("ft"), st.integers(0, 999_999))
+
+
 @st.composite
 def entries(draw: st.DrawFn) -> ModuleEntry:
     images = []
     for content in draw(st.lists(st.binary(max_size=5000), max_size=3)):
         ends = sorted(draw(st.lists(st.integers(0, len(content)), max_size=6)))
-        names = draw(st.lists(st.from_regex(r"[ft][0-9]{1,6}", fullmatch=True), min_size=6, max_size=6))
+        names = draw(st.lists(SYMBOLS, min_size=6, max_size=6))
         functions = tuple((a, b - a, name) for a, b, name in zip(ends, ends[1:], names, strict=False))
         images.append(Image(content, functions))
     return ModuleEntry(draw(st.none() | st.binary(max_size=300)), tuple(images))

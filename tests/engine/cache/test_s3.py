@@ -5,6 +5,7 @@ Whatever becomes of the store, it is no error for who asks, and nobody waits lon
 
 from __future__ import annotations
 
+import gc
 import secrets
 import socket
 import threading
@@ -68,6 +69,7 @@ def bucket() -> Iterator[Bucket]:
         yield Bucket(server)
     finally:
         server.stop()
+        gc.collect()  # what moto leaves open is not to be found in other tests
 
 
 def test_two_servers_share_what_is_in_a_bucket(bucket: Bucket) -> None:
@@ -140,10 +142,11 @@ class Proxy:
         while True:
             try:
                 near, _ = self._listener.accept()
+                self._open.append(near)
                 far = socket.create_connection(self._target)
             except OSError:
                 return
-            self._open += near, far
+            self._open.append(far)
             for source, target in ((near, far), (far, near)):
                 threading.Thread(target=self._pass_on, args=(source, target), daemon=True).start()
 
@@ -194,7 +197,7 @@ def test_what_one_server_compiled_another_has_at_once(
         with Engine(cache=cache, code_policy=policy) as engine, Store(engine) as store:
             instance = store.instantiate(engine.load_module(SOURCE))
             assert (instance.exports.f(), instance.exports.g()) == (7, 8)
-            wait_until(lambda: engine._optimizer is None or engine._optimizer.idle)
+            wait_until(lambda: engine._tiers.optimizer is None or engine._tiers.optimizer.idle)
             compiled.append([tier.functions for tier in engine.statistics().compilation.tiers])
         (place,) = engine.statistics().cache.places
         assert place.errors == 0

@@ -140,7 +140,7 @@ def test_an_engine_does_not_start_with_a_key_that_others_can_read(tmp_path: Path
 
 def test_features_that_are_disabled_belong_to_a_modules_key(tmp_path: Path) -> None:
     run(tmp_path)
-    with Engine(cache=CacheConfiguration(directory=tmp_path), disabled_features=["simd"]) as engine:
+    with Engine(cache=CacheConfiguration(directory=str(tmp_path)), disabled_features=["simd"]) as engine:
         engine.load_module(SOURCE)
         assert engine.statistics().cache.hits == 0
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import CancelledError, wait
+from pathlib import Path
 
 import pytest
 
@@ -14,7 +15,7 @@ from farcall.engine.codegen.compiler import Optimization, compile_to_object
 from farcall.engine.codegen.elf import read_object
 from farcall.engine.codegen.linker import link
 from farcall.engine.codegen.target import host_target
-from farcall.engine.jobs.job import BACKGROUND, FOREGROUND
+from farcall.engine.jobs.job import BACKGROUND, FOREGROUND, LEISURE
 from farcall.engine.jobs.pool import CompilePool
 from farcall.engine.lowering import lower_functions
 from tests.engine.guests import wasm
@@ -182,6 +183,28 @@ def test_jobs_stand_back_behind_this_process(endless):
     process = job_process()
     assert os.getpriority(os.PRIO_PROCESS, process) == min(os.getpriority(os.PRIO_PROCESS, 0) + 7, 19)
     pool.close()
+
+
+def test_what_nobody_waits_for_stands_back_further(endless):
+    pool = CompilePool(processes=1, nice=7)
+    pool.submit(job_for(endless, priority=LEISURE))
+    process, own = job_process(), os.getpriority(os.PRIO_PROCESS, 0)
+    wait_until(lambda: os.getpriority(os.PRIO_PROCESS, process) == max(15, min(own + 7, 19)))
+    pool.close()
+
+
+@pytest.mark.skipif(
+    not Path("/proc/self/autogroup").exists(), reason="a kernel with CONFIG_SCHED_AUTOGROUP is needed"
+)
+@pytest.mark.parametrize(("priority", "nice"), [(FOREGROUND, 0), (BACKGROUND, 0), (LEISURE, 15)])
+def test_its_session_stands_back_as_well(endless, priority, nice):
+    own = Path("/proc/self/autogroup").read_text()
+    pool = CompilePool(processes=1, nice=7)
+    pool.submit(job_for(endless, priority=priority))
+    session = Path(f"/proc/{job_process()}/autogroup")
+    wait_until(lambda: session.read_text().endswith(f" nice {nice}\n"))
+    pool.close()
+    assert Path("/proc/self/autogroup").read_text() == own
 
 
 def test_several_jobs_run_at_a_time(endless):

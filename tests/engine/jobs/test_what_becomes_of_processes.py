@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from farcall.engine import CompileLimitError, CompilerCrashError, ExhaustionError
+from farcall.engine import ClosedError, CompileLimitError, CompilerCrashError, ExhaustionError
 from farcall.engine.binary import decode_module
 from farcall.engine.jobs.pool import CompilePool
 from farcall.engine.jobs.processes import TEMPLATE
@@ -146,6 +146,21 @@ def test_without_another_process_it_is_refused(pool, small, monkeypatch):
         pool.submit(job_for(small)).result()
     monkeypatch.undo()
     assert pool.submit(job_for(small)).result().image is not None
+
+
+def test_nobody_waits_for_processes_that_start_slowly(small, monkeypatch, tmp_path):
+    slow = tmp_path / "slow"
+    slow.write_text("#!/bin/sh\nexec sleep 100000\n")
+    slow.chmod(0o755)
+    TEMPLATE.close()
+    monkeypatch.setattr("sys.executable", str(slow))
+    pool = CompilePool(processes=2)
+    assert pool.submit(job_for(small)).cancel()
+    ticket = pool.submit(job_for(small))
+    pool.close()
+    with pytest.raises(ClosedError):
+        ticket.result()
+    TEMPLATE.close()
 
 
 def test_a_forked_process_compiles_by_itself(pool, small, endless):

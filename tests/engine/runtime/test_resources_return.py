@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import gc
+import weakref
 
 import pytest
 
 from farcall.engine import Engine, ExhaustionError, FunctionType, Limits, LinkError, MemoryType, Store, Trap
-from tests.engine.guests import mappings, resident_bytes, wasm
+from tests.engine.guests import mappings, resident_bytes, wait_until, wasm
 
 
 @pytest.fixture
@@ -158,6 +159,39 @@ def _assemble(text: str) -> bytes:
     import wasmtime
 
     return bytes(wasmtime.wat2wasm(text))
+
+
+def test_modules_that_are_compiled_when_they_are_called():
+    """Each round is over before the optimiser has begun, or while it is at it."""
+    body = "".join(f"(local.set 1 (i32.xor (local.get 1) (i32.const {number})))" for number in range(100))
+    watched: list[weakref.ref[object]] = []
+    numbers, results = iter(range(10**6)), iter(range(300, 10**6))
+
+    def text() -> str:
+        number = next(numbers)
+        return f"""(module (memory 1) (global (mut i32) (i32.const {number}))
+            (func $mix (param i32) (result i32) (local i32) {body} (i32.add (local.get 1) (local.get 0)))
+            (func (export "go") (result i32) (local i32) (loop
+              (local.set 0 (call $mix (i32.add (local.get 0) (i32.const 1))))
+              (global.set 0 (i32.add (global.get 0) (i32.const 1)))
+              (br_if 0 (i32.lt_u (global.get 0) (i32.const {number + 300}))))
+              (global.get 0)))"""
+
+    with Engine() as engine, Store(engine) as store:
+
+        def round_() -> None:
+            source = bytes(_assemble(text()))
+            module = engine.load_module(source)
+            compiled = engine.compile_module(module, ensure_termination=True)
+            with store.instantiate(compiled) as instance:
+                assert instance.exports.go() == next(results)
+            engine.delete_compiled_module(module)
+            watched.extend((weakref.ref(module), weakref.ref(compiled.code)))
+
+        assert_flat(engine, round_, rounds=60)
+        wait_until(lambda: not any(watch() for watch in watched))
+        assert len(watched) == 2 * 63
+        assert engine.statistics().code_bytes == 0
 
 
 def test_the_same_bytes_loaded_again_and_again(engine, store):

@@ -86,7 +86,7 @@ def test_guests_go_on_while_processes_are_killed() -> None:
             assert engine.complete(compiled).optimized == FUNCTIONS
             assert isinstance(compiled.code, TieredCode)
             assert not compiled.code.given_up
-        wait_until(lambda: engine._optimizer is not None and engine._optimizer.idle)
+        wait_until(lambda: engine._tiers.optimizer is not None and engine._tiers.optimizer.idle)
         assert engine.statistics().compile_jobs.running == 0
 
 

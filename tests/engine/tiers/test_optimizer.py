@@ -18,6 +18,8 @@ FIB = """(func $fib (export "fib") (param i32) (result i32)
     (else (i32.add (call $fib (i32.sub (local.get 0) (i32.const 1)))
                    (call $fib (i32.sub (local.get 0) (i32.const 2)))))))"""
 
+CHAIN = "(local.get 0)" + " i64.popcnt" * 100_000
+
 
 def levels(instance):
     return list(instance.engine._code.levels)
@@ -60,7 +62,7 @@ def test_all_the_rest_follows(engine, make, monkeypatch):
     instance = make(f"(module {FIB} {functions})")
     assert (instance.exports.fib(15), instance.exports.f3()) == (610, 3)
     wait_until(lambda: levels(instance) == [OPTIMIZED] * 21)
-    wait_until(lambda: engine._optimizer.idle)
+    wait_until(lambda: engine._tiers.optimizer.idle)
     assert [instance.exports[f"f{number}"]() for number in range(20)] == list(range(20))
 
 
@@ -71,7 +73,7 @@ def test_what_cannot_be_optimised_stays_as_it_is_and_others_do_not(engine, make,
         f'(module {FIB} (func (export "complex") (param i32 i32) (result i32) {divisions} (local.get 0)))'
     )
     assert (instance.exports.fib(15), instance.exports.complex(7, 1)) == (610, 7)
-    wait_until(lambda: engine._optimizer.idle)
+    wait_until(lambda: engine._tiers.optimizer.idle)
     assert levels(instance) == [OPTIMIZED, FAST]
     assert instance.exports.complex(9, 1) == 9
 
@@ -93,7 +95,7 @@ def test_a_module_of_which_nearly_nothing_can_be_optimised_is_given_up(engine, m
     functions = "".join(f'(func (export "f{number}"))' for number in range(100))
     instance = make(f"(module {functions})")
     instance.exports.f0()
-    wait_until(lambda: engine._optimizer.idle)
+    wait_until(lambda: engine._tiers.optimizer.idle)
     assert 20 <= len(tried) < 100
     assert instance.engine._code.given_up == set(range(100))
     assert instance.exports.f99() is None
@@ -108,7 +110,21 @@ def test_code_that_nobody_uses_is_forgotten(engine):
         del instance
     engine.delete_compiled_module(module)
     wait_until(lambda: gc.collect() >= 0 and code() is None)
-    wait_until(lambda: engine._optimizer.idle)
+    wait_until(lambda: engine._tiers.optimizer.idle)
+
+
+def test_what_is_being_optimised_for_nobody_is_given_up(engine):
+    """LLVM would be at it for long: each operation needs the one before."""
+    module = engine.load_module(wasm(f'(module (func (export "f")) (func (param i64) (result i64) {CHAIN}))'))
+    with Store(engine) as store:
+        store.instantiate(module).exports.f()
+        wait_until(lambda: engine.compiled(module).code.levels[0] == OPTIMIZED)
+        wait_until(lambda: engine.statistics().compile_jobs.running)
+    engine.delete_compiled_module(module)
+    wait_until(lambda: engine._tiers.optimizer.idle)
+    jobs = engine.statistics().compile_jobs
+    assert jobs.running == 0
+    assert jobs.cancelled > 0
 
 
 def test_traps_in_optimised_code_have_their_backtraces(make):
@@ -127,7 +143,7 @@ def test_traps_in_optimised_code_have_their_backtraces(make):
 def test_other_policies_optimise_nothing_in_the_background(policy):
     with Engine(code_policy=policy) as engine, Store(engine) as store:
         assert store.instantiate(engine.load_module(wasm(f"(module {FIB})"))).exports.fib(20) == 6765
-        assert engine._optimizer is None
+        assert engine._tiers.optimizer is None
 
 
 def test_there_is_no_other_policy():
