@@ -70,6 +70,12 @@ EXAMPLES = {
         "INVALID_ARGUMENT",
         "INVALID_ARGUMENT",
     ),
+    engine.ImportFailedError: (
+        engine.ImportFailedError("env", "log", "ValueError: no"),
+        "ABORTED",
+        "IMPORT_FAILURE",
+    ),
+    engine.HostModuleError: (engine.HostModuleError("is none"), "INTERNAL", "INTERNAL"),
     engine.MountError: (engine.MountError("no archive"), "INVALID_ARGUMENT", "INVALID_ARGUMENT"),
     engine.RangeError: (engine.RangeError("past the end"), "OUT_OF_RANGE", "OUT_OF_RANGE"),
     engine.ExportNotFoundError: (engine.ExportNotFoundError("none"), "NOT_FOUND", "EXPORT_NOT_FOUND"),
