@@ -66,6 +66,10 @@ class JobQueue(Generic[Job]):
         self._under_way[digest] += 1
         return job
 
+    def most_urgent(self) -> int:
+        """The priority of the next one. Raises ValueError: nobody waits."""
+        return min(self._waiting)
+
     def done(self, job: Job) -> None:
         """A job that was taken is under way no longer."""
         self._under_way[job.digest] -= 1

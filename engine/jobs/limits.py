@@ -10,7 +10,8 @@ class CompileLimits:
     """What the compile jobs of an engine may take.
 
     Attributes:
-        processes: how many run at a time; None is as many as there are cores.
+        processes: how many run at a time; None is as many as there are cores. What somebody waits for does not wait
+            for what is done in the background.
         queue: how many may wait. A module of a megabyte makes some ten jobs, one of 64 MB two hundred.
         seconds: processor time of one job at most; None is what its size makes reasonable (`allowed_seconds`).
         memory_bytes: address space of one job's process.

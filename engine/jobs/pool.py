@@ -7,6 +7,7 @@ import os
 import socket
 import threading
 import weakref
+from collections import Counter
 from collections.abc import Hashable
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
@@ -88,7 +89,7 @@ class CompilePool:
         """Make a pool; processes are started when there is something to do.
 
         Parameters:
-            processes: how many jobs run at a time; None is as many as there are cores.
+            processes: how many jobs of one urgency run at a time; None is as many as there are cores.
             queue_limit: how many jobs may wait.
             nice: how much the jobs stand back behind this process (0 to 19), so that its callers are served first.
             memory_limit: bytes of address space that a job's process may have.
@@ -111,7 +112,7 @@ class CompilePool:
         self._pending: dict[Hashable, _Pending] = {}
         self._threads: set[threading.Thread] = set()
         self._waiting_threads = 0
-        self._running = 0
+        self._running: Counter[int] = Counter()  # jobs by priority
         self._modules = ModuleProcesses(self._nice, self._memory_limit)
         self._closed = False
         self._compiled = self._failed = self._cancelled = 0
@@ -145,7 +146,7 @@ class CompilePool:
             elif not pending.running and job.priority < pending.priority:
                 self._queue.remove(pending)
                 pending.priority = job.priority
-                self._queue.push(pending)
+                self._push(pending)
             ticket = CompileTicket(self, pending)
             pending.tickets.append(ticket)
             return ticket
@@ -155,11 +156,22 @@ class CompilePool:
             raise QueueFullError(self._queue_limit)
         pending = _Pending(replace(job, seconds=self._allowed_seconds(job)))
         self._pending[pending.key] = pending
+        self._push(pending)
+        return pending
+
+    def _push(self, pending: _Pending) -> None:
+        """Have a job wait for its turn, and see that there is a thread for it."""
         self._queue.push(pending)
-        if self._waiting_threads < len(self._queue) and len(self._threads) < self.processes:
+        if self._waiting_threads < len(self._queue) and self._is_startable():
             self._start_thread(pending)
         self._changed.notify()
-        return pending
+
+    def _is_startable(self) -> bool:
+        """Whether the next job may start: what is urgent does not wait for what is less urgent to end."""
+        if not len(self._queue):
+            return False
+        urgency = self._queue.most_urgent()
+        return sum(count for priority, count in self._running.items() if priority <= urgency) < self.processes
 
     def _allowed_seconds(self, job: CompileJob) -> int:
         seconds = job.seconds or allowed_seconds(job.module, job.functions, job.optimization)
@@ -197,7 +209,12 @@ class CompilePool:
         """Counters, as of now."""
         with self._lock:
             return CompilePoolStatistics(
-                len(self._queue), self._running, self._compiled, self._failed, self._cancelled, self._seconds
+                len(self._queue),
+                self._running.total(),
+                self._compiled,
+                self._failed,
+                self._cancelled,
+                self._seconds,
             )
 
     def close(self) -> None:
@@ -238,12 +255,12 @@ class CompilePool:
         with self._lock:
             self._waiting_threads += 1
             try:
-                if not self._closed and not len(self._queue):
-                    self._changed.wait_for(lambda: self._closed or len(self._queue), self._idle_seconds)
-                if not self._closed and len(self._queue):
+                if not self._closed and not self._is_startable():
+                    self._changed.wait_for(lambda: self._closed or self._is_startable(), self._idle_seconds)
+                if not self._closed and self._is_startable():
                     pending = self._queue.pop()
                     pending.running = True
-                    self._running += 1
+                    self._running[pending.priority] += 1
                     return pending
             finally:
                 self._waiting_threads -= 1
@@ -303,7 +320,7 @@ class CompilePool:
     def _finish(self, pending: _Pending, result: CompiledImage | None, error: BaseException | None) -> None:
         """Tell those who wait."""
         with self._lock:
-            self._running -= 1
+            self._running[pending.priority] -= 1
             self._queue.done(pending)
             tickets, pending.tickets = pending.tickets, []
             if tickets:  # else it was abandoned, and counted

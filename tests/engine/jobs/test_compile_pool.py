@@ -30,6 +30,19 @@ def occupied(pool, endless):
     return ticket
 
 
+def test_what_is_urgent_does_not_wait_for_what_is_less_urgent_to_end(pool, small, endless):
+    """And what is less urgent waits for all that is more urgent."""
+    background = pool.submit(job_for(endless, priority=BACKGROUND))
+    wait_until(lambda: pool.statistics().running == 1)
+    waiting = pool.submit(job_for(small, priority=LEISURE))
+    again = pool.submit(job_for(small, optimization=Optimization.FAST, priority=BACKGROUND))
+    assert pool.submit(job_for(small, priority=FOREGROUND, linked=False)).result().object is not None
+    assert (pool.statistics().running, pool.statistics().queued) == (1, 2)
+    background.cancel()
+    assert again.result().image is not None
+    assert waiting.result().image is not None
+
+
 @pytest.mark.parametrize("optimization", Optimization)
 def test_a_job_gives_what_compiling_in_this_process_gives(pool, small, optimization):
     compiled = pool.submit(job_for(small, optimization=optimization)).result()
