@@ -38,10 +38,16 @@ def below(root: int) -> list[int]:
 
 
 def job_process() -> int:
-    """The one process that does a job, when it is there."""
-    wait_until(lambda: len(levels()) == 3)
-    (process,) = levels()[2]
-    return process
+    """The one process that does a job, when it is there, and those of jobs before have ended."""
+    found: list[int] = []
+
+    def is_there() -> bool:
+        of_jobs = levels()[2:]
+        found[:] = of_jobs[0] if len(of_jobs) == 1 else []
+        return len(found) == 1
+
+    wait_until(is_there)
+    return found[0]
 
 
 def is_running(process: int) -> bool:
