@@ -1,4 +1,4 @@
-"""The processes below one, as the system sees them."""
+"""The processes below one that compile, as the system sees them."""
 
 from __future__ import annotations
 
@@ -10,15 +10,20 @@ from pathlib import Path
 PATIENCE_SECONDS = 100
 
 
+_TEMPLATE = b"farcall.engine.jobs.template"
+"""What the command of the template process says, and of those that it forks; others are none of the tests' business."""
+
+
 def _parents() -> dict[int, int]:
     parents = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
                 state, parent = (entry / "stat").read_text().rpartition(")")[2].split()[:2]
+                compiles = _TEMPLATE in (entry / "cmdline").read_bytes()
             except OSError:
                 continue  # it has ended meanwhile
-            if state != "Z":
+            if state != "Z" and compiles:
                 parents[int(entry.name)] = int(parent)
     return parents
 
