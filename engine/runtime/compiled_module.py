@@ -160,11 +160,6 @@ class WholeCode(CompiledCode):
             [base + tails[index] if index in tails else 0 for index in indices],
         )
 
-    def _name_of(self, name: str) -> str:
-        """What profilers call a symbol: as backtraces do."""
-        index = int(name[1:])
-        return str(Frame(index, self.module.function_name(index), self.module.names.module))
-
     def frame_at(self, address: int) -> Frame | None:
         """The frame of a return address that lies in this code."""
         name = self._mapped.symbol_at(address - 1)

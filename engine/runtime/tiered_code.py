@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 from farcall.engine.abi.layout import ContextLayout
 from farcall.engine.codegen.function_table import FunctionTable
@@ -99,13 +100,14 @@ class TieredCode(CompiledCode):
             OSError: the system refuses memory.
         """
         first, levels = self.module.imported_function_count, self.levels
-        indices, offsets = FunctionTable.of(image.functions).ordinary()
+        table = FunctionTable.of(image.functions)
+        indices, offsets = table.ordinary()
         if indices and not first <= min(indices) <= max(indices) < first + len(levels):
             raise ValueError("an image with functions that are none of the module's")
         positions = [index - first for index in indices] if first else indices
         if min(map(levels.__getitem__, positions), default=level) >= level:
             return 0
-        placed = self._arena.place(image)
+        placed = self._arena.place(replace(image, functions=table))
         base = placed.address
         tails = {index - first: base + offset for index, offset in placed.functions.tail_entries()}
         with self._lock:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from farcall.engine.binary.function_facts import function_facts
 from farcall.engine.codegen.compiler import Optimization
 from farcall.engine.errors import ClosedError, QueueFullError
-from farcall.engine.jobs import AHEAD, CompiledImage, CompileJob, CompilePool, allowed_seconds
+from farcall.engine.jobs import AHEAD, CompiledImage, CompileJob, CompilePool
 from farcall.engine.lowering import LoweringOptions
 from farcall.engine.runtime.tiered_code import FAST, TieredCode
 from farcall.engine.tiers.compiled import Compiled
@@ -150,8 +150,7 @@ class Lookahead:
                     self._candidates.append(callee)
 
     def _submit(self, code: TieredCode, functions: Sequence[int]) -> Future[CompiledImage] | None:
-        seconds = allowed_seconds(code.module, functions, Optimization.FAST)
-        job = CompileJob(code.module, functions, self._options, Optimization.FAST, AHEAD, seconds)
+        job = CompileJob(code.module, functions, self._options, Optimization.FAST, AHEAD)
         try:
             return self._pool.submit(job)
         except (ClosedError, QueueFullError):
