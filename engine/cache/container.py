@@ -25,7 +25,7 @@ from farcall.engine.codegen.function_table import FunctionTable
 from farcall.engine.codegen.linker import FileRange, Image
 
 _MAGIC = b"farcall\x00"
-VERSION = 2
+VERSION = 3
 _KEY_BYTES = 32
 _HEADER = struct.Struct(f"<8sIIQ{_KEY_BYTES}s")
 _SECTION = struct.Struct("<IIQQ")

@@ -60,9 +60,11 @@ class FunctionTable(Sequence[tuple[int, int, str]]):
         count = len(self.offsets)
         if not len(self.sizes) == len(self.indices) == count:
             raise ValueError("a table of functions has columns of different lengths")
-        if any(map(operator.gt, self.offsets, self.offsets[1:])):
+        offsets = self.offsets.tolist()
+        if offsets != sorted(offsets):
             raise ValueError("a table of functions is not sorted")
-        if max(map(operator.add, self.offsets, self.sizes), default=0) > extent:
+        # Not each one's end: for tens of thousands that takes milliseconds, and sizes are only for names of addresses.
+        if offsets and (offsets[-1] > extent or max(self.sizes) > extent):
             raise ValueError("a function lies outside of its image")
         if any(map(operator.ge, self.tails, self.tails[1:])) or (self.tails and self.tails[-1] >= count):
             raise ValueError("tail entries that are none of the functions")
@@ -94,13 +96,16 @@ class FunctionTable(Sequence[tuple[int, int, str]]):
     def __hash__(self) -> int:
         return hash(tuple(self))
 
-    def ordinary(self) -> tuple[Sequence[int], Sequence[int]]:
+    def ordinary(self) -> tuple[array[int], array[int]]:
         """Indices and offsets of the functions, without tail entries."""
         if not self.tails:
             return self.indices, self.offsets
         tails = frozenset(self.tails)
         numbers = [number for number in range(len(self)) if number not in tails]
-        return [self.indices[number] for number in numbers], [self.offsets[number] for number in numbers]
+        return (
+            array("I", [self.indices[number] for number in numbers]),
+            array("Q", [self.offsets[number] for number in numbers]),
+        )
 
     def tail_entries(self) -> Iterator[tuple[int, int]]:
         """Indices of functions that have tail entries, and the tail entries' offsets."""

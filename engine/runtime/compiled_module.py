@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import array
 import ctypes
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from array import array
 
 from farcall.engine.abi import layout
 from farcall.engine.abi.calls import symbol
@@ -18,6 +17,11 @@ from farcall.engine.runtime.native.code_memory import MappedCode
 from farcall.engine.runtime.native.machine import native_runtime
 from farcall.engine.runtime.type_registry import TypeRegistry
 from farcall.engine.structure.module import Module
+
+
+def record_word(index: int, field: int) -> int:
+    """Which of the words of a module's function records is that field of function `index`."""
+    return (index * layout.FUNCTION_RECORD_SIZE + field) // 8
 
 
 class CompiledCode(ABC):
@@ -47,7 +51,7 @@ class CompiledCode(ABC):
         count = max(len(self.kept_types), 1)
         self.type_ids = (ctypes.c_int32 * count)(*(kept.number for kept in self.kept_types))
         self.descriptors = (ctypes.c_uint64 * count)(*(kept.descriptor for kept in self.kept_types))
-        self.function_records = self._make_function_records(*self._entry_points())
+        self.function_records = self._make_function_records()
 
     @property
     @abstractmethod
@@ -59,8 +63,8 @@ class CompiledCode(ABC):
         """How many functions are not compiled, compiled fast, and compiled well."""
 
     @abstractmethod
-    def _entry_points(self) -> tuple[Sequence[int], Sequence[int]]:
-        """Addresses of the functions that the module defines, and of their tail entries: 0 where there is none."""
+    def _write_entry_points(self, records: bytearray) -> None:
+        """Write the addresses of the functions that the module defines, and of their tail entries, into its records."""
 
     def is_compiled(self, index: int) -> bool:
         """Whether function `index`, which the module defines, has code."""
@@ -71,37 +75,13 @@ class CompiledCode(ABC):
         place = index * layout.FUNCTION_RECORD_SIZE + layout.FUNCTION_RECORD_CODE
         return int.from_bytes(self.function_records[place : place + 8], "little")
 
-    def _make_function_records(self, codes: Sequence[int], tails: Sequence[int]) -> bytes:
-        module = self.module
-        imports, count = module.imported_function_count, len(module.function_types)
-        records = bytearray(count * layout.FUNCTION_RECORD_SIZE)
-        words = memoryview(records).cast("Q")
-        halves = memoryview(records).cast("i")
-        stride = layout.FUNCTION_RECORD_SIZE
-
-        def fill(
-            target: memoryview[int], size: int, field: int, first: int, values: array.array[int]
-        ) -> None:
-            target[(first * stride + field) // size :: stride // size] = memoryview(values)
-
-        if count:
-            ids = [kept.number for kept in self.kept_types]
-            descriptors = [kept.descriptor for kept in self.kept_types]
-            types = module.function_types
-            fill(
-                halves,
-                4,
-                layout.FUNCTION_RECORD_TYPE_ID,
-                0,
-                array.array("i", map(ids.__getitem__, types)),
-            )
-            fill(halves, 4, layout.FUNCTION_RECORD_INDEX, 0, array.array("i", range(count)))
-            descriptors_of_all = array.array("Q", map(descriptors.__getitem__, types))
-            fill(words, 8, layout.FUNCTION_RECORD_DESCRIPTOR, 0, descriptors_of_all)
-        if codes:
-            fill(words, 8, layout.FUNCTION_RECORD_CODE, imports, array.array("Q", codes))
-            fill(words, 8, layout.FUNCTION_RECORD_TAIL, imports, array.array("Q", tails))
-        return bytes(records)
+    def _make_function_records(self) -> bytearray:
+        types = array("I", self.module.function_types)
+        records = bytearray(len(types) * layout.FUNCTION_RECORD_SIZE)
+        ids, descriptors = ctypes.addressof(self.type_ids), ctypes.addressof(self.descriptors)
+        native_runtime().function_loops.write_types(records, types, ids, descriptors)
+        self._write_entry_points(records)
+        return records
 
 
 class ModuleFrames:
@@ -147,18 +127,18 @@ class WholeCode(CompiledCode):
         """All functions are compiled as well as they will be."""
         return 0, 0, len(self.module.functions)
 
-    def _entry_points(self) -> tuple[Sequence[int], Sequence[int]]:
-        base, first = self._mapped.base, self.module.imported_function_count
-        codes = dict(zip(*self._functions.ordinary(), strict=True))
-        tails = dict(self._functions.tail_entries())
-        indices = range(first, first + len(self.module.functions))
-        missing = next((index for index in indices if index not in codes), None)
-        if missing is not None:
-            raise EngineBug(f"an image without the module's function {missing}")
-        return (
-            [base + codes[index] for index in indices],
-            [base + tails[index] if index in tails else 0 for index in indices],
+    def _write_entry_points(self, records: bytearray) -> None:
+        base, words = self._mapped.base, memoryview(records).cast("Q")
+        indices, offsets = self._functions.ordinary()
+        missing = set(range(self.module.imported_function_count, len(self.module.function_types))) - set(
+            indices
         )
+        if missing:
+            raise EngineBug(f"an image without the module's function {min(missing)}")
+        for index, offset in zip(indices, offsets, strict=True):
+            words[record_word(index, layout.FUNCTION_RECORD_CODE)] = base + offset
+        for index, offset in self._functions.tail_entries():
+            words[record_word(index, layout.FUNCTION_RECORD_TAIL)] = base + offset
 
     def frame_at(self, address: int) -> Frame | None:
         """The frame of a return address that lies in this code."""

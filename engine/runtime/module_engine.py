@@ -143,10 +143,11 @@ class NativeModuleEngine(ModuleEngine, Member):
         records = code.function_records
         if records:
             first = context + self._layout.function_records
-            ctypes.memmove(first, records, len(records))
             count = len(records) // layout.FUNCTION_RECORD_SIZE
             stride = layout.FUNCTION_RECORD_SIZE // 8
-            words = memoryview((ctypes.c_uint64 * (stride * count)).from_address(first)).cast("B").cast("Q")
+            content = memoryview((ctypes.c_uint64 * (stride * count)).from_address(first)).cast("B")
+            content[:] = records
+            words = content.cast("Q")
             words[layout.FUNCTION_RECORD_CONTEXT // 8 :: stride] = memoryview(
                 array.array("Q", [context]) * count
             )

@@ -6,11 +6,12 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
+from farcall.engine.abi import layout
 from farcall.engine.abi.layout import ContextLayout
 from farcall.engine.codegen.function_table import FunctionTable
 from farcall.engine.codegen.linker import Image, join
 from farcall.engine.errors import EngineBug
-from farcall.engine.runtime.compiled_module import CompiledCode, ModuleFrames
+from farcall.engine.runtime.compiled_module import CompiledCode, ModuleFrames, record_word
 from farcall.engine.runtime.native.code_arena import CodeArena, PlacedImage
 from farcall.engine.runtime.native.code_table import CodeTable
 from farcall.engine.runtime.native.machine import native_runtime
@@ -77,12 +78,12 @@ class TieredCode(CompiledCode):
         levels = bytes(self.levels)
         return levels.count(NOT_COMPILED), levels.count(FAST), levels.count(OPTIMIZED)
 
-    def _entry_points(self) -> tuple[Sequence[int], Sequence[int]]:
+    def _write_entry_points(self, records: bytearray) -> None:
         first = self.module.imported_function_count
-        tails = [0] * len(self.module.functions)
+        native_runtime().function_loops.write_stub_addresses(records, first, self._table.base)
+        words = memoryview(records).cast("Q")
         for index in self._tail_calling:
-            tails[index - first] = self._table.tail_stub(index - first)
-        return self._table.stubs(), tails
+            words[record_word(index, layout.FUNCTION_RECORD_TAIL)] = self._table.tail_stub(index - first)
 
     def install(self, image: Image, level: int) -> int:
         """Place an image and let guests call the functions in it, but for those that have as good code already.
@@ -100,29 +101,22 @@ class TieredCode(CompiledCode):
             OSError: the system refuses memory.
         """
         first, levels = self.module.imported_function_count, self.levels
+        loops = native_runtime().function_loops
         table = FunctionTable.of(image.functions)
         indices, offsets = table.ordinary()
-        if indices and not first <= min(indices) <= max(indices) < first + len(levels):
+        tails = [(index - first, offset) for index, offset in table.tail_entries()]
+        worse = loops.count_worse(levels, level, indices, first)
+        if worse < 0 or not all(0 <= position < len(levels) for position, _offset in tails):
             raise ValueError("an image with functions that are none of the module's")
-        positions = [index - first for index in indices] if first else indices
-        if min(map(levels.__getitem__, positions), default=level) >= level:
+        if not worse:
             return 0
         placed = self._arena.place(replace(image, functions=table))
-        base = placed.address
-        tails = {index - first: base + offset for index, offset in placed.functions.tail_entries()}
         with self._lock:
             self._placed.append((level, placed))
-            addresses = dict(zip(positions, map(base.__add__, offsets), strict=True))
-            if any(levels):
-                better = [position for position in addresses if levels[position] < level]
-                for position in better:
-                    self._table.set(position, addresses[position], tails.get(position, 0))
-            else:  # no guest uses the table yet
-                better = list(addresses)
-                self._table.set_all(addresses, tails)
-            for position in better:
-                levels[position] = level
-        return len(better)
+            for position, offset in tails:
+                if levels[position] < level:
+                    self._table.set_tail(position, placed.address + offset)
+            return loops.set_codes(self._table.base, levels, level, placed.address, indices, offsets, first)
 
     def give_up(self, positions: Iterable[int]) -> None:
         """Remember functions that nobody is to try to optimise again."""

@@ -23,10 +23,11 @@ from farcall.engine.runtime.native import c_library
 from farcall.engine.runtime.native.address_space import AddressSpace, write_words
 from farcall.engine.runtime.native.bulk import bulk_text
 from farcall.engine.runtime.native.code_memory import CodeRegistry, MappedCode
-from farcall.engine.runtime.native.code_table import CodeTable, compile_now, lazy_entry_text
+from farcall.engine.runtime.native.code_table import CodeTable, compile_now
 from farcall.engine.runtime.native.compile_thread import run_with_stack
 from farcall.engine.runtime.native.exceptions import exceptions_text
 from farcall.engine.runtime.native.fault_signals import FaultSignals
+from farcall.engine.runtime.native.function_loops import FunctionLoops, function_loops_text
 from farcall.engine.runtime.native.host_border import (
     direct_host_call_text,
     host_border_text,
@@ -36,6 +37,7 @@ from farcall.engine.runtime.native.host_border import (
 from farcall.engine.runtime.native.host_calls import HostCall, HostCalls
 from farcall.engine.runtime.native.object_space import ObjectSpace
 from farcall.engine.runtime.native.objects import objects_text
+from farcall.engine.runtime.native.stubs import lazy_entry_text, stubs_text
 from farcall.engine.runtime.native.threads import prepare_thread, thread_end_text
 from farcall.engine.runtime.native.trampolines import (
     INTEGER_PARAMETERS,
@@ -133,6 +135,7 @@ class NativeRuntime:
         collect: (address of a request): see `native.objects`.
         registry: which code is whose.
         functions: address of the table of runtime functions.
+        function_loops: loops over all functions of a module.
         direct_host_call: address of the guest function that calls a Python object: see `host_border`.
         take_budget: (address of a budget, bytes) -> whether it had as many.
         give_budget: (address of a budget, bytes): what was taken goes back.
@@ -166,6 +169,7 @@ class NativeRuntime:
         }
         self._integer_entries[None] = self._integer_entries[I64]  # what is in the slot then, nobody looks at
         self.direct_host_call = base.addresses["direct_host_call"]
+        self.function_loops = FunctionLoops(base.addresses)
         self._lazy_entry = base.addresses["lazy_entry"]
         self.handle("compile", compile_now)
         self._host_call_maker = HostCalls(self.new_code_table, self._compile_host_call)
@@ -199,6 +203,8 @@ class NativeRuntime:
                     host_border_text(self._key, self._handler_address("convert")),
                     direct_host_call_text(),
                     integer_entries_text(self._key),
+                    function_loops_text(),
+                    stubs_text(host_target().architecture),
                     lazy_entry_text(host_target().architecture, self._handler_address("compile")),
                     listener_text("listener_before", self._handler_address("before")),
                     listener_text("listener_after", self._handler_address("after")),
@@ -235,7 +241,7 @@ class NativeRuntime:
 
     def new_code_table(self, functions: int) -> CodeTable:
         """A code table for so many functions. Raises OSError where the system refuses memory."""
-        return CodeTable(functions, self._lazy_entry)
+        return CodeTable(functions, self._lazy_entry, self.function_loops)
 
     def listen(self) -> None:
         """There are listeners from now on, who are to be told of calls that exceptions end."""

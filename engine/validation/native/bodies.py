@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import ctypes
-import os
-import threading
 from array import array
 from bisect import bisect_left
 from itertools import accumulate, pairwise
 
 from farcall.engine.binary.body_routines import BODY_WORDS
+from farcall.engine.parallel import run_parts, thread_count
 from farcall.engine.structure.function_facts import FACT_COUNT, Fact
 from farcall.engine.structure.module import Module
 from farcall.engine.validation.module_context import ModuleContext
@@ -38,7 +37,7 @@ def undecided_bodies(context: ModuleContext) -> list[int]:
         return list(range(len(functions)))
     tables = Context(context)
     validate = VALIDATION.function(validate_bodies)
-    ranges = _ranges(module, min(code // BYTES_PER_THREAD + 1, len(os.sched_getaffinity(0))))
+    ranges = _ranges(module, thread_count(code // BYTES_PER_THREAD + 1))
     callees: list[array[int] | None] = [None] * len(ranges)
 
     def run(position: int) -> None:
@@ -49,18 +48,7 @@ def undecided_bodies(context: ModuleContext) -> list[int]:
         rows = tables.facts[first * FACT_COUNT : last * FACT_COUNT]
         callees[position] = array("I", memoryview(room)[: sum(rows[Fact.CALL_COUNT :: FACT_COUNT])].tobytes())
 
-    threads = [threading.Thread(target=run, args=(position,)) for position in range(1, len(ranges))]
-    started = []
-    for thread in threads:
-        try:
-            thread.start()
-        except RuntimeError:  # no more threads can be had
-            break
-        started.append(thread)
-    for position in (0, *range(1 + len(started), len(ranges))):
-        run(position)
-    for thread in started:
-        thread.join()
+    run_parts(len(ranges), run)
     facts = module.facts
     for found in callees:
         if found is None:  # a thread had not the memory that it needed

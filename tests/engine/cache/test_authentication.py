@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import random
 import stat
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -86,3 +88,37 @@ def test_codes_depend_on_the_key_and_on_every_byte() -> None:
     assert not one.is_right(code, b"abd")
     with pytest.raises(ValueError, match="at least 32"):
         Authenticator(b"short")
+
+
+@pytest.mark.parametrize("size", [0, 1, 1 << 20, (1 << 20) + 1, 9 << 20])
+def test_codes_are_those_of_the_content_whatever_its_parts(size: int) -> None:
+    authenticator = Authenticator(b"1" * 32)
+    content = memoryview(random.Random(size).randbytes(size))
+    code = authenticator.code(content)
+    for cut in (0, 1, size // 2, size - 1):
+        assert authenticator.is_right(code, content[:cut], b"", content[cut:])
+    assert not authenticator.is_right(code, content, b"\0")
+
+
+def test_every_leaf_of_a_large_content_counts_and_their_order() -> None:
+    authenticator, leaf = Authenticator(b"1" * 32), 1 << 20
+    content = bytearray(random.Random(1).randbytes(9 * leaf + 5))
+    code = authenticator.code(bytes(content))
+    for place in (*range(0, len(content), leaf), len(content) - 1):
+        content[place] ^= 1
+        assert not authenticator.is_right(code, bytes(content))
+        content[place] ^= 1
+    assert authenticator.is_right(code, bytes(content))
+    content[:leaf], content[leaf : 2 * leaf] = content[leaf : 2 * leaf], content[:leaf]
+    assert not authenticator.is_right(code, bytes(content))
+
+
+def test_codes_are_the_same_where_no_thread_can_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
+    authenticator, content = Authenticator(b"1" * 32), bytes(20 << 20)
+    code = authenticator.code(content)
+
+    def refuse(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    assert authenticator.is_right(code, content)
