@@ -14,7 +14,7 @@ The system limits the processor time and the memory of a job process, and closin
 of it, nobody else is concerned. What is dear, imports and decoding, is done once, before the fork.
 """
 
-from farcall.engine.jobs.batches import allowed_seconds, split_into_batches
+from farcall.engine.jobs.batches import LARGE_CODE_BYTES, allowed_seconds, split_into_batches
 from farcall.engine.jobs.job import AHEAD, BACKGROUND, FOREGROUND, LEISURE, CompiledImage, CompileJob
 from farcall.engine.jobs.job_group import JobGroup
 from farcall.engine.jobs.pool import CompilePool, CompilePoolStatistics, CompileTicket
@@ -23,6 +23,7 @@ __all__ = [
     "AHEAD",
     "BACKGROUND",
     "FOREGROUND",
+    "LARGE_CODE_BYTES",
     "LEISURE",
     "CompileJob",
     "CompilePool",

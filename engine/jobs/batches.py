@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from farcall.engine.codegen.compiler import Optimization
 from farcall.engine.structure.module import FunctionBody, Module
 
+LARGE_CODE_BYTES = 128 << 10
+"""Bytes of bodies of a module for which it is worth the third of a second of another core until there are jobs."""
 _SHARES = 4
 """Batches for each process: the more, the better they come out even, and the fewer calls are within one."""
 _SMALLEST_BATCH = 16 << 10

@@ -12,7 +12,7 @@ import socket
 import sys
 from pathlib import Path
 
-from farcall.engine.codegen.compiler import Optimization
+from farcall.engine.codegen.compiler import Optimization, compile_to_object
 from farcall.engine.codegen.target import host_target
 from farcall.engine.jobs.children import Forker, Message
 from farcall.engine.jobs.module_process import serve_module
@@ -20,6 +20,9 @@ from farcall.engine.jobs.protocol import MODULE, READY
 
 _OUT_OF_MEMORY_SCORE = "500"
 """When the system runs out of memory, it ends processes of the highest score: a job rather than the server."""
+
+
+_ANY_FUNCTION = "define i64 @any(i64 %value) { ret i64 %value }"
 
 
 def serve(control: socket.socket) -> None:
@@ -45,7 +48,9 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(_OUT_OF_MEMORY_SCORE)
-    host_target().machine(Optimization.FULL.value)  # LLVM's tables are made here, once
+    compile_to_object(
+        _ANY_FUNCTION, host_target(), Optimization.FAST
+    )  # what LLVM makes at first use is made here, once
     control = socket.socket(fileno=int(sys.argv[1]))
     control.send(READY)
     serve(control)

@@ -17,13 +17,11 @@ from dataclasses import dataclass, field
 from farcall.engine.binary.function_facts import function_facts
 from farcall.engine.codegen.compiler import Optimization
 from farcall.engine.errors import ClosedError, QueueFullError
-from farcall.engine.jobs import AHEAD, CompiledImage, CompileJob, CompilePool
+from farcall.engine.jobs import AHEAD, LARGE_CODE_BYTES, CompiledImage, CompileJob, CompilePool
 from farcall.engine.lowering import LoweringOptions
 from farcall.engine.runtime.tiered_code import FAST, TieredCode
 from farcall.engine.tiers.compiled import Compiled
 
-_SMALLEST_MODULE = 128 << 10
-"""Bytes of bodies of a module for which it is worth the half second of another core until there are jobs."""
 _BATCH = 4 << 10
 """Bytes of bodies of a job: about 50 ms."""
 _PATIENCE = 0.5
@@ -85,7 +83,7 @@ class Lookahead:
 
     def called(self, code: TieredCode, functions: Iterable[int]) -> None:
         """Functions were compiled because one of them is called, and calls others."""
-        if self._pool.processes < 2 or code.module.functions.code_bytes < _SMALLEST_MODULE:
+        if self._pool.processes < 2 or code.module.functions.code_bytes < LARGE_CODE_BYTES:
             return
         with self._lock:
             self._called_at = time.monotonic()
