@@ -109,8 +109,8 @@ class _Writer:
             "table_initializers": [optional(each) for each in module.table_initializers],
             "facts": (
                 module.facts.rows.tobytes(),
-                module.facts.callees.tobytes(),
-                module.facts.first_callees.tobytes(),
+                module.facts.calls.tobytes(),
+                module.facts.first_calls.tobytes(),
             ),
         }
 
@@ -228,10 +228,10 @@ class _Reader:
             )
         return segments
 
-    def _facts(self, facts: FunctionFacts, rows: bytes, callees: bytes, first_callees: bytes) -> None:
+    def _facts(self, facts: FunctionFacts, rows: bytes, calls: bytes, first_calls: bytes) -> None:
         facts.rows = _numbers("I", rows)
-        facts.callees = _numbers("I", callees)
-        facts.first_callees = _numbers("Q", first_callees)
+        facts.calls = _numbers("I", calls)
+        facts.first_calls = _numbers("Q", first_calls)
 
     def _element(
         self, mode: _Mode, type_: Any, initializers: Any, table: int, table_offset: Any, offset: int

@@ -110,7 +110,6 @@ class ModuleContext:
         named: definitions of structures that have names, by type index.
         carried: values that branches and calls with many of them carry.
         checking: functions known to check for a request to stop when they are entered.
-        found: functions of the module that lowered code calls through the code table, the first call first.
         together: the functions that are lowered together, for calls among them; None where that is all.
     """
 
@@ -126,7 +125,6 @@ class ModuleContext:
     called: set[int] = field(default_factory=set)
     tail_called: set[int] = field(default_factory=set)
     checking: set[int] = field(default_factory=set)
-    found: dict[int, None] = field(default_factory=dict)
     together: AbstractSet[int] | None = None
     _tail_entries: dict[int, bool] = field(default_factory=dict)
 

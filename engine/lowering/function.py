@@ -433,7 +433,6 @@ class FunctionLowering:
         It is read each time, since better code may come: volatile, for LLVM is to make nothing of two reads.
         """
         position = index - self.context.module.imported_function_count
-        self.context.found[index] = None
         table = "%code.table"
         if not self.is_fast:
             table = self.load("ptr", "%vmctx", abi.CONTEXT_CODE_TABLE, INVARIANT_POINTER)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 
 from farcall.engine.abi.calls import symbol
 from farcall.engine.abi.layout import ContextLayout, needs_descriptors
+from farcall.engine.binary.function_facts import function_facts
 from farcall.engine.errors import ExhaustionError
 from farcall.engine.lowering.body import lower_body, lower_located_body
 from farcall.engine.lowering.context import LoweringOptions, ModuleContext, Tier
@@ -59,7 +61,9 @@ def lower_group(
     wanted: Callable[[int], bool],
     limit: int,
 ) -> tuple[Sequence[FunctionBody], str]:
-    """A function, and those that it calls, and so on: the nearest first, until the text has `limit` characters.
+    """A function, and those that it is certain to call, and so on, until the text has `limit` characters.
+
+    The nearest come first.
 
     Args:
         module: validated.
@@ -76,23 +80,21 @@ def lower_group(
     bodies, parts = [first], [lower_body(context, first)]
     size = len(parts[0])
     seen = {first.index}
-    position = 0
-    calls = list(context.found)
-    while position < len(calls) and size < limit:
-        index = calls[position]
-        position += 1
-        if index in seen or not wanted(index):
+    imports = module.imported_function_count
+    calls = deque(function_facts(module, first.index - imports).certain_callees)
+    while calls and size < limit:
+        index = calls.popleft()
+        if index < imports or index in seen or not wanted(index):
             continue
         seen.add(index)
-        body = module.functions[index - module.imported_function_count]
+        body = module.functions[index - imports]
         if (body.end - body.start) * _TEXT_PER_BYTE > limit:  # it waits for its own first call
             continue
-        context.found.clear()
         try:
             part = lower_body(context, body)
         except ExhaustionError:
             continue
-        calls += context.found
+        calls += function_facts(module, index - imports).certain_callees
         bodies.append(body)
         parts.append(part)
         size += len(part)

@@ -32,21 +32,28 @@ class Fact(IntEnum):
 FACT_COUNT = len(Fact)
 
 
+UNCONDITIONAL = 1 << 31
+"""Added to the index of a called function where the call is reached whenever its function returns: no branch leads
+past it, as far as that is easy to see. What lies behind a `br_table` or a `return` counts as not reached."""
+CALLEE_MASK = UNCONDITIONAL - 1
+
+
 class FunctionFacts:
     """The facts of a module's own functions, by their position among them.
 
     Attributes:
         rows: `FACT_COUNT` numbers for each function; empty until validation has collected them.
-        callees: what each function calls directly, in the order of its code: indices of functions, imports first.
-        first_callees: where the callees of each function begin in `callees`; one more at the end.
+        calls: what each function calls directly, in the order of its code: indices of functions, imports first, with
+            `UNCONDITIONAL` added or not.
+        first_calls: where the calls of each function begin in `calls`; one more at the end.
     """
 
-    __slots__ = ("callees", "first_callees", "rows")
+    __slots__ = ("calls", "first_calls", "rows")
 
     def __init__(self) -> None:
         self.rows: array[int] = array("I")
-        self.callees: array[int] = array("I")
-        self.first_callees: array[int] = array("Q")
+        self.calls: array[int] = array("I")
+        self.first_calls: array[int] = array("Q")
 
     def is_known(self, position: int) -> bool:
         """Whether the facts of a function are there."""
@@ -56,6 +63,6 @@ class FunctionFacts:
         """A fact of a function whose facts are known."""
         return self.rows[position * FACT_COUNT + fact]
 
-    def direct_callees(self, position: int) -> array[int]:
-        """The functions that one whose facts are known calls directly, as often as it does."""
-        return self.callees[self.first_callees[position] : self.first_callees[position + 1]]
+    def direct_calls(self, position: int) -> array[int]:
+        """What a function whose facts are known calls directly, as in `calls`."""
+        return self.calls[self.first_calls[position] : self.first_calls[position + 1]]

@@ -22,7 +22,7 @@ from farcall.engine.structure.module import Module
 from farcall.engine.tiers.compiled import Compiled
 from farcall.engine.tiers.lookahead import Lookahead
 
-_GROUP_TEXT = 40_000
+_GROUP_TEXT = 80_000
 """Characters of LLVM IR after which nothing more is compiled along with what is called."""
 
 
@@ -106,7 +106,7 @@ class FastTier:
         better = code.install(image, FAST)
         compiled = Compiled(better, len(image.content), time.perf_counter() - started)
         self._on_compiled(code, self._options, compiled)
-        self._lookahead.called(code, [body.index for body in bodies])
+        self._lookahead.called(code, index)
 
     def _compile_elsewhere(self, module: Module, functions: Sequence[int]) -> Image:
         """Compile what may take LLVM long, in a process that has limits."""

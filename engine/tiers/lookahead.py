@@ -1,7 +1,8 @@
 """Functions that are likely to be called soon, compiled by other processes while the guest runs and compiles.
 
-What a function calls that was called is likely to be called soon, and so on: callees are compiled in jobs, in the order
-in which they become known, for as long as functions without code are called.
+A function that is called calls others for certain, unless it traps, and these call others again: they are compiled in
+jobs, in the order in which they become known. What it calls only if some condition holds is compiled by cores that
+would have nothing to do: about a third of that is called in the end.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
@@ -64,8 +65,10 @@ class Lookahead:
         self._ready: bool | None = (
             None  # None where nobody has asked; guarded by _lock, like all that follows
         )
-        self._candidates: deque[int] = deque()
-        self._seen: set[int] = set()  # what is, or was, a candidate
+        self._called: set[int] = set()  # functions that were called, or are certain to be
+        self._certain: deque[int] = deque()  # those of them that had no code when that became known
+        self._seen: set[int] = set()  # what is, or was, among the following
+        self._possible: deque[int] = deque()  # what called functions may call as well
         self._called_at = 0.0
         self._batches: dict[int, _Batch] = {}  # by function
 
@@ -81,13 +84,13 @@ class Lookahead:
         """Whether function `index` is being compiled."""
         return index in self._batches
 
-    def called(self, code: TieredCode, functions: Iterable[int]) -> None:
-        """Functions were compiled because one of them is called, and calls others."""
+    def called(self, code: TieredCode, index: int) -> None:
+        """Function `index` was compiled because it is called."""
         if self._pool.processes < 2 or code.module.functions.code_bytes < LARGE_CODE_BYTES:
             return
         with self._lock:
             self._called_at = time.monotonic()
-            self._add_callees(code, functions)
+            self._add_callees(code, index)
             first_time, self._ready = self._ready is None, bool(self._ready)
         if first_time:
             self._get_ready(code)
@@ -117,7 +120,9 @@ class Lookahead:
                 late = time.monotonic() - self._called_at > _PATIENCE
                 if late or not self._ready or len(busy) >= self._pool.processes - 1:
                     return
-                batch = self._next_batch(code)
+                batch = self._next_batch(code, self._certain)
+                if batch is None and len(busy) < self._pool.processes - 2:
+                    batch = self._next_batch(code, self._possible)
                 if batch is None:
                     return
                 self._batches.update(dict.fromkeys(batch.functions, batch))
@@ -127,25 +132,36 @@ class Lookahead:
                 return
             ticket.add_done_callback(self._taker(weakref.ref(code), batch))
 
-    def _next_batch(self, code: TieredCode) -> _Batch | None:
+    def _next_batch(self, code: TieredCode, candidates: deque[int]) -> _Batch | None:
         functions: list[int] = []
         size = 0
-        while self._candidates and size < _BATCH:
-            index = self._candidates.popleft()
-            if not code.is_compiled(index):
+        while candidates and size < _BATCH:
+            index = candidates.popleft()
+            if not code.is_compiled(index) and index not in self._batches:
                 body = code.module.functions[index - code.module.imported_function_count]
                 functions.append(index)
                 size += body.end - body.start
-        self._add_callees(code, functions)
         return _Batch(functions, size) if functions else None
 
-    def _add_callees(self, code: TieredCode, functions: Iterable[int]) -> None:
+    def _add_callees(self, code: TieredCode, called: int) -> None:
+        """Note what a called function is certain to call, and what these are, and so on; and what all may call."""
         module, first = code.module, code.module.imported_function_count
-        for index in functions:
-            for callee in function_facts(module, index - first).callees:
+        if called in self._called:
+            return
+        self._called.add(called)
+        rest = deque([called])
+        while rest:
+            facts = function_facts(module, rest.popleft() - first)
+            for callee in facts.certain_callees:
+                if callee >= first and callee not in self._called:
+                    self._called.add(callee)
+                    rest.append(callee)
+                    if not code.is_compiled(callee):
+                        self._certain.append(callee)
+            for callee in facts.callees:
                 if callee >= first and callee not in self._seen and not code.is_compiled(callee):
                     self._seen.add(callee)
-                    self._candidates.append(callee)
+                    self._possible.append(callee)
 
     def _submit(self, code: TieredCode, functions: Sequence[int]) -> Future[CompiledImage] | None:
         job = CompileJob(code.module, functions, self._options, Optimization.FAST, AHEAD)

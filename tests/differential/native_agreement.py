@@ -77,7 +77,7 @@ def disagreement(source: bytes, disabled: Features = NONE_DISABLED) -> str | Non
             continue
         facts = read_facts(expected, body)
         row = found.facts.rows[position * FACT_COUNT : (position + 1) * FACT_COUNT]
-        if (row, found.facts.direct_callees(position)) != (facts.counts, facts.callees):
+        if (row, found.facts.direct_calls(position)) != (facts.counts, facts.calls):
             return f"facts of function {body.index}: Python {facts}, machine code {row}"
     return None
 

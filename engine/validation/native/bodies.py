@@ -38,7 +38,7 @@ def undecided_bodies(context: ModuleContext) -> list[int]:
     tables = Context(context)
     validate = VALIDATION.function(validate_bodies)
     ranges = _ranges(module, thread_count(code // BYTES_PER_THREAD + 1))
-    callees: list[array[int] | None] = [None] * len(ranges)
+    calls: list[array[int] | None] = [None] * len(ranges)
 
     def run(position: int) -> None:
         first, last = ranges[position]
@@ -46,17 +46,17 @@ def undecided_bodies(context: ModuleContext) -> list[int]:
         room = (ctypes.c_uint32 * (functions.bytes_between(first, last) // 2 + 1))()
         validate(tables.address, ctypes.addressof(scratch), first, last, ctypes.addressof(room))
         rows = tables.facts[first * FACT_COUNT : last * FACT_COUNT]
-        callees[position] = array("I", memoryview(room)[: sum(rows[Fact.CALL_COUNT :: FACT_COUNT])].tobytes())
+        calls[position] = array("I", memoryview(room)[: sum(rows[Fact.CALL_COUNT :: FACT_COUNT])].tobytes())
 
     run_parts(len(ranges), run)
     facts = module.facts
-    for found in callees:
+    for found in calls:
         if found is None:  # a thread had not the memory that it needed
-            facts.callees = array("I")
+            facts.calls = array("I")
             return list(range(len(functions)))
-        facts.callees.extend(found)
+        facts.calls.extend(found)
     facts.rows = tables.facts
-    facts.first_callees = array("Q", accumulate(facts.rows[Fact.CALL_COUNT :: FACT_COUNT], initial=0))
+    facts.first_calls = array("Q", accumulate(facts.rows[Fact.CALL_COUNT :: FACT_COUNT], initial=0))
     known = facts.rows[Fact.KNOWN :: FACT_COUNT]
     return [position for position, value in enumerate(known) if not value]
 

@@ -15,7 +15,7 @@ from farcall.engine.binary.leb128_routines import (
     scan_u32,
 )
 from farcall.engine.routines import Compiled, routine, set_u8, set_u32, set_u64, u8, u16, u32, u64
-from farcall.engine.structure.function_facts import FACT_COUNT, Fact
+from farcall.engine.structure.function_facts import FACT_COUNT, UNCONDITIONAL, Fact
 from farcall.engine.validation.native.instruction_routines import (
     branch_table,
     catch_clauses,
@@ -66,14 +66,14 @@ VALID = 1
 
 
 @routine
-def validate_body(context: int, scratch: int, body: int, callees: int) -> int:  # noqa: PLR0911, PLR0912, PLR0915
+def validate_body(context: int, scratch: int, body: int, calls: int) -> int:  # noqa: PLR0911, PLR0912, PLR0915
     """Validate a function.
 
     Args:
         context: address of the context.
         scratch: address of scratch memory, the thread's own.
         body: position of the function among the module's own.
-        callees: address where the functions go that it calls.
+        calls: address where its calls go (`FunctionFacts.calls`).
 
     Returns:
         VALID or UNDECIDED. If it is valid, its facts are filled.
@@ -110,6 +110,9 @@ def validate_body(context: int, scratch: int, body: int, callees: int) -> int:  
     own_results = u64(own_type + TypeRow.VALUES) + u32(own_type + TypeRow.PARAMETER_COUNT)
     frame = open_frame(frames, Kind.BLOCK, base, own_results, 0, u32(own_type + TypeRow.RESULT_COUNT))
     instructions = 0
+    maybe = (
+        0  # the outermost block the rest of which some branch leads past, or the function is left before it
+    )
     while position < end:
         row = rows + ROW_BYTES * u8(source + position)
         position += 1
@@ -218,6 +221,8 @@ def validate_body(context: int, scratch: int, body: int, callees: int) -> int:  
                 base = top
                 unreachable = 0
                 frame = open_frame(frame + FRAME_BYTES, kind, base, types, parameter_count, result_count)
+                if kind == Kind.IF and maybe == 0:
+                    maybe = frame
                 top = push_all(top, limit, types, parameter_count)
             case Kind.ELSE | Kind.CATCH | Kind.CATCH_ALL | Kind.DELEGATE | Kind.END:
                 opener = u64(frame + Frame.KIND)
@@ -234,6 +239,8 @@ def validate_body(context: int, scratch: int, body: int, callees: int) -> int:  
                     # The block goes on, with operands of its own again.
                     set_u64(frame + Frame.KIND, kind)
                     unreachable = 0
+                    if maybe == 0:
+                        maybe = frame
                     if kind == Kind.ELSE:
                         top = push_all(top, limit, parameters, parameter_count)
                     if kind == Kind.CATCH:
@@ -256,6 +263,8 @@ def validate_body(context: int, scratch: int, body: int, callees: int) -> int:  
                         set_u32(facts + 4 * Fact.KNOWN, 1)
                         return VALID
                     frame -= FRAME_BYTES
+                    if maybe > frame:
+                        maybe = 0
                     base = u64(frame + Frame.BASE)
                     unreachable = u64(frame + Frame.UNREACHABLE)
                     top = push_all(top, limit, results, result_count)
@@ -285,6 +294,8 @@ def validate_body(context: int, scratch: int, body: int, callees: int) -> int:  
                 if kind == Kind.BR_IF:
                     top = pop(top, base, unreachable, TypeId.I32, matches)
                 label = frame - first * FRAME_BYTES
+                if u64(label + Frame.KIND) != Kind.LOOP and (maybe == 0 or label < maybe):
+                    maybe = label
                 types = label_types(label)
                 result_count = label_type_count(label)
                 top = pop_all(top, base, unreachable, types, result_count, matches)
@@ -299,14 +310,17 @@ def validate_body(context: int, scratch: int, body: int, callees: int) -> int:  
                     return UNDECIDED
                 position = scanned & POSITION_MASK
                 count(facts, Fact.BRANCHES, scanned >> VALUE_SHIFT)
+                maybe = frames
                 leaves = 1
             case Kind.RETURN:
                 result_count = u32(own_type + TypeRow.RESULT_COUNT)
                 top = pop_all(top, base, unreachable, own_results, result_count, matches)
+                maybe = frames
                 leaves = 1
             case Kind.CALL | Kind.RETURN_CALL | Kind.CALL_INDIRECT | Kind.RETURN_CALL_INDIRECT:
                 if kind in (Kind.CALL, Kind.RETURN_CALL):
-                    set_u32(callees + 4 * u32(facts + 4 * Fact.CALL_COUNT), first)
+                    reached = UNCONDITIONAL if maybe == 0 else 0
+                    set_u32(calls + 4 * u32(facts + 4 * Fact.CALL_COUNT), first + reached)
                     count(facts, Fact.CALL_COUNT, 1)
                     first = u32(u64(context + At.FUNCTIONS) + 4 * first)
                 else:
@@ -331,6 +345,7 @@ def validate_body(context: int, scratch: int, body: int, callees: int) -> int:  
                     if not all_match(types, own_results, result_count, matches):
                         return UNDECIDED
                     set_u32(facts + 4 * Fact.TAIL_CALLS, 1)
+                    maybe = frames
                     leaves = 1
             case Kind.DROP:
                 top = pop_any(top, base, unreachable)
@@ -432,7 +447,7 @@ def validate_body(context: int, scratch: int, body: int, callees: int) -> int:  
 
 
 @routine
-def validate_bodies(context: int, scratch: int, first: int, last: int, callees: int) -> int:
+def validate_bodies(context: int, scratch: int, first: int, last: int, calls: int) -> int:
     """Validate the functions from `first` to before `last`.
 
     Args:
@@ -440,7 +455,7 @@ def validate_bodies(context: int, scratch: int, first: int, last: int, callees: 
         scratch: address of scratch memory, the thread's own.
         first: position of a function among the module's own.
         last: likewise.
-        callees: address where the functions go that are called: half as many words of 32 bits as there is code.
+        calls: address where the calls go (`FunctionFacts.calls`): half as many words of 32 bits as there is code.
 
     Returns:
         How many are undecided.
@@ -450,8 +465,8 @@ def validate_bodies(context: int, scratch: int, first: int, last: int, callees: 
     facts = u64(context + At.FACTS)
     while body < last:
         own = facts + 4 * FACT_COUNT * body
-        if validate_body(context, scratch, body, callees) == VALID:
-            callees += 4 * u32(own + 4 * Fact.CALL_COUNT)
+        if validate_body(context, scratch, body, calls) == VALID:
+            calls += 4 * u32(own + 4 * Fact.CALL_COUNT)
         else:
             undecided += 1
             set_u32(own + 4 * Fact.CALL_COUNT, 0)

@@ -10,6 +10,7 @@ from wasmtime import wat2wasm
 
 from farcall.engine.binary import decode_module
 from farcall.engine.cache.module_codec import decode_metadata, encode_module
+from farcall.engine.structure.function_facts import CALLEE_MASK
 from farcall.engine.structure.module import Module
 from farcall.engine.structure.packed import FunctionElements
 from farcall.engine.validation import validate_module
@@ -43,7 +44,7 @@ def differences(left: Module, right: Module) -> list[str]:
     different = [name for name in names if getattr(left, name) != getattr(right, name)]
     for path in (
         *("functions.located", "functions.first", "functions.type_indices"),
-        *("data.located", "data.others", "facts.rows", "facts.callees", "facts.first_callees"),
+        *("data.located", "data.others", "facts.rows", "facts.calls", "facts.first_calls"),
     ):
         of = operator.attrgetter(path)
         if of(left) != of(right) or type(of(left)) is not type(of(right)):
@@ -102,7 +103,7 @@ def test_a_large_module_comes_back_with_its_facts_and_names() -> None:
     assert differences(module, loaded) == []
     assert isinstance(loaded.elements[0].initializers, FunctionElements)
     assert (loaded.names.module, loaded.function_name(17)) == ("named", "f17")
-    assert loaded.facts.direct_callees(17).tolist() == [18]
+    assert [call & CALLEE_MASK for call in loaded.facts.direct_calls(17)] == [18]
 
 
 @pytest.mark.parametrize("data", [b"", b"\0", b"i\1\0\0\0", b"N", b"(\1\0\0\0N"])

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from farcall.engine.binary import decode_module
+from farcall.engine.binary.function_facts import function_facts
 from farcall.engine.instructions.instruction import IMPLEMENTED, NONE_DISABLED, Feature
 from farcall.engine.structure.function_facts import Fact
 from farcall.engine.validation import validate_module
@@ -140,4 +141,4 @@ def test_facts_of_several_threads_are_put_together(monkeypatch):
     module = validated(source)
     for position in range(50):
         assert module.facts.get(position, Fact.CALL_COUNT) == position
-        assert list(module.facts.direct_callees(position)) == [index % 7 for index in range(position)]
+        assert function_facts(module, position).callees == [index % 7 for index in range(position)]
