@@ -33,7 +33,6 @@ from farcall.engine.engine_statistics import EngineStatistics, compilation_stati
 from farcall.engine.errors import ArtifactError, ClosedError
 from farcall.engine.instructions.instruction import IMPLEMENTED, features_named
 from farcall.engine.interface import AbstractCompiledModule, AbstractEngine, FunctionListener
-from farcall.engine.jobs.batches import LARGE_CODE_BYTES
 from farcall.engine.jobs.limits import CompileLimits
 from farcall.engine.jobs.module_compiler import ModuleCompiler, is_small
 from farcall.engine.jobs.pool import CompilePool
@@ -183,8 +182,6 @@ class Engine(AbstractEngine):
             if known is not None:
                 return known
         module = decode_module(source, self._disabled)
-        if module.functions.code_bytes >= LARGE_CODE_BYTES:
-            self._pool.expect_jobs()
         validate_module(module, self._disabled)
         self._stored.store_module(module)
         return module

@@ -130,11 +130,6 @@ class CompilePool:
 
     # -- For those who want something compiled ---------------------------------------------------------------------
 
-    def expect_jobs(self) -> None:
-        """There are likely to be jobs soon: have the process started that has to import all first."""
-        if not self._closed:
-            TEMPLATE.start_early()
-
     def submit(self, job: CompileJob) -> CompileTicket:
         """Have a job done. One that waits or is under way already is not done again; the more urgent priority counts.
 

@@ -76,33 +76,14 @@ class TemplateProcess:
             os.close(source)
         return ours
 
-    def start_early(self) -> None:
-        """Start the process, if there is none: it is likely to be needed soon, and has to import all first.
-
-        Where that is not possible, whoever needs it is told.
-        """
-        with self._lock:
-            if self._control is None:
-                try:
-                    self._start()
-                except OSError:
-                    self._end()
-                else:
-                    self._end_when_idle()
-
     def module_closed(self) -> None:
         """A module process is no longer needed."""
         with self._lock:
             self._modules = max(self._modules - 1, 0)
-            self._end_when_idle()
-
-    def _end_when_idle(self) -> None:
-        if not self._modules and self._process is not None and self._timer is None:
-            timer = threading.Timer(_IDLE_SECONDS, self._close_if_idle)
-            timer.daemon = True
-            with contextlib.suppress(RuntimeError):  # no more threads can be had: it stays
-                timer.start()
-                self._timer = timer
+            if not self._modules and self._process is not None and self._timer is None:
+                self._timer = threading.Timer(_IDLE_SECONDS, self._close_if_idle)
+                self._timer.daemon = True
+                self._timer.start()
 
     def _send(self, content: bytes, descriptors: list[int]) -> None:
         """Send a message; to a new process if there is none, or none any more."""
