@@ -1,6 +1,6 @@
 """The template process: `python -m farcall.engine.jobs.template DESCRIPTOR`.
 
-It has everything imported that compiling takes, which costs half a second, and forks module processes.
+It has everything imported that compiling takes, which costs a third of a second, and forks module processes.
 """
 
 from __future__ import annotations
