@@ -45,13 +45,18 @@ class Facts:
         return [call & CALLEE_MASK for call in self.calls if call >= UNCONDITIONAL]
 
 
-def function_facts(module: Module, position: int) -> Facts:
-    """The facts of a function of a validated module, by its position among the module's own."""
+def known_facts(module: Module, position: int) -> Facts | None:
+    """The facts of a function, by its position among the module's own, if validation has collected them."""
     collected = module.facts
-    if collected.is_known(position):
-        counts = collected.rows[position * FACT_COUNT : (position + 1) * FACT_COUNT]
-        return Facts(counts, collected.direct_calls(position))
-    return read_facts(module, module.functions[position])
+    if not collected.is_known(position):
+        return None
+    counts = collected.rows[position * FACT_COUNT : (position + 1) * FACT_COUNT]
+    return Facts(counts, collected.direct_calls(position))
+
+
+def function_facts(module: Module, position: int) -> Facts:
+    """The same of a function of a validated module in any case: if need be, they are read."""
+    return known_facts(module, position) or read_facts(module, module.functions[position])
 
 
 def read_facts(module: Module, body: FunctionBody) -> Facts:

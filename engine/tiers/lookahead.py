@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
-from farcall.engine.binary.function_facts import function_facts
+from farcall.engine.binary.function_facts import known_facts
 from farcall.engine.codegen.compiler import Optimization
 from farcall.engine.errors import ClosedError, QueueFullError
 from farcall.engine.jobs import AHEAD, LARGE_CODE_BYTES, CompiledImage, CompileJob, CompilePool
@@ -151,7 +151,9 @@ class Lookahead:
         self._called.add(called)
         rest = deque([called])
         while rest:
-            facts = function_facts(module, rest.popleft() - first)
+            facts = known_facts(module, rest.popleft() - first)
+            if facts is None:  # they would have to be read, which takes long
+                continue
             for callee in facts.certain_callees:
                 if callee >= first and callee not in self._called:
                     self._called.add(callee)

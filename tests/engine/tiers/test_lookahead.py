@@ -36,7 +36,9 @@ def levels(instance):
 
 @pytest.fixture(autouse=True)
 def every_function_by_itself(monkeypatch):
-    """Any module is large enough, and the first call of a function compiles nothing else."""
+    """Any module is large enough, also for validation to note calls, and a first call compiles nothing else."""
+    monkeypatch.setattr("farcall.engine.validation.native.bodies.SMALLEST_CODE", 0)
+    monkeypatch.setattr("farcall.engine.validation.native.bodies.SMALLEST_PREPARED", 0)
     monkeypatch.setattr("farcall.engine.tiers.lookahead.LARGE_CODE_BYTES", 0)
     monkeypatch.setattr("farcall.engine.tiers.first_call._GROUP_TEXT", 0)
 
