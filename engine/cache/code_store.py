@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from farcall.engine.cache.authentication import Authenticator
@@ -79,6 +80,14 @@ class CodeStore:
             return
         for place in self._places:
             place.put(key, content)
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """As long as this is entered, others who enter it wait, as far as places allow that: for changing an entry."""
+        with contextlib.ExitStack() as stack:
+            for place in self._places:
+                stack.enter_context(place.alone())
+            yield
 
     def count_failure(self) -> None:
         """An entry could not be made."""

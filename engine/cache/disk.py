@@ -27,6 +27,8 @@ _logger = logging.getLogger(__name__)
 _TEMPORARY = "writing-"
 _STALE_SECONDS = 3600.0
 """Age of a file in the making after which its writer is taken for dead."""
+_LOCK_SECONDS, _LOCK_PAUSE = 5.0, 0.01
+"""How long one waits for others to have written an entry, which takes a second at most, and looks how often."""
 _KEPT_PART = 0.9
 """After entries were removed to make room, so much of the bound is in use: not every writing has to look for room."""
 
@@ -120,6 +122,19 @@ class DiskPlace:
         else:
             self._add(-1, -size)
 
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Others wait, in other processes too; but not long for one that was stopped meanwhile."""
+        with contextlib.ExitStack() as stack:
+            with contextlib.suppress(OSError):  # of a directory that cannot be written to
+                self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+                lock = os.open(self._directory / "writers", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+                stack.callback(os.close, lock)  # which ends the lock
+                end = time.monotonic() + _LOCK_SECONDS
+                while not _is_locked(lock) and time.monotonic() < end:
+                    time.sleep(_LOCK_PAUSE)
+            yield
+
     def flush(self, timeout: float) -> None:
         """Nothing is written in the background."""
 
@@ -198,6 +213,15 @@ class DiskPlace:
     def _failed(self, what: str, error: Exception) -> None:
         if self._counters.count("errors") == 1:
             _logger.warning("the cache in %s cannot be %s: %s", self._directory, what, error)
+
+
+def _is_locked(file: int) -> bool:
+    """Whether the lock of a file is this process's now. OSError: the file system has no locks."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _open_mapped(path: Path) -> FileView | None:

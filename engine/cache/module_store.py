@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 from farcall.engine.cache.code_store import CodeStore, CodeStoreStatistics
@@ -66,6 +68,10 @@ class ModuleStore:
         """Keep the code of a module."""
         if self._store is not None:
             self._store.store(self._code_key(digest, options), code)
+
+    def alone(self) -> AbstractContextManager[None]:
+        """As long as this is entered, others who enter it wait, in other processes too: for changing an entry."""
+        return contextlib.nullcontext() if self._store is None else self._store.alone()
 
     def reject_code(self, digest: str, options: LoweringOptions, *, again: bool = False) -> None:
         """Code that `load_code` returned makes no sense: forget it."""

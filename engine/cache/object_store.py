@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 from farcall.engine.cache.place import Content, Counters, PlaceStatistics
@@ -121,6 +122,10 @@ class ObjectStorePlace:
     def _remove(self, key: str) -> None:
         with contextlib.suppress(FileNotFoundError):
             self._files.rm_file(self._path(key))
+
+    def alone(self) -> AbstractContextManager[None]:
+        """Object stores have no locks: of two who write an entry at the same moment, the later one's stays."""
+        return contextlib.nullcontext()
 
     def statistics(self) -> PlaceStatistics:
         """Counters; what the entries take is not known."""

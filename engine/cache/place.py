@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -57,6 +58,9 @@ class CachePlace(Protocol):
 
     def delete(self, key: str) -> None:
         """Forget an entry, if it is there."""
+
+    def alone(self) -> AbstractContextManager[None]:
+        """As long as this is entered, others who enter it wait, as far as the place allows that, and not for ever."""
 
     def flush(self, timeout: float) -> None:
         """Wait for what is written in the background, at most so many seconds."""

@@ -107,12 +107,13 @@ class CodeKeeper:
                 kept = self._kept.get(code)
             if kept is None or code.revision == kept.revision:
                 return
-            self._take(code, kept.options, again=True)
-            revision, size = code.revision, code.image_bytes
-            try:
-                self._store.store_code(code.module.digest, kept.options, self._entry(code))
-            except MemoryError:
-                self._store.count_failure()
+            with self._store.alone():
+                self._take(code, kept.options, again=True)
+                revision, size = code.revision, code.image_bytes
+                try:
+                    self._store.store_code(code.module.digest, kept.options, self._entry(code))
+                except MemoryError:
+                    self._store.count_failure()
             with self._lock:
                 self._kept[code] = _Kept(kept.options, revision, size, time.monotonic())
 

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -101,8 +102,29 @@ def test_a_directory_that_cannot_be_used_is_no_error(
         place.put(key_of("a"), b"content")
         assert place.get(key_of("a")) is None
         place.delete(key_of("a"))
+        with place.alone():
+            pass
     assert place.statistics().errors == 9
     assert len([record for record in caplog.records if "cache" in record.message]) == 1
+
+
+def test_one_waits_for_another_but_not_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = DiskPlace(tmp_path / "cache", 1 << 20)
+    ended = threading.Event()
+
+    def enter() -> None:
+        with DiskPlace(tmp_path / "cache", 1 << 20).alone():
+            ended.set()
+
+    with place.alone():
+        thread = threading.Thread(target=enter)
+        thread.start()
+        assert not ended.wait(0.2)
+    thread.join(60)
+    assert ended.is_set()
+    monkeypatch.setattr("farcall.engine.cache.disk._LOCK_SECONDS", 0.05)
+    with place.alone(), place.alone():
+        pass
 
 
 def test_a_full_disk_is_no_error(tmp_path: Path) -> None:

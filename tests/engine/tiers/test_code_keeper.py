@@ -10,6 +10,7 @@ import sys
 import threading
 import weakref
 from pathlib import Path
+from typing import Any
 
 import pytest
 from wasmtime import wat2wasm
@@ -367,6 +368,46 @@ def test_what_others_have_written_meanwhile_is_not_lost(tmp_path: Path) -> None:
         assert (cache.places[0].hits, cache.places[0].misses) == (0, 2)
         assert results(instance) == EXPECTED
     assert at_once(tmp_path) == WARM
+
+
+def test_of_two_who_write_at_the_same_moment_none_loses_anything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two engines as in two processes; one is held up between having read what there is and writing."""
+    with (
+        new_engine(tmp_path, CodePolicy.FAST) as first,
+        new_engine(tmp_path, CodePolicy.FAST) as second,
+        Store(first) as one,
+        Store(second) as other,
+    ):
+        with first._tiers.keeper._writing, second._tiers.keeper._writing:  # their own threads wait
+            instances = instance_of(first, one), instance_of(second, other)
+            assert instances[0].exports.never() == 7
+            assert instances[1].exports.fib(5) == 5
+        reading, go_on = threading.Event(), threading.Event()
+        store_code = first._stored.store_code
+
+        def held_up(*arguments: Any) -> None:
+            reading.set()
+            go_on.wait(60)
+            store_code(*arguments)
+
+        monkeypatch.setattr(first._stored, "store_code", held_up)
+        keepers = (first._tiers.keeper, second._tiers.keeper)
+        threads = [
+            threading.Thread(target=keeper.keep, args=(code_of(instance),))
+            for keeper, instance in zip(keepers, instances, strict=True)
+        ]
+        threads[0].start()
+        assert reading.wait(60)
+        threads[1].start()
+        threads[1].join(0.3)
+        assert threads[1].is_alive()
+        go_on.set()
+        for thread in threads:
+            thread.join(60)
+    with new_engine(tmp_path, CodePolicy.FAST) as engine, Store(engine) as store:
+        assert list(code_of(instance_of(engine, store)).levels) == [FAST, NOT_COMPILED, NOT_COMPILED, FAST]
 
 
 def test_code_that_nobody_uses_is_not_kept_alive_for_being_written(tmp_path: Path) -> None:
