@@ -6,7 +6,6 @@ Every start is in a process of its own, without any cache; importing the engine 
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 import tempfile
 import time
@@ -16,6 +15,7 @@ from typing import Any
 
 import wasmtime
 
+from benchmarks.fresh_process import run_in_fresh_process
 from benchmarks.kernels import KERNELS
 from benchmarks.large_modules import large_module
 from farcall.engine import Engine, Store
@@ -70,7 +70,7 @@ def measure_cold_start(rounds: int, progress: Callable[[str], None]) -> dict[str
             for round_ in range(rounds):
                 progress(f"cold start of {megabytes} MB: round {round_ + 1} of {rounds}")
                 for name, times in taken.items():
-                    answer = _start(name, path)
+                    answer = run_in_fresh_process("benchmarks.cold_start", name, path)
                     times.append(answer["seconds"])
                     results.add(answer["result"])
             if len(results) != 1:
@@ -80,19 +80,6 @@ def measure_cold_start(rounds: int, progress: Callable[[str], None]) -> dict[str
         "seconds": seconds,
         "ratios": {size: measured["farcall"] / measured["wasmtime"] for size, measured in seconds.items()},
     }
-
-
-def _start(name: str, path: Path) -> dict[str, Any]:
-    outcome = subprocess.run(
-        [sys.executable, "-m", "benchmarks.cold_start", name, str(path)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if outcome.returncode:
-        raise RuntimeError(f"{name} failed to start {path.name}: {outcome.stderr}")
-    answer: dict[str, Any] = json.loads(outcome.stdout)
-    return answer
 
 
 def main() -> None:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from benchmarks.fresh_process import run_in_fresh_process
 from benchmarks.kernels import KERNELS
 from benchmarks.large_modules import large_module, with_custom_section
 from benchmarks.servers import running_server
@@ -56,15 +56,7 @@ def measure_memory(rounds: int, progress: Callable[[str], None]) -> dict[str, An
         RuntimeError: something failed.
     """
     progress(f"memory of an engine: {rounds} rounds")
-    outcome = subprocess.run(
-        [sys.executable, "-m", "benchmarks.memory", str(rounds)],
-        stdout=subprocess.PIPE,
-        text=True,
-        check=False,
-    )
-    if outcome.returncode:
-        raise RuntimeError(f"the rounds in an engine ended with status {outcome.returncode}")
-    engine: dict[str, Any] = json.loads(outcome.stdout)
+    engine = run_in_fresh_process("benchmarks.memory", str(rounds))
     with running_server("farcall") as (address, process), Client(address) as client:
         server = _measured(_rounds_in_a_server(client), rounds, process, progress)
     module_bytes = _module_bytes(progress)

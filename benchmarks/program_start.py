@@ -10,7 +10,6 @@ import contextlib
 import hashlib
 import json
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -20,6 +19,7 @@ from typing import Any
 
 import wasmtime
 
+from benchmarks.fresh_process import run_in_fresh_process
 from benchmarks.real_modules import REAL_MODULES, RealModule, UnavailableError, module_file
 from farcall.engine import CacheConfiguration, Engine, ProgramExit, Store
 from farcall.engine.host.built_in import built_in_imports
@@ -165,18 +165,8 @@ def start_program(
     Raises:
         RuntimeError: it failed.
     """
-    environment = os.environ | ({} if cache is None else {"FARCALL_CACHE": str(cache)})
-    outcome = subprocess.run(
-        [sys.executable, "-m", "benchmarks.program_start", engine, str(path), *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=environment,
-    )
-    if outcome.returncode:
-        raise RuntimeError(f"{engine} failed to run {' '.join(arguments)}: {outcome.stderr}")
-    answer: dict[str, Any] = json.loads(outcome.stdout)
-    return answer
+    environment = {} if cache is None else {"FARCALL_CACHE": str(cache)}
+    return run_in_fresh_process("benchmarks.program_start", engine, path, *arguments, environment=environment)
 
 
 def main() -> None:

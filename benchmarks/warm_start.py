@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import subprocess
 import sys
 import tempfile
 import time
@@ -19,6 +18,7 @@ from typing import Any
 
 import wasmtime
 
+from benchmarks.fresh_process import run_in_fresh_process
 from benchmarks.kernels import KERNELS
 from benchmarks.large_modules import large_module
 from benchmarks.program_start import start_program
@@ -125,13 +125,13 @@ def measure_warm_start(rounds: int, progress: Callable[[str], None]) -> dict[str
             path = directory / "module.wasm"
             path.write_bytes(large_module(Path(kernel.wasm).read_bytes(), size.megabytes * 1_000_000))
             progress(f"warm start of {name}: compiling all of it")
-            _run("fill", path, directory, size.policy)
+            run_in_fresh_process("benchmarks.warm_start", "fill", path, directory, size.policy)
             taken: dict[str, list[float]] = {way: [] for way in WAYS}
             results = set()
             for round_ in range(rounds):
                 progress(f"warm start of {name}: round {round_ + 1} of {rounds}")
                 for way, times in taken.items():
-                    answer = _run(way, path, directory, size.policy)
+                    answer = run_in_fresh_process("benchmarks.warm_start", way, path, directory, size.policy)
                     times.append(answer["seconds"])
                     results.add(answer["result"])
             if len(results) != 1:
@@ -151,15 +151,6 @@ def _warm_program(rounds: int, progress: Callable[[str], None]) -> float:
             progress(f"warm start of {_PROGRAM}: round {round_} of {rounds}")
             taken.append(start_program("farcall", path, arguments, Path(directory))["seconds"])
     return min(taken[1:])  # the first one fills the cache
-
-
-def _run(way: str, *arguments: Path | str) -> dict[str, Any]:
-    command = [sys.executable, "-m", "benchmarks.warm_start", way, *map(str, arguments)]
-    outcome = subprocess.run(command, capture_output=True, text=True, check=False)
-    if outcome.returncode:
-        raise RuntimeError(f"{way} failed: {outcome.stderr}")
-    answer: dict[str, Any] = json.loads(outcome.stdout)
-    return answer
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ import pytest
 from calculator_module import CALCULATOR
 from fake_farcall_server import FakeServer
 from real_server import running_server
+from wasmtime import wat2wasm
 
 from farcall.client import Client
 
@@ -48,3 +49,15 @@ def store(client):
 @pytest.fixture
 def calculator(client, store):
     return store.instantiate(client.upload(CALCULATOR), name="calculator")
+
+
+@pytest.fixture
+def program(tmp_path):
+    """Makes a file with a program of a text."""
+
+    def program(text):
+        path = tmp_path / "program.wasm"
+        path.write_bytes(wat2wasm(text))
+        return path
+
+    return program

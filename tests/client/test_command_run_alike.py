@@ -7,7 +7,6 @@ import subprocess
 import pytest
 from command_line_support import in_a_process
 from real_server import FARCALL, running_server
-from wasmtime import wat2wasm
 
 EXIT = """(module (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
   (memory (export "memory") 1) (func (export "_start") (call $exit (i32.const {code}))))"""
@@ -56,16 +55,6 @@ def way(request):
     if request.param == "local":
         return ["run", "--local"]
     return ["--server", request.getfixturevalue("server").address, "run"]
-
-
-@pytest.fixture
-def program(tmp_path):
-    def program(text):
-        path = tmp_path / "program.wasm"
-        path.write_bytes(wat2wasm(text))
-        return path
-
-    return program
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 from command_line_support import CommandLine, in_a_process
-from wasmtime import wat2wasm
 
 FILES = Path(__file__).parents[1] / "engine" / "host" / "wasi" / "programs" / "files.wasm"
 
@@ -28,16 +27,6 @@ ARGUMENTS = """(module (import "wasi_snapshot_preview1" "args_get" (func $get (p
     (drop (call $get (i32.const 1024) (i32.const 4096)))
     (i32.store (i32.const 8) (i32.const 4096)) (i32.store (i32.const 12) (i32.load (i32.const 4)))
     (drop (call $write (i32.const 1) (i32.const 8) (i32.const 1) (i32.const 16)))))"""
-
-
-@pytest.fixture
-def program(tmp_path):
-    def program(text):
-        path = tmp_path / "program.wasm"
-        path.write_bytes(wat2wasm(text))
-        return path
-
-    return program
 
 
 def run(*arguments, **options):
