@@ -45,6 +45,7 @@ from benchmarks.targets import targets
 from benchmarks.warm_start import measure_warm_start
 
 ENGINES = ("farcall", "farcall_unchecked", "wasmtime")
+_TIERED = "farcall_lazy"
 PARTS = ("kernels", "embedding", "cold", "warm", "service", "background", "memory")
 MEMORY_ROUNDS = 1_000
 QUICK_ROUNDS = 2
@@ -94,7 +95,7 @@ def measure(parts: tuple[str, ...], rounds: int) -> dict[str, Any]:
         progress_line() as progress,
         contextlib.ExitStack() as running,
     ):
-        names = [*ENGINES, *(["gcc"] if compiler_version() else [])]
+        names = [*ENGINES, _TIERED, *(["gcc"] if compiler_version() else [])]
         if {"kernels", "embedding"} & set(parts):
             peers = {name: running.enter_context(PeerProcess(name)) for name in names}
         if "kernels" in parts:

@@ -12,6 +12,7 @@ from benchmarks.targets import Target
 
 TITLES = {
     "farcall": "farcall",
+    "farcall_lazy": "farcall, lazy",
     "farcall_unchecked": "farcall, no\ntermination checks",
     "wasmtime": "wasmtime",
     "gcc": "gcc -O2",
@@ -25,7 +26,7 @@ def print_kernels(
     names = list(next(iter(kernels.values()))["seconds"])
     others = [name for name in names if name != "farcall"]
     table = Table(title=f"{title}: shortest run, milliseconds of processor time", title_justify="left")
-    table.add_column("kernel")
+    table.add_column("kernel", no_wrap=True)
     table.add_column("subject", style="dim")
     for name in names:
         table.add_column(TITLES[name], justify="right")

@@ -49,6 +49,9 @@ def _kernel_targets(results: dict[str, Any]) -> Iterator[Target]:
         yield Target("kernels, geometric mean of farcall / wasmtime", ratios["farcall_to_wasmtime"], 0.85)
     if "farcall_to_gcc" in ratios:
         yield Target("kernels, geometric mean of farcall / gcc -O2", ratios["farcall_to_gcc"], 1.10)
+    if "farcall_to_farcall_lazy" in ratios:
+        slower = (1 / ratios["farcall_to_farcall_lazy"] - 1) * 100
+        yield Target("kernels, optimised one function after the other (`lazy`)", slower, 3.0, unit="%")
     if "farcall_to_farcall_unchecked" in ratios:
         cost = (ratios["farcall_to_farcall_unchecked"] - 1) * 100
         yield Target("kernels, cost of termination checks", cost, 5.0, unit="%")

@@ -11,17 +11,18 @@ from farcall.engine import CompiledModule, Engine, Instance, Store, Trap
 
 
 class FarcallPeer(EnginePeer):
-    """farcall, with all of a module optimised before its first call.
+    """farcall, with all of a module optimised before its first call that is measured.
 
     Args:
         ensure_termination: whether guests can be stopped, as the service has it.
+        code_policy: `optimized`, or `lazy`: then functions are optimised one after the other, as for most users.
     """
 
     trap = Trap
 
-    def __init__(self, ensure_termination: bool) -> None:
+    def __init__(self, ensure_termination: bool, code_policy: str = "optimized") -> None:
         self._ensure_termination = ensure_termination
-        self._engine = Engine(code_policy="optimized")
+        self._engine = Engine(code_policy=code_policy)
         self._store = Store(self._engine)
 
     def kernel(self, path: str) -> Callable[[int], int]:
@@ -30,7 +31,9 @@ class FarcallPeer(EnginePeer):
 
     def compile(self, source: bytes) -> CompiledModule:
         module = self._engine.load_module(source)
-        return self._engine.compile_module(module, ensure_termination=self._ensure_termination)
+        compiled = self._engine.compile_module(module, ensure_termination=self._ensure_termination)
+        self._engine.complete(compiled)
+        return compiled
 
     def instantiate(self, compiled: object) -> Instance:
         return self._store.instantiate(cast(CompiledModule, compiled))

@@ -21,6 +21,7 @@ from benchmarks.peers.wasmtime_peer import WasmtimePeer
 
 PEERS: dict[str, Callable[[], Peer]] = {
     "farcall": lambda: FarcallPeer(ensure_termination=True),
+    "farcall_lazy": lambda: FarcallPeer(ensure_termination=True, code_policy="lazy"),
     "farcall_unchecked": lambda: FarcallPeer(ensure_termination=False),
     "wasmtime": WasmtimePeer,
     "gcc": NativePeer,

@@ -24,7 +24,7 @@ def silence(_text: str) -> None:
 
 @pytest.fixture(scope="module")
 def peers() -> Iterator[dict[str, PeerProcess]]:
-    names = ENGINES + (["gcc"] if compiler_version() else [])
+    names = [*ENGINES, "farcall_lazy", *(["gcc"] if compiler_version() else [])]
     running = {name: PeerProcess(name) for name in names}
     yield running
     for peer in running.values():
