@@ -130,19 +130,17 @@ class WholeCode(CompiledCode):
     def _write_entry_points(self, records: bytearray) -> None:
         base, words = self._mapped.base, memoryview(records).cast("Q")
         indices, offsets = self._functions.ordinary()
-        missing = set(range(self.module.imported_function_count, len(self.module.function_types))) - set(
-            indices
-        )
-        if missing:
-            raise EngineBug(f"an image without the module's function {min(missing)}")
-        for index, offset in zip(indices, offsets, strict=True):
-            words[record_word(index, layout.FUNCTION_RECORD_CODE)] = base + offset
+        native_runtime().function_loops.write_codes(records, base, indices, offsets)
+        first, stride = self.module.imported_function_count, layout.FUNCTION_RECORD_SIZE // 8
+        codes = words[record_word(first, layout.FUNCTION_RECORD_CODE) :: stride].tolist()
+        if 0 in codes:
+            raise EngineBug(f"an image without the module's function {first + codes.index(0)}")
         for index, offset in self._functions.tail_entries():
             words[record_word(index, layout.FUNCTION_RECORD_TAIL)] = base + offset
 
     def frame_at(self, address: int) -> Frame | None:
         """The frame of a return address that lies in this code."""
-        name = self._mapped.symbol_at(address - 1)
+        name = self._functions.at(address - 1 - self._mapped.base)
         return None if name is None else self._frames.frame(name)
 
 

@@ -9,7 +9,6 @@ import bisect
 import ctypes
 import functools
 import itertools
-import operator
 import weakref
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Protocol
@@ -46,15 +45,6 @@ class MappedCode:
     def addresses(self) -> dict[str, int]:
         """Of all functions, by their symbols."""
         return {name: self.base + offset for offset, _size, name in self._functions}
-
-    def symbol_at(self, address: int) -> str | None:
-        """The name of the function that holds `address`, or None."""
-        offset = address - self.base
-        position = bisect.bisect_right(self._functions, offset, key=operator.itemgetter(0)) - 1
-        if position < 0:
-            return None
-        start, size, name = self._functions[position]
-        return name if start <= offset < start + max(size, 1) else None
 
 
 def _map_copy(image: Image, size: int) -> int:

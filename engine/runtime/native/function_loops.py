@@ -15,6 +15,7 @@ from farcall.engine.abi.code_table import CELL_CODE, CELLS, CHUNK_FUNCTIONS, CHU
 _POINTER, _NUMBER = ctypes.c_void_p, ctypes.c_int64
 _WriteStubs = ctypes.CFUNCTYPE(None, _POINTER, _NUMBER)
 _WriteTypes = ctypes.CFUNCTYPE(None, _POINTER, _NUMBER, _POINTER, _POINTER, _POINTER)
+_WriteCodes = ctypes.CFUNCTYPE(_NUMBER, _POINTER, _NUMBER, _NUMBER, _POINTER, _POINTER, _NUMBER)
 _WriteStubAddresses = ctypes.CFUNCTYPE(None, _POINTER, _NUMBER, _POINTER)
 _CountWorse = ctypes.CFUNCTYPE(_NUMBER, _POINTER, _NUMBER, _NUMBER, _POINTER, _NUMBER, _NUMBER)
 _SetCodes = ctypes.CFUNCTYPE(
@@ -22,17 +23,26 @@ _SetCodes = ctypes.CFUNCTYPE(
 )
 
 
-def _loop(before: str, body: str) -> str:
-    """A loop for `%i` from 0 to `%count`; `body` ends with a branch to `%after`, and `end` is what comes then."""
+def _loop(body: str, counting: str = "") -> str:
+    """A loop for `%i` from 0 to `%count`; `body` ends with a branch to `%after`, and `end` is what comes then.
+
+    Parameters:
+        counting: the name of a truth value, which dominates `after`: `%counted` is how often it was true.
+    """
+    counted = """
+  %counted = phi i64 [ 0, %start ], [ %more, %after ]"""
+    count = f"""
+  %one = zext i1 {counting} to i64
+  %more = add i64 %counted, %one"""
     return f"""
 start:
   br label %head
 head:
-  %i = phi i64 [ 0, %start ], [ %next, %after ]{before}
+  %i = phi i64 [ 0, %start ], [ %next, %after ]{counted if counting else ""}
   %done = icmp uge i64 %i, %count
   br i1 %done, label %end, label %body
 body:{body}
-after:
+after:{count if counting else ""}
   %next = add i64 %i, 1
   br label %head
 end:"""
@@ -53,10 +63,17 @@ _RECORD = f"""
   %record.offset = mul i64 %i, {layout.FUNCTION_RECORD_SIZE}
   %record = getelementptr i8, ptr %records, i64 %record.offset"""
 
-_POSITION = """
+_INDEX = """
   %index.at = getelementptr i32, ptr %indices, i64 %i
   %index.narrow = load i32, ptr %index.at
-  %index = zext i32 %index.narrow to i64
+  %index = zext i32 %index.narrow to i64"""
+
+_CODE = """
+  %offset.at = getelementptr i64, ptr %offsets, i64 %i
+  %offset = load i64, ptr %offset.at
+  %code = add i64 %base, %offset"""
+
+_POSITION = f"""{_INDEX}
   %position = sub i64 %index, %first"""
 
 _LEVEL = """
@@ -85,8 +102,27 @@ def _write_types() -> str:
   %descriptor = load i64, ptr %descriptor.at{_field("descriptor", layout.FUNCTION_RECORD_DESCRIPTOR, "i64")}
   br label %after"""
     return f"""
-define void @write_types(ptr %records, i64 %count, ptr %types, ptr %ids, ptr %descriptors) #0 {{{_loop("", body)}
+define void @write_types(ptr %records, i64 %count, ptr %types, ptr %ids, ptr %descriptors) #0 {{{_loop(body)}
   ret void
+}}
+"""
+
+
+def _write_codes() -> str:
+    body = f"""{_INDEX}
+  %inside = icmp ult i64 %index, %functions
+  br i1 %inside, label %write, label %after
+write:
+  %record.offset = mul i64 %index, {layout.FUNCTION_RECORD_SIZE}
+  %record = getelementptr i8, ptr %records, i64 %record.offset{_CODE}
+  %record.code = getelementptr i8, ptr %record, i64 {layout.FUNCTION_RECORD_CODE}
+  store i64 %code, ptr %record.code
+  br label %after"""
+    return f"""
+define i64 @write_codes(
+  ptr %records, i64 %functions, i64 %base, ptr %indices, ptr %offsets, i64 %count
+) #0 {{{_loop(body, "%inside")}
+  ret i64 %counted
 }}
 """
 
@@ -96,26 +132,22 @@ def _write_stub_addresses() -> str:
   %code = getelementptr i8, ptr %table, i64 %place{_field("code", layout.FUNCTION_RECORD_CODE, "ptr")}
   br label %after"""
     return f"""
-define void @write_stub_addresses(ptr %records, i64 %count, ptr %table) #0 {{{_loop("", body)}
+define void @write_stub_addresses(ptr %records, i64 %count, ptr %table) #0 {{{_loop(body)}
   ret void
 }}
 """
 
 
 def _count_worse() -> str:
-    counting = """
-  %counted = phi i64 [ 0, %start ], [ %more, %after ]"""
     body = f"""{_POSITION}
   %inside = icmp ult i64 %position, %functions
   br i1 %inside, label %look, label %outside
 look:{_LEVEL}
-  %one = zext i1 %worse to i64
-  %more = add i64 %counted, %one
   br label %after"""
     return f"""
 define i64 @count_worse(
   ptr %levels, i64 %functions, i64 %level, ptr %indices, i64 %count, i64 %first
-) #0 {{{_loop(counting, body)}
+) #0 {{{_loop(body, "%worse")}
   ret i64 %counted
 outside:
   ret i64 -1
@@ -124,27 +156,18 @@ outside:
 
 
 def _set_codes() -> str:
-    counting = """
-  %counted = phi i64 [ 0, %start ], [ %more, %after ]"""
     body = f"""{_POSITION}{_LEVEL}
-  br i1 %worse, label %set, label %after.this
-set:{_in_table("%position", CELLS + CELL_CODE)}
-  %offset.at = getelementptr i64, ptr %offsets, i64 %i
-  %offset = load i64, ptr %offset.at
-  %code = add i64 %base, %offset
+  br i1 %worse, label %set, label %after
+set:{_in_table("%position", CELLS + CELL_CODE)}{_CODE}
   %cell = getelementptr i8, ptr %table, i64 %place
   store atomic i64 %code, ptr %cell release, align 8
   %level.new = trunc i64 %level to i8
   store i8 %level.new, ptr %level.at
-  br label %after.this
-after.this:
-  %one = zext i1 %worse to i64
-  %more = add i64 %counted, %one
   br label %after"""
     return f"""
 define i64 @set_codes(
   ptr %table, ptr %levels, i64 %level, i64 %base, ptr %indices, ptr %offsets, i64 %count, i64 %first
-) #0 {{{_loop(counting, body)}
+) #0 {{{_loop(body, "%worse")}
   ret i64 %counted
 }}
 """
@@ -152,7 +175,7 @@ define i64 @set_codes(
 
 def function_loops_text() -> str:
     """LLVM IR of all of them, but for `write_stubs` (`native.stubs`)."""
-    return "\n".join((_write_types(), _write_stub_addresses(), _count_worse(), _set_codes()))
+    return "\n".join((_write_types(), _write_codes(), _write_stub_addresses(), _count_worse(), _set_codes()))
 
 
 def _address(numbers: array[int]) -> int:
@@ -170,6 +193,7 @@ class FunctionLoops:
         """Use code whose symbols lie at these addresses, and stay there."""
         self._write_stubs = _WriteStubs(addresses["write_stubs"])
         self._write_types = _WriteTypes(addresses["write_types"])
+        self._write_codes = _WriteCodes(addresses["write_codes"])
         self._write_stub_addresses = _WriteStubAddresses(addresses["write_stub_addresses"])
         self._count_worse = _CountWorse(addresses["count_worse"])
         self._set_codes = _SetCodes(addresses["set_codes"])
@@ -187,6 +211,23 @@ class FunctionLoops:
             descriptors: address of pointers to their descriptors.
         """
         self._write_types(_address_of_bytes(records), len(types), _address(types), ids, descriptors)
+
+    def write_codes(self, records: bytearray, base: int, indices: array[int], offsets: array[int]) -> int:
+        """Write where functions' code is into their records.
+
+        Parameters:
+            base: address from which `offsets` (array of "Q") count.
+            indices: array of "I": in the module's function index space.
+
+        Returns:
+            How many are the module's, and were written.
+        """
+        count = len(records) // layout.FUNCTION_RECORD_SIZE
+        return int(
+            self._write_codes(
+                _address_of_bytes(records), count, base, _address(indices), _address(offsets), len(indices)
+            )
+        )
 
     def write_stub_addresses(self, records: bytearray, first: int, table: int) -> None:
         """Write the stubs in a code table into the function records from `first` on, as their code."""

@@ -23,6 +23,7 @@ from farcall.engine.codegen.elf import (
     Symbol,
     read_object,
 )
+from farcall.engine.codegen.function_table import FunctionTable
 from farcall.engine.codegen.linker import Image, link
 from farcall.engine.codegen.target import Target, host_target
 from farcall.engine.errors import EngineBug, Frame
@@ -286,7 +287,7 @@ class TestCodeMemory:
         assert code.size == 4096
         assert code.addresses == {"f0": code.base, "f1": code.base + 16, "f2": code.base + 48}
         names = {
-            offset: code.symbol_at(code.base + offset)
+            offset: FunctionTable.of(self.IMAGE.functions).at(offset)
             for offset in (-1, 0, 9, 10, 15, 16, 35, 36, 48, 49, 5000)
         }
         assert names == {

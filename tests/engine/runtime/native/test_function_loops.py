@@ -41,6 +41,25 @@ def test_records_have_types_and_indices_of_all_and_stubs_of_those_from_the_first
         assert field(records, index, layout.FUNCTION_RECORD_CONTEXT, 8) == 0
 
 
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 30), st.integers(0, 1 << 40)), max_size=20, unique_by=lambda pair: pair[0]
+    )
+)
+def test_code_of_functions_that_there_are_is_written(given: list[tuple[int, int]]) -> None:
+    count, base = 20, 1 << 44
+    records = bytearray(count * layout.FUNCTION_RECORD_SIZE)
+    indices, offsets = (
+        array("I", [index for index, _offset in given]),
+        array("Q", [offset for _index, offset in given]),
+    )
+    expected = {index: base + offset for index, offset in given if index < count}
+    assert native_runtime().function_loops.write_codes(records, base, indices, offsets) == len(expected)
+    for index in range(count):
+        assert field(records, index, layout.FUNCTION_RECORD_CODE, 8) == expected.get(index, 0)
+        assert field(records, index, layout.FUNCTION_RECORD_INDEX, 4) == 0
+
+
 def test_stubs_of_later_chunks_are_found() -> None:
     records = bytearray((2 * CHUNK_FUNCTIONS + 1) * layout.FUNCTION_RECORD_SIZE)
     native_runtime().function_loops.write_stub_addresses(records, 0, TABLE)
