@@ -3,7 +3,7 @@
 `module.lower_functions` is the way in.
 """
 
-from farcall.engine.lowering.complexity import is_complex, is_soon_compiled
+from farcall.engine.lowering.complexity import is_complex, is_short, is_soon_compiled
 from farcall.engine.lowering.context import LoweringOptions, Tier, tail_calling
 from farcall.engine.lowering.module import lower_functions, lower_group, lower_located
 
@@ -11,6 +11,7 @@ __all__ = [
     "LoweringOptions",
     "Tier",
     "is_complex",
+    "is_short",
     "is_soon_compiled",
     "lower_functions",
     "lower_group",

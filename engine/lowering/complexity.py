@@ -81,6 +81,8 @@ def _checked_accesses(module: Module, body: FunctionBody, counts: array[int]) ->
     return counts[Fact.ATOMIC_ACCESSES] + first + others
 
 
+TEXT_PER_BYTE = 25
+"""Characters of text that a byte of code becomes, about."""
 _SHORT_TEXT = 64 << 10
 _SHORT_TEXT_UNOPTIMIZED = 300_000
 """4,000 saturating truncations, in so many characters, took 1 s; nearly all else takes 0.1 s."""
@@ -92,3 +94,8 @@ def is_soon_compiled(text: str, *, optimized: bool = True) -> bool:
     It is too short then for what takes time that grows with its square.
     """
     return len(text) <= (_SHORT_TEXT if optimized else _SHORT_TEXT_UNOPTIMIZED)
+
+
+def is_short(body: FunctionBody) -> bool:
+    """Whether a function's text is likely to be soon compiled without optimisation; else it need not be made to see."""
+    return (body.end - body.start) * TEXT_PER_BYTE <= _SHORT_TEXT_UNOPTIMIZED

@@ -11,6 +11,7 @@ from farcall.engine.abi.layout import ContextLayout, needs_descriptors
 from farcall.engine.binary.function_facts import function_facts
 from farcall.engine.errors import ExhaustionError
 from farcall.engine.lowering.body import lower_body, lower_located_body
+from farcall.engine.lowering.complexity import TEXT_PER_BYTE
 from farcall.engine.lowering.context import LoweringOptions, ModuleContext, Tier
 from farcall.engine.lowering.metadata import DEFINITIONS, GUEST_FUNCTION, LENGTH, OBJECT_DEFINITIONS
 from farcall.engine.lowering.tail_call import tail_entry_declaration
@@ -49,10 +50,6 @@ def _together(options: LoweringOptions, functions: Sequence[FunctionBody]) -> Ab
             return frozenset(body.index for body in functions)
 
 
-_TEXT_PER_BYTE = 25
-"""Characters of text that a byte of code becomes, about."""
-
-
 def lower_group(
     module: Module,
     layout: ContextLayout,
@@ -88,7 +85,7 @@ def lower_group(
             continue
         seen.add(index)
         body = module.functions[index - imports]
-        if (body.end - body.start) * _TEXT_PER_BYTE > limit:  # it waits for its own first call
+        if (body.end - body.start) * TEXT_PER_BYTE > limit:  # it waits for its own first call
             continue
         try:
             part = lower_body(context, body)

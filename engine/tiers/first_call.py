@@ -14,11 +14,11 @@ from farcall.engine.codegen.elf import read_object
 from farcall.engine.codegen.linker import Image, link
 from farcall.engine.codegen.target import host_target
 from farcall.engine.jobs import FOREGROUND, CompileJob, CompilePool, allowed_seconds
-from farcall.engine.lowering import LoweringOptions, is_soon_compiled, lower_group
+from farcall.engine.lowering import LoweringOptions, is_short, is_soon_compiled, lower_group
 from farcall.engine.runtime.module_engine import wait_for_guest
 from farcall.engine.runtime.native.compile_thread import start_with_stack
 from farcall.engine.runtime.tiered_code import FAST, TieredCode
-from farcall.engine.structure.module import Module
+from farcall.engine.structure.module import FunctionBody, Module
 from farcall.engine.tiers.compiled import Compiled
 from farcall.engine.tiers.lookahead import Lookahead
 
@@ -68,7 +68,8 @@ class FastTier:
         """
         ahead = self._lookahead.awaited(code, index)
         if ahead is not None:
-            wait_for_guest(ahead)
+            with self._lookahead.while_waiting(code, batch=True):
+                wait_for_guest(ahead)
             if code.is_compiled(index):
                 return
         with self._lock:
@@ -91,18 +92,23 @@ class FastTier:
         if code.levels[index - first]:
             return
         started = time.perf_counter()
-        bodies, text = lower_group(
-            module,
-            code.layout,
-            self._options,
-            module.functions[index - first],
-            lambda called: not (code.levels[called - first] or self._lookahead.is_under_way(called)),
-            _GROUP_TEXT,
-        )
-        if is_soon_compiled(text, optimized=False):
+        body = module.functions[index - first]
+        bodies: Sequence[FunctionBody] = [body]
+        text = None
+        if is_short(body):
+            bodies, text = lower_group(
+                module,
+                code.layout,
+                self._options,
+                body,
+                lambda called: not (code.levels[called - first] or self._lookahead.is_under_way(called)),
+                _GROUP_TEXT,
+            )
+        if text is not None and is_soon_compiled(text, optimized=False):
             image = link([read_object(compile_to_object(text, host_target(), Optimization.FAST))])
         else:
-            image = self._compile_elsewhere(module, [body.index for body in bodies])
+            with self._lookahead.while_waiting(code, batch=False):
+                image = self._compile_elsewhere(module, [body.index for body in bodies])
         better = code.install(image, FAST)
         compiled = Compiled(better, len(image.content), time.perf_counter() - started)
         self._on_compiled(code, self._options, compiled)

@@ -7,11 +7,12 @@ would have nothing to do: about a third of that is called in the end.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
@@ -70,7 +71,27 @@ class Lookahead:
         self._seen: set[int] = set()  # what is, or was, among the following
         self._possible: deque[int] = deque()  # what called functions may call as well
         self._called_at = 0.0
+        self._waiting = 0  # guests that wait for jobs, these or others
+        self._awaiting_batches = 0  # those of them that wait for these
         self._batches: dict[int, _Batch] = {}  # by function
+
+    @contextlib.contextmanager
+    def while_waiting(self, code: TieredCode, *, batch: bool) -> Iterator[None]:
+        """As long as this is entered, a guest waits for a job, and leaves its core to others.
+
+        Parameters:
+            batch: whether it is a job of these, so that no other takes the core instead.
+        """
+        with self._lock:
+            self._waiting += 1
+            self._awaiting_batches += batch
+        self._go_on(code)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._waiting -= 1
+                self._awaiting_batches -= batch
 
     def awaited(self, code: TieredCode, index: int) -> Future[None] | None:
         """What to wait for where function `index` is being compiled, and not sooner by whoever wants it."""
@@ -113,15 +134,19 @@ class Lookahead:
             ticket.add_done_callback(started)
 
     def _go_on(self, code: TieredCode) -> None:
-        """Have as much compiled as there are cores that neither the guest nor its own compiling needs."""
+        """Have as much compiled as there are cores that neither the guest nor its own compiling needs.
+
+        What is not certain to be called has to leave another one idle, as it may be a thread of a core that does work.
+        """
         while True:
             with self._lock:
                 busy = {id(batch) for batch in self._batches.values()}
-                late = time.monotonic() - self._called_at > _PATIENCE
-                if late or not self._ready or len(busy) >= self._pool.processes - 1:
+                late = not self._waiting and time.monotonic() - self._called_at > _PATIENCE
+                cores = self._pool.processes - 1 + min(self._awaiting_batches, 1)
+                if late or not self._ready or len(busy) >= cores:
                     return
                 batch = self._next_batch(code, self._certain)
-                if batch is None and len(busy) < self._pool.processes - 2:
+                if batch is None and (self._waiting or len(busy) < cores - 1):
                     batch = self._next_batch(code, self._possible)
                 if batch is None:
                     return
