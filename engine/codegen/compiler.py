@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from enum import Enum
 
@@ -65,6 +66,12 @@ def _machine(target: Target, optimization: Optimization) -> llvm.TargetMachine:
     return cache[key]
 
 
+@functools.cache
+def _data_layout(target: Target) -> str:
+    """LLVM's text for sizes and alignments on a machine. Asking for it costs as much as reading a small module."""
+    return str(_machine(target, Optimization.FAST).target_data)
+
+
 def compile_to_object(text: str, target: Target, optimization: Optimization = Optimization.FULL) -> bytes:
     """Compile one LLVM module, given as text, to a relocatable ELF object.
 
@@ -86,10 +93,9 @@ def _prepare(text: str, target: Target, optimization: Optimization) -> llvm.Modu
     """The module, verified and with the passes run."""
     context = llvm.create_context()
     module = llvm.parse_assembly(text, context)
-    machine = _machine(target, optimization)
     module.triple = target.triple
-    module.data_layout = str(machine.target_data)
+    module.data_layout = _data_layout(target)
     module.verify()
     if optimization is Optimization.FULL:
-        _run_passes(module, machine)
+        _run_passes(module, _machine(target, optimization))
     return module

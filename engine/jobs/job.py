@@ -14,7 +14,7 @@ from farcall.engine.structure.module import Module
 FOREGROUND = 0
 """Priority of what somebody waits for."""
 AHEAD = 5
-"""Priority of what is likely to be called soon."""
+"""Priority of what will be called soon."""
 BACKGROUND = 10
 """Priority of what makes running code faster."""
 LEISURE = 20

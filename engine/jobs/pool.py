@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 from farcall.engine.errors import ClosedError, ExhaustionError, QueueFullError
 from farcall.engine.jobs.batches import allowed_seconds
-from farcall.engine.jobs.job import LEISURE, CompiledImage, CompileJob
+from farcall.engine.jobs.job import AHEAD, LEISURE, CompiledImage, CompileJob
 from farcall.engine.jobs.job_queue import JobQueue
 from farcall.engine.jobs.outcome import result_of
 from farcall.engine.jobs.processes import TEMPLATE, ModuleProcesses
@@ -167,25 +167,36 @@ class CompilePool:
         self._changed.notify()
 
     def _is_startable(self) -> bool:
-        """Whether the next job may start: what is urgent does not wait for what is less urgent to end."""
+        """Whether the next job may start: what is urgent does not wait for what is less urgent to end.
+
+        While there are jobs ahead of first calls, a guest is compiling as well, and the rest leaves a core to it.
+        """
         if not len(self._queue):
             return False
         urgency = self._queue.most_urgent()
-        return sum(count for priority, count in self._running.items() if priority <= urgency) < self.processes
+        running = sum(count for priority, count in self._running.items() if priority <= urgency)
+        return running + (urgency > AHEAD and self._running[AHEAD] > 0) < self.processes
 
     def _allowed_seconds(self, job: CompileJob) -> int:
         seconds = job.seconds or allowed_seconds(job.module, job.functions, job.optimization)
         return seconds if self._seconds_limit is None else min(seconds, self._seconds_limit)
 
-    def _start_thread(self, pending: _Pending) -> None:
-        """Start another thread that sees to processes. ExhaustionError: there is none, and none can be started."""
+    def _start_thread(self, pending: _Pending | None) -> None:
+        """Start another thread that sees to processes.
+
+        Parameters:
+            pending: what it is for, if that can be refused.
+
+        Raises:
+            ExhaustionError: there is none, and none can be started. The pending job is forgotten.
+        """
         thread = threading.Thread(target=self._serve, name="farcall-compile", daemon=True)
         self._threads.add(thread)
         try:
             thread.start()
         except RuntimeError as error:
             self._threads.discard(thread)
-            if not self._threads:
+            if not self._threads and pending is not None:
                 self._queue.remove(pending)
                 del self._pending[pending.key]
                 raise ExhaustionError(f"no thread for compile jobs can be started: {error}") from error
@@ -261,6 +272,7 @@ class CompilePool:
                     pending = self._queue.pop()
                     pending.running = True
                     self._running[pending.priority] += 1
+                    self._wake_another()
                     return pending
             finally:
                 self._waiting_threads -= 1
@@ -269,6 +281,15 @@ class CompilePool:
         if last:
             self._modules.close_idle()
         return None
+
+    def _wake_another(self) -> None:
+        """See that another thread takes the next job, if it may start too: the end of one can make room for two."""
+        if not self._is_startable():
+            return
+        if self._waiting_threads > 1:  # this one counts
+            self._changed.notify()
+        else:
+            self._start_thread(None)  # where none can be had, the job waits for this one
 
     def _run(self, pending: _Pending) -> CompiledImage:
         """Have a job done. Raises what `result_of` raises."""

@@ -136,7 +136,8 @@ class Lookahead:
     def _go_on(self, code: TieredCode) -> None:
         """Have as much compiled as there are cores that neither the guest nor its own compiling needs.
 
-        What is not certain to be called has to leave another one idle, as it may be a thread of a core that does work.
+        What is not certain to be called has to leave another one idle, as it may be a thread of a core that does work,
+        unless a guest waits for a job that takes long.
         """
         while True:
             with self._lock:
@@ -146,7 +147,8 @@ class Lookahead:
                 if late or not self._ready or len(busy) >= cores:
                     return
                 batch = self._next_batch(code, self._certain)
-                if batch is None and (self._waiting or len(busy) < cores - 1):
+                elsewhere = self._waiting > self._awaiting_batches
+                if batch is None and (elsewhere or len(busy) < cores - 1):
                     batch = self._next_batch(code, self._possible)
                 if batch is None:
                     return

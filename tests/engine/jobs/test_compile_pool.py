@@ -15,7 +15,7 @@ from farcall.engine.codegen.compiler import Optimization, compile_to_object
 from farcall.engine.codegen.elf import read_object
 from farcall.engine.codegen.linker import link
 from farcall.engine.codegen.target import host_target
-from farcall.engine.jobs.job import BACKGROUND, FOREGROUND, LEISURE
+from farcall.engine.jobs.job import AHEAD, BACKGROUND, FOREGROUND, LEISURE
 from farcall.engine.jobs.pool import CompilePool
 from farcall.engine.lowering import lower_functions
 from tests.engine.guests import wasm
@@ -226,6 +226,21 @@ def test_several_jobs_run_at_a_time(endless):
     tickets = [pool.submit(job_for(module)) for module in modules]
     wait_until(lambda: pool.statistics().running == 2 and len(levels()) == 3 and len(levels()[2]) == 2)
     tickets[0].cancel()
+    pool.close()
+
+
+def test_what_is_less_urgent_leaves_a_core_to_the_guest_while_there_are_jobs_ahead(endless, small):
+    pool = CompilePool(processes=2)
+    others = [decode_module(endless.source + bytes((0, 2, 1, number))) for number in range(2)]
+    ahead = pool.submit(job_for(endless, priority=AHEAD))
+    wait_until(lambda: pool.statistics().running == 1)
+    background = [pool.submit(job_for(module, priority=BACKGROUND)) for module in others]
+    assert pool.submit(job_for(small, priority=AHEAD)).result().image is not None
+    assert (pool.statistics().running, pool.statistics().queued) == (1, 2)
+    ahead.cancel()
+    wait_until(lambda: pool.statistics().running == 2)  # both may begin at once
+    for ticket in background:
+        ticket.cancel()
     pool.close()
 
 
