@@ -68,8 +68,7 @@ class FastTier:
         """
         ahead = self._lookahead.awaited(code, index)
         if ahead is not None:
-            with self._lookahead.while_waiting(code, batch=True):
-                wait_for_guest(ahead)
+            wait_for_guest(ahead)
             if code.is_compiled(index):
                 return
         with self._lock:
@@ -107,7 +106,7 @@ class FastTier:
         if text is not None and is_soon_compiled(text, optimized=False):
             image = link([read_object(compile_to_object(text, host_target(), Optimization.FAST))])
         else:
-            with self._lookahead.while_waiting(code, batch=False):
+            with self._lookahead.while_compiled_elsewhere(code):
                 image = self._compile_elsewhere(module, [body.index for body in bodies])
         better = code.install(image, FAST)
         compiled = Compiled(better, len(image.content), time.perf_counter() - started)

@@ -71,27 +71,20 @@ class Lookahead:
         self._seen: set[int] = set()  # what is, or was, among the following
         self._possible: deque[int] = deque()  # what called functions may call as well
         self._called_at = 0.0
-        self._waiting = 0  # guests that wait for jobs, these or others
-        self._awaiting_batches = 0  # those of them that wait for these
+        self._elsewhere = 0  # guests that wait for jobs of their own
         self._batches: dict[int, _Batch] = {}  # by function
 
     @contextlib.contextmanager
-    def while_waiting(self, code: TieredCode, *, batch: bool) -> Iterator[None]:
-        """As long as this is entered, a guest waits for a job, and leaves its core to others.
-
-        Parameters:
-            batch: whether it is a job of these, so that no other takes the core instead.
-        """
+    def while_compiled_elsewhere(self, code: TieredCode) -> Iterator[None]:
+        """As long as this is entered, a guest waits for a job of its own, which takes long, and compiles nothing."""
         with self._lock:
-            self._waiting += 1
-            self._awaiting_batches += batch
+            self._elsewhere += 1
         self._go_on(code)
         try:
             yield
         finally:
             with self._lock:
-                self._waiting -= 1
-                self._awaiting_batches -= batch
+                self._elsewhere -= 1
 
     def awaited(self, code: TieredCode, index: int) -> Future[None] | None:
         """What to wait for where function `index` is being compiled, and not sooner by whoever wants it."""
@@ -137,18 +130,17 @@ class Lookahead:
         """Have as much compiled as there are cores that neither the guest nor its own compiling needs.
 
         What is not certain to be called has to leave another one idle, as it may be a thread of a core that does work,
-        unless a guest waits for a job that takes long.
+        unless the guest does not compile.
         """
         while True:
             with self._lock:
                 busy = {id(batch) for batch in self._batches.values()}
-                late = not self._waiting and time.monotonic() - self._called_at > _PATIENCE
-                cores = self._pool.processes - 1 + min(self._awaiting_batches, 1)
+                late = not self._elsewhere and time.monotonic() - self._called_at > _PATIENCE
+                cores = self._pool.processes - 1
                 if late or not self._ready or len(busy) >= cores:
                     return
                 batch = self._next_batch(code, self._certain)
-                elsewhere = self._waiting > self._awaiting_batches
-                if batch is None and (elsewhere or len(busy) < cores - 1):
+                if batch is None and (self._elsewhere or len(busy) < cores - 1):
                     batch = self._next_batch(code, self._possible)
                 if batch is None:
                     return

@@ -9,7 +9,9 @@ import pytest
 from farcall.engine import CompileLimits, Engine, Store, TerminatedError, Trap
 from farcall.engine.errors import CompilerCrashError
 from farcall.engine.jobs import CompilePool
+from farcall.engine.tiers.lookahead import Lookahead
 from tests.engine.guests import Background, wait_until, wasm
+from tests.engine.jobs.jobs import OPTIONS
 
 NOT_COMPILED, FAST = 0, 1
 
@@ -161,3 +163,18 @@ def test_a_stopped_guest_does_not_wait_for_a_job(make, monkeypatch):
     invocation.terminate("enough")
     with pytest.raises(TerminatedError, match="enough"):
         running.value()
+
+
+def test_while_the_guest_waits_for_a_job_of_its_own_what_may_be_called_is_compiled(make, monkeypatch):
+    monkeypatch.setattr("farcall.engine.tiers.lookahead._PATIENCE", -1)  # it is waited for, however long
+    code = make(CHAIN).engine._code
+    pool = Pool(monkeypatch)
+    lookahead = Lookahead(OPTIONS, CompilePool(processes=2), lambda *_: None)
+    lookahead.called(code, 0)
+    assert pool.functions == []
+    with lookahead.while_compiled_elsewhere(code):
+        assert pool.functions == [[1, 2]]
+        pool.fail()
+        assert pool.functions == [[1, 2], [3, 1, 2]]
+    pool.fail()
+    assert pool.functions == [[1, 2], [3, 1, 2]]
