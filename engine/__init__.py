@@ -22,8 +22,10 @@ else:
     def __getattr__(name: str) -> object:
         names = import_module("farcall.engine.public_names")
         if name == "__all__" or name in names.__all__:
-            return getattr(names, name)
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+            globals()[name] = getattr(names, name)
+        if name not in globals():  # modules of the package are there as well now
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return globals()[name]
 
     def __dir__() -> list[str]:
         return [*globals(), *import_module("farcall.engine.public_names").__all__]
