@@ -11,7 +11,7 @@ from farcall.engine import CompiledModule, Engine, Instance, Store, Trap
 
 
 class FarcallPeer(EnginePeer):
-    """farcall, with all of a module optimised before its first call that is measured.
+    """farcall, with all of a kernel optimised before its first call.
 
     Args:
         ensure_termination: whether guests can be stopped, as the service has it.
@@ -26,14 +26,14 @@ class FarcallPeer(EnginePeer):
         self._store = Store(self._engine)
 
     def kernel(self, path: str) -> Callable[[int], int]:
-        instance = self._store.instantiate(self.compile(Path(path).read_bytes()))
+        compiled = self.compile(Path(path).read_bytes())
+        self._engine.complete(compiled)
+        instance = self._store.instantiate(compiled)
         return cast(Callable[[int], int], instance.function("run"))
 
     def compile(self, source: bytes) -> CompiledModule:
         module = self._engine.load_module(source)
-        compiled = self._engine.compile_module(module, ensure_termination=self._ensure_termination)
-        self._engine.complete(compiled)
-        return compiled
+        return self._engine.compile_module(module, ensure_termination=self._ensure_termination)
 
     def instantiate(self, compiled: object) -> Instance:
         return self._store.instantiate(cast(CompiledModule, compiled))

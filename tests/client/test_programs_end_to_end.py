@@ -76,18 +76,6 @@ def farcall(server, capfd):
     return CommandLine(capfd, "--server", server.address)
 
 
-@pytest.fixture
-def program(tmp_path):
-    """A file with a program of that text."""
-
-    def write(source):
-        file = tmp_path / "program.wasm"
-        file.write_bytes(wasm(source))
-        return file
-
-    return write
-
-
 def wasm(source):
     return bytes(wat2wasm(source))
 

@@ -110,9 +110,8 @@ def validate_body(context: int, scratch: int, body: int, calls: int) -> int:  # 
     own_results = u64(own_type + TypeRow.VALUES) + u32(own_type + TypeRow.PARAMETER_COUNT)
     frame = open_frame(frames, Kind.BLOCK, base, own_results, 0, u32(own_type + TypeRow.RESULT_COUNT))
     instructions = 0
-    maybe = (
-        0  # the outermost block the rest of which some branch leads past, or the function is left before it
-    )
+    # The outermost block the rest of which some branch leads past, or the function is left before it.
+    maybe = 0
     while position < end:
         row = rows + ROW_BYTES * u8(source + position)
         position += 1
